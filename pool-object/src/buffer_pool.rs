@@ -1,0 +1,159 @@
+//! The pool of byte buffers.
+
+use crate::{
+    Buffer, Pool, Stats,
+    size_class::{CLASSES, Class, Emptied, LARGEST, Memory},
+};
+use std::sync::Arc;
+
+/// Bytes that a [`BufferPool`] keeps idle at most, unless told otherwise: 64 MiB.
+const DEFAULT_MAX_IDLE_BYTES: usize = 64 << 20;
+
+/// A pool of byte buffers, in size classes from 256 B to 1 MiB, each a power of two.
+///
+/// A [`Buffer`] can be written, read, and frozen into a [`bytes::Bytes`] whose last
+/// clone brings the memory home. It may live in a `static` or behind an `Arc`.
+///
+/// ```
+/// use pool_object::BufferPool;
+/// use std::io::Write;
+///
+/// static BUFFERS: BufferPool = BufferPool::new();
+///
+/// let mut buf = BUFFERS.get(1000);
+/// write!(buf, "{} bottles", 99)?;
+/// let frozen = buf.freeze();                 // no copy
+/// assert_eq!(&frozen.slice(3..)[..], b"bottles");
+/// drop(frozen);                              // back in the pool
+/// assert_eq!(BUFFERS.stats().idle, 1);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// It answers to the usual `sync.Pool` of `*bytes.Buffer`, and to the size classes
+/// of .NET's `ArrayPool`.
+#[derive(Debug)]
+pub struct BufferPool {
+    classes: [Pool<Vec<u8>, Emptied>; CLASSES],
+}
+
+impl BufferPool {
+    /// A pool that keeps at most 64 MiB idle. Nothing is allocated before the first
+    /// use.
+    #[must_use]
+    pub const fn new() -> Self {
+        // A buffer is emptied whatever happened to its contents, so a panic while it
+        // was out is no reason to drop it.
+        let pool = Self {
+            classes: [const { Pool::new(Emptied).keep_after_panic(true) }; CLASSES],
+        };
+        pool.max_idle_bytes(DEFAULT_MAX_IDLE_BYTES)
+    }
+
+    /// Bounds the bytes of idle buffers, over all threads and sizes together. Each of
+    /// the 13 size classes may keep the same share of it, so none can starve another;
+    /// a class whose buffers are larger than its share keeps none.
+    #[must_use]
+    pub const fn max_idle_bytes(mut self, bytes: usize) -> Self {
+        let mut class = 0;
+        while class < CLASSES {
+            self.classes[class].set_max_idle(bytes / CLASSES / Class(class).size());
+            class += 1;
+        }
+        self
+    }
+
+    /// An empty buffer that holds at least `capacity` bytes before it must grow.
+    ///
+    /// More than 1 MiB is allocated for this use alone and not kept after it.
+    ///
+    /// # Panics
+    /// If `capacity` is more than `isize::MAX` bytes.
+    #[inline]
+    pub fn get(&self, capacity: usize) -> Buffer<&Self> {
+        Buffer::new(self, self.take(capacity))
+    }
+
+    /// As [`get`](Self::get), with a buffer that keeps the pool alive, and so can be
+    /// frozen though the pool is in no `static`.
+    ///
+    /// # Panics
+    /// If `capacity` is more than `isize::MAX` bytes.
+    #[inline]
+    pub fn get_owned(self: &Arc<Self>, capacity: usize) -> Buffer<Arc<Self>> {
+        Buffer::new(Arc::clone(self), self.take(capacity))
+    }
+
+    /// Drops the idle buffers; see [`Pool::clear`].
+    pub fn clear(&self) {
+        self.classes.iter().for_each(Pool::clear);
+    }
+
+    /// Drops the buffers that two trims in a row found unused; see [`Pool::trim`].
+    pub fn trim(&self) {
+        self.classes.iter().for_each(Pool::trim);
+    }
+
+    /// The figures of all size classes together.
+    pub fn stats(&self) -> Stats {
+        self.stats_by_class()
+            .fold(Stats::default(), |sum, (_, class)| sum + class)
+    }
+
+    /// The figures of each size class, with its size in bytes. Buffers larger than
+    /// the largest class are counted there.
+    pub fn stats_by_class(&self) -> impl Iterator<Item = (usize, Stats)> + '_ {
+        self.classes
+            .iter()
+            .enumerate()
+            .map(|(class, pool)| (Class(class).size(), pool.stats()))
+    }
+
+    /// Bytes of the buffers that are idle now.
+    pub fn idle_bytes(&self) -> u64 {
+        self.stats_by_class()
+            .map(|(size, stats)| size as u64 * stats.idle)
+            .sum()
+    }
+
+    #[inline]
+    pub(crate) fn take(&self, capacity: usize) -> Memory {
+        match Class::holding(capacity) {
+            Some(class) => self.classes[class.0].take_or_else(|| Vec::with_capacity(class.size())),
+            None => self.take_oversized(capacity),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn put(&self, memory: Memory) {
+        match Class::held_by(memory.capacity()) {
+            Some(class) => self.classes[class.0].put(memory),
+            None => self.drop_unfit(memory),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_oversized(&self, capacity: usize) -> Memory {
+        debug_assert!(capacity > LARGEST);
+        self.largest().miss(|| Vec::with_capacity(capacity))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn drop_unfit(&self, memory: Memory) {
+        // The other way to be unfit is to have been emptied by `Buffer::into_vec`.
+        if memory.capacity() > LARGEST {
+            self.largest().drop_oversized(memory);
+        }
+    }
+
+    fn largest(&self) -> &Pool<Vec<u8>, Emptied> {
+        &self.classes[CLASSES - 1]
+    }
+}
+
+impl Default for BufferPool {
+    fn default() -> Self {
+        Self::new()
+    }
+}

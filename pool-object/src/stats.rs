@@ -1,0 +1,137 @@
+//! A pool's figures.
+
+use crate::counters::{Count, Counters};
+
+/// What a pool did since it was made, over all threads.
+///
+/// Merged as it is read, from counts that each thread keeps for itself. While
+/// other threads use the pool it is a moment's blur; once they rest it is exact.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Objects handed out that were idle before.
+    pub hits: Hits,
+    /// Objects handed out that had to be made.
+    pub misses: u64,
+    /// Objects made ahead of use by `prewarm`.
+    pub prewarmed: u64,
+    /// Objects dropped instead of kept, by reason.
+    pub dropped: Dropped,
+    /// Objects that are idle now.
+    pub idle: u64,
+}
+
+/// Where objects that were reused were found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Hits {
+    /// In the thread's own cache: no lock, no locked instruction.
+    pub thread: u64,
+    /// In the shard that the thread trades with.
+    pub shard: u64,
+    /// In another shard.
+    pub stolen: u64,
+}
+
+/// Why objects were dropped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Dropped {
+    /// No place was left under the bound on idle objects.
+    pub full: u64,
+    /// The policy's reset said not to keep it.
+    pub refused: u64,
+    /// A panic passed while it was out, or its reset panicked.
+    pub panicked: u64,
+    /// It was larger than what the pool keeps (a `BufferPool` only).
+    pub oversized: u64,
+    /// `clear` or `trim` took it while it was idle.
+    pub aged: u64,
+}
+
+impl Hits {
+    /// All of them.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.thread + self.shard + self.stolen
+    }
+}
+
+impl Dropped {
+    /// All of them.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.full + self.refused + self.panicked + self.oversized + self.aged
+    }
+}
+
+impl Stats {
+    /// Objects that came back and were kept.
+    ///
+    /// Not counted where it happens, for it follows from the rest: what became
+    /// idle is idle still, or was handed out again, or was dropped while idle.
+    #[must_use]
+    pub const fn returned(&self) -> u64 {
+        (self.hits.total() + self.dropped.aged + self.idle).saturating_sub(self.prewarmed)
+    }
+
+    /// The share of objects handed out that were reused, from 0 to 1; 0 if none was.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss)]
+    pub fn hit_rate(&self) -> f64 {
+        let out = self.hits.total() + self.misses;
+        if out == 0 {
+            0.0
+        } else {
+            self.hits.total() as f64 / out as f64
+        }
+    }
+
+    /// Adds the figures of one thread.
+    pub(crate) fn include(&mut self, counters: &Counters, idle: usize) {
+        let count = |count: &Count| count.get() as u64;
+        *self = *self
+            + Self {
+                hits: Hits {
+                    thread: count(&counters.hits_thread),
+                    shard: count(&counters.hits_shard),
+                    stolen: count(&counters.hits_stolen),
+                },
+                misses: count(&counters.misses),
+                prewarmed: count(&counters.prewarmed),
+                dropped: Dropped {
+                    full: count(&counters.full),
+                    refused: count(&counters.refused),
+                    panicked: count(&counters.panicked),
+                    oversized: count(&counters.oversized),
+                    aged: count(&counters.aged),
+                },
+                idle: idle as u64,
+            };
+    }
+}
+
+/// The figures of two pools together.
+impl std::ops::Add for Stats {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            hits: Hits {
+                thread: self.hits.thread + other.hits.thread,
+                shard: self.hits.shard + other.hits.shard,
+                stolen: self.hits.stolen + other.hits.stolen,
+            },
+            misses: self.misses + other.misses,
+            prewarmed: self.prewarmed + other.prewarmed,
+            dropped: Dropped {
+                full: self.dropped.full + other.dropped.full,
+                refused: self.dropped.refused + other.dropped.refused,
+                panicked: self.dropped.panicked + other.dropped.panicked,
+                oversized: self.dropped.oversized + other.dropped.oversized,
+                aged: self.dropped.aged + other.dropped.aged,
+            },
+            idle: self.idle + other.idle,
+        }
+    }
+}

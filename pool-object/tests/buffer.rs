@@ -1,0 +1,165 @@
+//! What a user of `BufferPool` sees.
+#![cfg(feature = "bytes")]
+
+use bytes::{BufMut, Bytes};
+use pool_object::BufferPool;
+use std::{io::Write, sync::Arc, thread};
+
+#[test]
+fn a_buffer_has_the_capacity_asked_for_and_starts_empty() {
+    let pool = BufferPool::new();
+    for capacity in [0, 1, 256, 257, 4096, 100_000, 1 << 20, (1 << 20) + 1] {
+        let mut buf = pool.get(capacity);
+        assert!(buf.is_empty() && buf.capacity() >= capacity);
+        buf.put_bytes(1, capacity);
+        assert_eq!(buf.len(), capacity);
+    }
+}
+
+#[test]
+fn it_is_written_and_read_in_every_way() {
+    let pool = BufferPool::new();
+    let mut buf = pool.get(16);
+    buf.put_u16(0x0930);
+    write!(buf, "ab").unwrap();
+    buf.extend_from_slice(b"cd");
+    buf.put_slice(b"e");
+    buf[2] = b'A';
+    assert_eq!(&buf[..], b"\x09\x30Abcde");
+    buf.truncate(3);
+    buf.resize(5, 0);
+    assert_eq!(&buf[..], b"\x09\x30A\0\0");
+    buf.clear();
+    assert!(buf.is_empty());
+}
+
+#[test]
+fn a_full_buffer_moves_to_a_larger_class_and_sends_the_old_memory_home() {
+    let pool = BufferPool::new();
+    let mut buf = pool.get(256);
+    for byte in 0..=255u8 {
+        buf.put_bytes(byte, 40);
+    }
+    let expected: Vec<u8> = (0..=255u8).flat_map(|byte| [byte; 40]).collect();
+    assert_eq!(&buf[..], &expected[..]);
+    assert_eq!(buf.capacity(), 16_384);
+    let idle: Vec<_> = pool
+        .stats_by_class()
+        .filter(|(_, stats)| stats.idle == 1)
+        .map(|(size, _)| size)
+        .collect();
+    assert_eq!(idle, [256, 512, 1024, 2048, 4096, 8192]);
+}
+
+#[test]
+fn chunks_are_never_empty_and_never_leave_the_size_classes() {
+    let pool = BufferPool::new();
+    let mut buf = pool.get(256);
+    buf.put_bytes(0, 256);
+    assert_ne!(buf.chunk_mut().len(), 0);
+    assert_eq!(buf.capacity(), 512);
+}
+
+#[test]
+fn the_last_clone_brings_the_memory_home() {
+    static POOL: BufferPool = BufferPool::new();
+    let mut buf = POOL.get(1000);
+    buf.put_slice(b"hello world");
+    let frozen = buf.freeze();
+    let part = frozen.slice(6..);
+    drop(frozen);
+    assert_eq!(POOL.stats().idle, 0);
+    let address = part.as_ptr() as usize - 6;
+    thread::spawn(move || assert_eq!(&part[..], b"world"))
+        .join()
+        .unwrap();
+    assert_eq!(POOL.stats().idle, 1);
+    assert_eq!(POOL.get(1000).as_ptr() as usize, address);
+}
+
+#[test]
+fn bytes_outlive_the_last_handle_of_their_pool() {
+    let pool = Arc::new(BufferPool::new());
+    let mut buf = pool.get_owned(10);
+    buf.put_slice(b"still here");
+    let frozen = buf.freeze();
+    let weak = Arc::downgrade(&pool);
+    drop(pool);
+    assert_eq!(&frozen[..], b"still here");
+    drop(frozen);
+    assert!(weak.upgrade().is_none());
+}
+
+#[test]
+fn bytes_come_home_from_many_threads_while_the_pool_goes() {
+    for _ in 0..200 {
+        let pool = Arc::new(BufferPool::new());
+        let weak = Arc::downgrade(&pool);
+        let frozen: Vec<Bytes> = (0..32u8)
+            .map(|i| {
+                let mut buf = pool.get_owned(64);
+                buf.put_bytes(i, 64);
+                buf.freeze()
+            })
+            .collect();
+        thread::scope(|scope| {
+            for half in [0, 16] {
+                let part: Vec<_> = frozen[half..half + 16].to_vec();
+                scope.spawn(move || {
+                    for (i, bytes) in part.into_iter().enumerate() {
+                        assert!(bytes.iter().all(|&byte| byte as usize == half + i));
+                    }
+                });
+            }
+            scope.spawn(move || drop(pool));
+            drop(frozen);
+        });
+        assert!(weak.upgrade().is_none());
+    }
+}
+
+#[test]
+fn an_empty_buffer_freezes_to_nothing_and_goes_straight_home() {
+    static POOL: BufferPool = BufferPool::new();
+    assert!(POOL.get(100).freeze().is_empty());
+    assert_eq!(POOL.stats().idle, 1);
+}
+
+#[test]
+fn oversized_buffers_are_not_kept() {
+    let pool = BufferPool::new();
+    drop(pool.get((1 << 20) + 1));
+    let mut grown = pool.get(1 << 20);
+    grown.put_bytes(0, (1 << 20) + 1);
+    drop(grown);
+    let stats = pool.stats();
+    assert_eq!((stats.dropped.oversized, stats.idle), (2, 1));
+    assert_eq!(pool.idle_bytes(), 1 << 20);
+}
+
+#[test]
+fn idle_bytes_stay_under_their_bound() {
+    let pool = BufferPool::new().max_idle_bytes(13 * 16 * 1024);
+    for capacity in [256, 4096, 16 * 1024, 1 << 20] {
+        let out: Vec<_> = (0..100).map(|_| pool.get(capacity)).collect();
+        drop(out);
+    }
+    assert_eq!(pool.idle_bytes(), (64 * 256 + 4 * 4096 + 16 * 1024) as u64);
+}
+
+#[test]
+fn a_vector_taken_out_does_not_come_home() {
+    let pool = BufferPool::new();
+    let mut buf = pool.get(10);
+    buf.put_slice(b"mine");
+    assert_eq!(buf.into_vec(), b"mine");
+    assert_eq!((pool.stats().idle, pool.idle_bytes()), (0, 0));
+}
+
+#[test]
+fn clear_frees_all_classes() {
+    let pool = BufferPool::new();
+    drop((pool.get(10), pool.get(10_000)));
+    pool.clear();
+    assert_eq!((pool.idle_bytes(), pool.stats().dropped.aged), (0, 2));
+}

@@ -1,0 +1,128 @@
+//! What the pool takes from and leaves with the allocator.
+
+use pool_object::Pool;
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+    sync::Barrier,
+    thread,
+};
+
+/// The system's allocator, with a tally for each thread.
+struct Counting;
+
+thread_local! {
+    static CALLS: Cell<usize> = const { Cell::new(0) };
+    static BYTES: Cell<isize> = const { Cell::new(0) };
+}
+
+fn tally(bytes: isize) {
+    let _ = CALLS.try_with(|calls| calls.set(calls.get() + 1));
+    let _ = BYTES.try_with(|sum| sum.set(sum.get() + bytes));
+}
+
+// SAFETY: every call is passed on to the system's allocator as it is.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        tally(layout.size().cast_signed());
+        // SAFETY: the caller's promises are those of `System`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        tally(-layout.size().cast_signed());
+        // SAFETY: as above.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn calls() -> usize {
+    CALLS.get()
+}
+
+#[test]
+fn a_hit_does_not_allocate() {
+    let pool = Pool::new(|| [0u8; 64]);
+    // Slot, magazine, and what shard and table grow by.
+    let deep = 100;
+    let mut out: Vec<_> = Vec::with_capacity(deep);
+    for _ in 0..2 {
+        out.extend((0..deep).map(|_| pool.get()));
+        out.clear();
+    }
+    let before = calls();
+    for _ in 0..1000 {
+        pool.get()[0] ^= 1;
+    }
+    for _ in 0..100 {
+        out.extend((0..deep).map(|_| pool.get()));
+        out.clear();
+    }
+    assert_eq!(calls(), before);
+    assert!(pool.stats().hits.shard > 0, "the shards were in it too");
+    drop(pool.get_or_else(|| unreachable!("one is idle")));
+    assert!(calls() == before, "nor does a hit with another create");
+}
+
+#[test]
+fn the_tally_sees_a_miss() {
+    let pool = Pool::new(|| [0u8; 64]);
+    let before = calls();
+    drop(pool.get());
+    assert!(calls() > before);
+}
+
+#[test]
+fn short_lived_pools_leave_nothing_behind() {
+    let pools = if cfg!(debug_assertions) {
+        20_000
+    } else {
+        1_000_000
+    };
+    let use_one = || {
+        let pool = Pool::new(|| [0u8; 100]);
+        drop((pool.get(), pool.get(), pool.get()));
+    };
+    // What a thread keeps for its table, and the registry for its free indices.
+    (0..1000).for_each(|_| use_one());
+    let before = BYTES.get();
+    (0..pools).for_each(|_| use_one());
+    assert_eq!(BYTES.get(), before);
+}
+
+#[test]
+fn pools_dropped_on_another_thread_leave_nothing_with_those_that_used_them() {
+    let (made, used, gone) = (Barrier::new(2), Barrier::new(2), Barrier::new(2));
+    let slot = std::sync::Mutex::new(None);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..100 {
+                *slot.lock().unwrap() = Some(std::sync::Arc::new(Pool::new(|| [0u8; 100])));
+                made.wait();
+                used.wait();
+                let weak = std::sync::Arc::downgrade(&slot.lock().unwrap().take().unwrap());
+                assert!(weak.upgrade().is_none(), "this was the last handle");
+                gone.wait();
+            }
+        });
+        scope.spawn(|| {
+            let mut cached = Vec::with_capacity(100);
+            for _ in 0..100 {
+                made.wait();
+                let pool = slot.lock().unwrap().clone().unwrap();
+                let before = BYTES.get();
+                drop(pool.get());
+                cached.push(BYTES.get() - before);
+                drop(pool);
+                used.wait();
+                gone.wait();
+            }
+            // After the first, whose index is used again, a pool costs its user the
+            // object and the cache, both of which go with the pool.
+            assert!(cached[1..].iter().all(|&bytes| bytes == cached[1]));
+        });
+    });
+}
