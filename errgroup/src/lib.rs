@@ -1,1 +1,31 @@
 #![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+mod attempt;
+mod cancelled;
+mod cause;
+mod current;
+mod error;
+mod group;
+mod handle;
+mod queue;
+mod runner;
+mod shared;
+mod span;
+mod spawn_wait;
+mod state;
+mod stats;
+mod sync;
+mod task;
+mod verdict;
+mod wakers;
+mod word;
+
+pub use cancelled::Cancelled;
+pub use cause::{Cause, Panic};
+pub use error::{SpawnError, TrySpawnError};
+pub use group::Group;
+pub use handle::Handle;
+pub use spawn_wait::SpawnWait;
+pub use stats::Stats;

@@ -1,0 +1,35 @@
+//! One poll of a task, with its panic caught.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use crate::cause::{Cause, Panic};
+use crate::current;
+
+/// How a task ended; the reason to cancel the group if it did not end well.
+pub(crate) type Outcome<E> = Result<(), Cause<E>>;
+
+/// Polls a task of the group of that number.
+///
+/// Unwind safety: after a panic the future is only dropped, as after any other
+/// panic that passes by its owner.
+#[inline]
+pub(crate) fn poll<E, F>(task: Pin<&mut F>, cx: &mut Context<'_>, group: usize) -> Poll<Outcome<E>>
+where
+    F: Future<Output = Result<(), E>> + ?Sized,
+{
+    let _entered = current::enter(group);
+    match catch_unwind(AssertUnwindSafe(|| task.poll(cx))) {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(result)) => Poll::Ready(result.map_err(Cause::Error)),
+        Err(payload) => Poll::Ready(Err(Cause::Panicked(Panic::new(payload)))),
+    }
+}
+
+/// Runs the drop of a task; a panic in it is a panic of the task.
+#[inline]
+pub(crate) fn discard<E>(drop_task: impl FnOnce()) -> Outcome<E> {
+    catch_unwind(AssertUnwindSafe(drop_task))
+        .map_err(|payload| Cause::Panicked(Panic::new(payload)))
+}

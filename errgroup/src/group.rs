@@ -1,0 +1,183 @@
+//! The owner of a group.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::panic::resume_unwind;
+
+use crate::cancelled::Cancelled;
+use crate::cause::Cause;
+use crate::error::TrySpawnError;
+use crate::handle::Handle;
+use crate::shared::Shared;
+use crate::spawn_wait::SpawnWait;
+use crate::stats::Stats;
+use crate::verdict::Ending;
+
+/// Tasks that belong together: a limit on how many run at once, the first error
+/// cancels the rest, and [`wait`](Self::wait) returns when every task is gone.
+///
+/// Dropping it cancels ([`Cause::Dropped`]) without waiting. Made anywhere,
+/// also outside of a runtime.
+#[must_use = "a dropped group is cancelled"]
+pub struct Group<E: Send + 'static> {
+    handle: Handle<E>,
+}
+
+impl<E: Send + 'static> Group<E> {
+    /// A group without a limit (Go: `errgroup.WithContext`; every group can be
+    /// cancelled).
+    pub fn new() -> Self {
+        Self {
+            handle: Handle {
+                shared: Shared::new(),
+            },
+        }
+    }
+
+    /// Bounds how many tasks run at once (Go: `SetLimit`); `usize::MAX` is no
+    /// limit. See [`Handle::set_limit`] for 0 and for changes while it runs.
+    pub fn limit(self, limit: usize) -> Self {
+        self.handle.set_limit(limit);
+        self
+    }
+
+    /// A handle, to spawn from inside the group's tasks, to cancel and to watch.
+    pub fn handle(&self) -> Handle<E> {
+        self.handle.clone()
+    }
+
+    /// Waits until every task is gone, and returns the first error (Go:
+    /// `Wait`). Tasks spawned meanwhile, from inside or by a handle, count. An
+    /// empty group is done at once. Afterwards handles find the group cancelled,
+    /// with the cause [`Ended`](Cause::Ended).
+    ///
+    /// Every task is gone means: ended and dropped, with all it held; or dropped
+    /// unstarted.
+    ///
+    /// Dropping this future before it is ready drops the group, which cancels
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// The first error that a task returned. A cancel by hand is no error, and
+    /// hides none.
+    ///
+    /// # Panics
+    ///
+    /// If a task panicked, goes on with the first panic, with its payload; it
+    /// has precedence over an error.
+    pub async fn wait(self) -> Result<(), E> {
+        match poll_fn(|cx| self.handle.shared.state.poll_join(cx)).await {
+            Ending::Done => Ok(()),
+            Ending::Failed(error) => Err(error),
+            Ending::Panicked(panic) => resume_unwind(panic.into_payload()),
+        }
+    }
+
+    /// See [`Handle::spawn`].
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    #[inline]
+    pub fn spawn<F>(&self, task: F)
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+    {
+        self.handle.spawn(task);
+    }
+
+    /// See [`Handle::try_spawn`].
+    ///
+    /// # Errors
+    ///
+    /// No slot is free, or the group is cancelled; both hold the task.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    #[inline]
+    pub fn try_spawn<F>(&self, task: F) -> Result<(), TrySpawnError<F>>
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+    {
+        self.handle.try_spawn(task)
+    }
+
+    /// See [`Handle::spawn_wait`].
+    ///
+    /// # Errors
+    ///
+    /// The group was cancelled before a slot was free; holds the task.
+    ///
+    /// # Panics
+    ///
+    /// When polled outside of a tokio runtime.
+    pub fn spawn_wait<F>(&self, task: F) -> SpawnWait<'_, F, E>
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+    {
+        self.handle.spawn_wait(task)
+    }
+
+    /// See [`Handle::cancel`].
+    pub fn cancel(&self) {
+        self.handle.cancel();
+    }
+
+    /// See [`Handle::is_cancelled`].
+    pub fn is_cancelled(&self) -> bool {
+        self.handle.is_cancelled()
+    }
+
+    /// See [`Handle::cancelled`].
+    pub fn cancelled(&self) -> Cancelled<'_, E> {
+        self.handle.cancelled()
+    }
+
+    /// See [`Handle::with_cause`].
+    pub fn with_cause<R>(&self, read: impl FnOnce(&Cause<E>) -> R) -> Option<R> {
+        self.handle.with_cause(read)
+    }
+
+    /// See [`Handle::set_limit`].
+    pub fn set_limit(&self, limit: usize) {
+        self.handle.set_limit(limit);
+    }
+
+    /// See [`Handle::len`].
+    pub fn len(&self) -> usize {
+        self.handle.len()
+    }
+
+    /// See [`Handle::is_empty`].
+    pub fn is_empty(&self) -> bool {
+        self.handle.is_empty()
+    }
+
+    /// See [`Handle::stats`].
+    pub fn stats(&self) -> Stats {
+        self.handle.stats()
+    }
+}
+
+impl<E: Send + 'static> Default for Group<E> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<E: Send + 'static> Drop for Group<E> {
+    fn drop(&mut self) {
+        self.handle.shared.cancel(Cause::Dropped);
+    }
+}
+
+impl<E: Send + 'static> fmt::Debug for Group<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Group")
+            .field("stats", &self.stats())
+            .field("is_cancelled", &self.is_cancelled())
+            .finish_non_exhaustive()
+    }
+}

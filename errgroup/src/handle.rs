@@ -1,0 +1,228 @@
+//! The cloneable side of a group.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::cancelled::Cancelled;
+use crate::cause::Cause;
+use crate::error::TrySpawnError;
+use crate::shared::Shared;
+use crate::span::carry;
+use crate::spawn_wait::SpawnWait;
+use crate::state::{Entry, Pushed, Slot};
+use crate::stats::Stats;
+use crate::task::Task;
+
+/// Spawns into a group, cancels and watches it, from anywhere: from inside its
+/// tasks too. Cheap to clone; does not keep the group going, and stays usable
+/// after it has ended (when all it does is refuse).
+pub struct Handle<E> {
+    pub(crate) shared: Arc<Shared<E>>,
+}
+
+impl<E: Send + 'static> Handle<E> {
+    /// Spawns a task; never waits, never fails. At the limit it is the task
+    /// that waits, in the group, first come first served, so this can be called
+    /// from inside a task of the same group even with a limit of 1.
+    ///
+    /// **After the cancel nothing starts**: then this drops the task unstarted
+    /// and counts it in [`Stats::not_started`]; so does the cancel with tasks
+    /// that wait. Use [`try_spawn`](Self::try_spawn) or
+    /// [`spawn_wait`](Self::spawn_wait) to get the task back instead.
+    ///
+    /// Go's `Go` blocks at the limit, and starts tasks after the cancel.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    #[inline]
+    pub fn spawn<F>(&self, task: F)
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+    {
+        match self.enter() {
+            Entry::Admitted => self.start(task),
+            Entry::Limited | Entry::Changed => self.queue(task),
+            Entry::Cancelled => self.refuse(task),
+        }
+    }
+
+    /// Spawns a task if it can start at once (Go: `TryGo`).
+    ///
+    /// # Errors
+    ///
+    /// [`Full`](TrySpawnError::Full) if no slot is free or others wait for one
+    /// (with limit 0 always), [`Cancelled`](TrySpawnError::Cancelled) after the
+    /// cancel; both hold the task.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    #[inline]
+    pub fn try_spawn<F>(&self, task: F) -> Result<(), TrySpawnError<F>>
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+    {
+        match self.enter() {
+            Entry::Admitted => self.start(task),
+            Entry::Cancelled => return Err(TrySpawnError::Cancelled(task)),
+            Entry::Limited | Entry::Changed => match self.shared.state.try_slot() {
+                Slot::Taken => self.start_boxed(task),
+                Slot::Full => return Err(TrySpawnError::Full(task)),
+                Slot::Cancelled => return Err(TrySpawnError::Cancelled(task)),
+            },
+        }
+        Ok(())
+    }
+
+    /// Waits for a slot and spawns the task (Go: `Go`), so that whoever makes
+    /// the tasks is held back by those who run them. Callers are served in
+    /// order, after the tasks that [`spawn`](Self::spawn) queued.
+    ///
+    /// The cancel wakes it. **Awaited inside a task of the same group it does
+    /// not wait**: the slot it would wait for could be its own; the task is
+    /// queued as by [`spawn`](Self::spawn). (A task that such a task awaits in
+    /// turn, by a channel say, is not seen through: it waits.)
+    ///
+    /// Dropping the future before it is ready leaves the group as it was, and
+    /// drops the task.
+    ///
+    /// # Errors
+    ///
+    /// [`SpawnError::Cancelled`](crate::SpawnError::Cancelled) with the task,
+    /// if the group is cancelled before a slot is free.
+    ///
+    /// # Panics
+    ///
+    /// When polled outside of a tokio runtime.
+    pub fn spawn_wait<F>(&self, task: F) -> SpawnWait<'_, F, E>
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+    {
+        SpawnWait::new(self, task)
+    }
+
+    /// Cancels the group by hand: [`Cause::Cancelled`], unless there is a cause
+    /// already. Does not wait.
+    ///
+    /// Tasks that wait are dropped unstarted; tasks that run are not aborted,
+    /// they see the cancel by [`cancelled`](Self::cancelled).
+    pub fn cancel(&self) {
+        self.shared.cancel(Cause::Cancelled);
+    }
+
+    /// Whether the group is cancelled, or has ended. If so, what happened
+    /// before the cancel is visible, and
+    /// [`with_cause`](Self::with_cause) finds the cause.
+    #[inline]
+    pub fn is_cancelled(&self) -> bool {
+        self.shared.state.is_cancelled()
+    }
+
+    /// Ready once the group is cancelled, or has ended (Go: `<-ctx.Done()`).
+    /// Cancel safe, and may be awaited by any number of tasks.
+    pub fn cancelled(&self) -> Cancelled<'_, E> {
+        Cancelled::new(&self.shared)
+    }
+
+    /// Reads why the group was cancelled (Go: `context.Cause`): the reason is
+    /// stored before the cancel, so who sees the cancel finds it. `None` if the
+    /// group is not cancelled.
+    ///
+    /// `read` runs under a lock of the group: keep it short, and do not call
+    /// the group from it.
+    pub fn with_cause<R>(&self, read: impl FnOnce(&Cause<E>) -> R) -> Option<R> {
+        self.shared.state.with_cause(read)
+    }
+
+    /// Changes how many tasks run at once; `usize::MAX` is no limit (Go:
+    /// `SetLimit`, which panics while tasks are active).
+    ///
+    /// Raised, it starts as many waiting tasks; lowered, running tasks go on
+    /// and slots close as they end. With 0 nothing starts until it is raised or
+    /// the group cancelled: tasks wait, and `wait` waits for them.
+    pub fn set_limit(&self, limit: usize) {
+        self.shared.state.set_limit(limit);
+        self.shared.refill();
+    }
+
+    /// Tasks that are in the group: running, or waiting for a slot.
+    pub fn len(&self) -> usize {
+        let stats = self.stats();
+        stats.running + stats.pending
+    }
+
+    /// Whether no task is in the group.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Figures, at this moment.
+    pub fn stats(&self) -> Stats {
+        self.shared.state.stats()
+    }
+
+    #[inline]
+    pub(crate) fn enter(&self) -> Entry {
+        let entry = self.shared.state.enter();
+        if entry == Entry::Changed {
+            self.shared.leave();
+        }
+        entry
+    }
+
+    /// Starts a task that has a slot in a group without a limit.
+    #[inline]
+    pub(crate) fn start<F>(&self, task: F)
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+    {
+        tokio::spawn(Task::new(Arc::clone(&self.shared), carry(task)));
+    }
+
+    /// Starts a task that has a slot in a group with a limit.
+    pub(crate) fn start_boxed<F>(&self, task: F)
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+    {
+        self.shared.remember_runtime();
+        self.shared.start_runner(Box::pin(carry(task)));
+    }
+
+    /// Starts the task, or lets it wait in the group.
+    pub(crate) fn queue<F>(&self, task: F)
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+    {
+        self.shared.remember_runtime();
+        match self.shared.state.push(Box::pin(carry(task))) {
+            Pushed::Start(job) => self.shared.start_runner(job),
+            Pushed::Queued => {}
+            Pushed::Cancelled(job) => self.refuse(job),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn refuse<F>(&self, task: F) {
+        self.shared.state.count_not_started(1);
+        drop(task);
+    }
+}
+
+impl<E> Clone for Handle<E> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl<E: Send + 'static> fmt::Debug for Handle<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("stats", &self.stats())
+            .field("is_cancelled", &self.is_cancelled())
+            .finish_non_exhaustive()
+    }
+}
