@@ -1,0 +1,308 @@
+//! Calls, and the connections they go over.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use prost::Message;
+use tokio::net::TcpStream;
+use tokio::sync::OnceCell;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::error::CallError;
+use super::link::Link;
+use super::link_task;
+use crate::wire::content::{self, Body, ContentError};
+use crate::wire::frame::MAX_FRAME;
+use crate::wire::{CallType, Code, ContentType, Frame, RequestProtocol, ResponseProtocol};
+
+/// How a client connects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientOptions {
+    /// How many connections calls are spread over; at least one.
+    pub connections: usize,
+    /// How long connecting may take.
+    pub connect_timeout: Duration,
+    /// The longest frame, in and out, in bytes.
+    pub max_frame: usize,
+    /// The name that servers are told.
+    pub caller: String,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self {
+            connections: 2,
+            connect_timeout: Duration::from_secs(2),
+            max_frame: MAX_FRAME,
+            caller: "rpc-demo".to_owned(),
+        }
+    }
+}
+
+/// How a call is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallOptions {
+    /// How long to wait, connecting included. The server is told.
+    pub timeout: Duration,
+    /// How messages are encoded.
+    pub content_type: ContentType,
+    /// What travels with the call (`trans_info`).
+    pub meta: BTreeMap<String, Bytes>,
+}
+
+impl Default for CallOptions {
+    /// Protobuf, 5 seconds.
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(5),
+            content_type: ContentType::PROTOBUF,
+            meta: BTreeMap::new(),
+        }
+    }
+}
+
+/// Calls the methods of one server. A clone goes over the same connections.
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    addr: SocketAddr,
+    options: ClientOptions,
+    caller: Bytes,
+    closed: AtomicBool,
+    /// Where the next call goes.
+    next: AtomicUsize,
+    slots: Box<[Slot]>,
+}
+
+/// A connection that is there, is being made, or is not.
+type Slot = Mutex<Arc<OnceCell<Arc<Link>>>>;
+
+impl Client {
+    /// A client of the server at `addr`. It connects when it is first called,
+    /// and again after a connection broke.
+    #[must_use]
+    pub fn new(addr: SocketAddr, options: ClientOptions) -> Self {
+        let slots = (0..options.connections.max(1))
+            .map(|_| Slot::default())
+            .collect();
+        let caller = Bytes::from(options.caller.clone());
+        let (closed, next) = (AtomicBool::new(false), AtomicUsize::new(0));
+        Self(Arc::new(Inner {
+            addr,
+            options,
+            caller,
+            closed,
+            next,
+            slots,
+        }))
+    }
+
+    /// Calls `method`, such as `/rpcdemo.Echo/Echo`, with a message.
+    ///
+    /// A call whose future is dropped is forgotten; the server may still
+    /// handle it.
+    ///
+    /// # Errors
+    /// When there is no answer, or the answer is an error.
+    pub async fn call<Q: Body, A: Body>(
+        &self,
+        method: &str,
+        request: &Q,
+        options: &CallOptions,
+    ) -> Result<A, CallError> {
+        let content = options.content_type;
+        let body = content::encode(content, request);
+        let body = body.map_err(|error| CallError::Encode(Arc::new(error)))?;
+        let answer = self.call_raw(method, content, body, options).await?;
+        content::decode(content, answer).map_err(|error| CallError::Decode(Arc::new(error)))
+    }
+
+    /// The same with bytes; `content_type` says what they are.
+    ///
+    /// The answer is a slice of the buffer that it was read into: who keeps
+    /// it for long should copy it.
+    ///
+    /// # Errors
+    /// When there is no answer, or the answer is an error.
+    pub async fn call_raw(
+        &self,
+        method: &str,
+        content_type: ContentType,
+        body: Bytes,
+        options: &CallOptions,
+    ) -> Result<Bytes, CallError> {
+        let frame = self
+            .send(method, content_type, body, options, CallType::Unary)
+            .await?;
+        answer(frame)
+    }
+
+    /// Sends a call that is not answered; it is on its way when this returns,
+    /// and whether it arrives is not known.
+    ///
+    /// # Errors
+    /// When it could not be sent.
+    pub async fn send_one_way(
+        &self,
+        method: &str,
+        content_type: ContentType,
+        body: Bytes,
+        options: &CallOptions,
+    ) -> Result<(), CallError> {
+        self.send(method, content_type, body, options, CallType::OneWay)
+            .await
+            .map(drop)
+    }
+
+    /// Closes the connections, and waits until they are. Calls under way, and
+    /// calls to come, fail with [`CallError::Cancelled`].
+    pub async fn close(&self) {
+        let links = self.0.close();
+        for link in links {
+            link.ended().await;
+        }
+    }
+
+    /// Calls that wait for their answers now.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        let links = self
+            .0
+            .slots
+            .iter()
+            .filter_map(|slot| slot.lock().get().cloned());
+        links.map(|link| link.waiting()).sum()
+    }
+
+    async fn send(
+        &self,
+        method: &str,
+        content_type: ContentType,
+        body: Bytes,
+        options: &CallOptions,
+        call_type: CallType,
+    ) -> Result<Frame, CallError> {
+        let deadline = Instant::now() + options.timeout;
+        let millis = options.timeout.as_millis().max(1);
+        let mut head = RequestProtocol {
+            call_type: call_type.into(),
+            timeout: u32::try_from(millis).unwrap_or(u32::MAX),
+            caller: self.0.caller.clone(),
+            func: Bytes::copy_from_slice(method.as_bytes()),
+            trans_info: options.meta.clone(),
+            content_type: content_type.0,
+            ..RequestProtocol::default()
+        };
+        loop {
+            let link = self.0.link(deadline).await?;
+            // Nothing was sent when it is None: another connection is tried.
+            if let Some(ended) = link.call(&mut head, &body, deadline).await {
+                return ended;
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// A connection that works, as far as is known.
+    async fn link(&self, deadline: Instant) -> Result<Arc<Link>, CallError> {
+        let slot = &self.slots[self.next.fetch_add(1, Relaxed) % self.slots.len()];
+        loop {
+            let cell = Arc::clone(&slot.lock());
+            let link = match cell.get() {
+                Some(link) => link,
+                // Who comes while it is being made waits for it.
+                None => timeout_at(deadline, cell.get_or_try_init(|| self.connect()))
+                    .await
+                    .map_err(|_| CallError::Timeout)??,
+            };
+            if self.closed.load(Relaxed) {
+                link.close(&CallError::Cancelled);
+                return Err(CallError::Cancelled);
+            }
+            if !link.is_broken() {
+                return Ok(Arc::clone(link));
+            }
+            let mut current = slot.lock();
+            // Another call may have replaced it already.
+            if Arc::ptr_eq(&current, &cell) {
+                *current = Arc::default();
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<Arc<Link>, CallError> {
+        let refused = |error| CallError::Connect(Arc::new(error));
+        if self.closed.load(Relaxed) {
+            return Err(CallError::Cancelled);
+        }
+        let connecting = timeout(self.options.connect_timeout, TcpStream::connect(self.addr));
+        let stream = connecting
+            .await
+            .map_err(|late| refused(late.into()))?
+            .map_err(refused)?;
+        stream.set_nodelay(true).map_err(refused)?;
+        let link = Arc::new(Link::new(self.options.max_frame));
+        tokio::spawn(link_task::run(
+            stream,
+            Arc::clone(&link),
+            self.options.max_frame,
+        ));
+        Ok(link)
+    }
+
+    fn close(&self) -> Vec<Arc<Link>> {
+        self.closed.store(true, Relaxed);
+        let links = self
+            .slots
+            .iter()
+            .filter_map(|slot| slot.lock().get().cloned());
+        links
+            .inspect(|link| link.close(&CallError::Cancelled))
+            .collect()
+    }
+}
+
+/// Without its client a connection is of no use: its task is told.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// What the server says.
+fn answer(frame: Frame) -> Result<Bytes, CallError> {
+    let undecodable = |error| CallError::Decode(Arc::new(ContentError::Protobuf(error)));
+    let head = ResponseProtocol::decode(frame.head()).map_err(undecodable)?;
+    if head.ret != 0 || head.func_ret != 0 {
+        return Err(CallError::Remote {
+            code: Code(head.ret),
+            func_code: head.func_ret,
+            message: String::from_utf8_lossy(&head.error_msg).into_owned(),
+        });
+    }
+    let mut body = frame.into_body();
+    let attachment = head.attachment_size as usize;
+    let Some(length) = body.len().checked_sub(attachment) else {
+        return Err(CallError::Decode(Arc::new(ContentError::Attachment {
+            attachment,
+            body: body.len(),
+        })));
+    };
+    body.truncate(length);
+    Ok(body)
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("addr", &self.0.addr)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,324 @@
+//! One request, from its frame to the frame of its reply.
+
+use std::any::Any;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes};
+use futures::FutureExt;
+use futures::future::{BoxFuture, CatchUnwind};
+use once_cell::sync::OnceCell;
+use prost::Message;
+use tokio::time::Instant;
+
+use super::context::Context;
+use super::failure::Failure;
+use super::running::{Running, Stop};
+use super::session::Session;
+use crate::wire::{CallType, Code, ContentType, Frame, RequestProtocol, ResponseProtocol, frame};
+
+/// A time that is never over, as far as anybody here is concerned.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// A reply, ready to be encoded.
+#[derive(Debug)]
+pub(super) struct Reply {
+    id: u32,
+    version: u8,
+    head: ResponseProtocol,
+    body: Bytes,
+    /// The method that was called, for the log.
+    func: Bytes,
+    /// The caller expects none.
+    pub(super) one_way: bool,
+    /// The handler was dropped because the server would not wait.
+    pub(super) aborted: bool,
+}
+
+/// A request that has been begun.
+pub(super) enum Begun {
+    /// It did not have to wait.
+    Done(Reply),
+    /// It waits.
+    Waiting(Waiting),
+}
+
+/// A request whose handler waits for something.
+pub(super) struct Waiting {
+    session: Arc<Session>,
+    reply: Reply,
+    future: HandlerFuture,
+    deadline: Deadline,
+    began: Instant,
+}
+
+type HandlerFuture = CatchUnwind<AssertUnwindSafe<BoxFuture<'static, Result<Bytes, Failure>>>>;
+
+#[derive(Clone, Copy)]
+struct Deadline {
+    at: Instant,
+    /// It is the caller's.
+    full_link: bool,
+}
+
+/// Handles a request to its end.
+pub(super) async fn answer(session: &Arc<Session>, frame: Frame, read_at: Instant) -> Reply {
+    let mut now = Instant::now();
+    match begin(session, frame, read_at, &mut now).await {
+        Begun::Done(reply) => reply,
+        Begun::Waiting(waiting) => Box::pin(waiting.finish()).await,
+    }
+}
+
+/// The reply to a request that is not handled.
+#[cold]
+pub(super) fn refuse(session: &Session, frame: &Frame, failure: Failure) -> Reply {
+    let head = RequestProtocol::decode(frame.head()).unwrap_or_default();
+    Reply::to(frame, &head).failed(session, failure)
+}
+
+/// Calls the handler and polls it once, which is all that most need.
+///
+/// `now` is a time that has just been, and is set anew: one look at the clock
+/// a request.
+#[inline]
+pub(super) async fn begin(
+    session: &Arc<Session>,
+    frame: Frame,
+    read_at: Instant,
+    now: &mut Instant,
+) -> Begun {
+    let encoded = frame.head();
+    let empty = encoded.is_empty();
+    let head = match RequestProtocol::decode(encoded) {
+        Ok(head) if !empty => head,
+        other => return Begun::Done(undecodable(session, &frame, other.err())),
+    };
+    let reply = Reply::to(&frame, &head);
+    let began = *now;
+    let (mut future, deadline) = match call(session, head, frame, read_at, began) {
+        Ok(called) => called,
+        Err(failure) => return Begun::Done(reply.failed(session, failure)),
+    };
+    match poll_fn(|cx| Poll::Ready(future.poll_unpin(cx))).await {
+        Poll::Ready(result) => {
+            *now = Instant::now();
+            let result = result.unwrap_or_else(|panic| Err(panicked(session, &*panic)));
+            Begun::Done(reply.end(session, result, *now - began))
+        }
+        Poll::Pending => {
+            let session = Arc::clone(session);
+            Begun::Waiting(Waiting {
+                session,
+                reply,
+                future,
+                deadline,
+                began,
+            })
+        }
+    }
+}
+
+/// Checks the request and calls its handler.
+#[inline]
+fn call(
+    session: &Arc<Session>,
+    head: RequestProtocol,
+    frame: Frame,
+    read_at: Instant,
+    now: Instant,
+) -> Result<(HandlerFuture, Deadline), Failure> {
+    let running: &Running = &session.running;
+    let mut body = frame.into_body();
+    let Some(length) = body.len().checked_sub(head.attachment_size as usize) else {
+        let (attachment, body) = (head.attachment_size, body.len());
+        let message = format!("attachment of {attachment} bytes in a body of {body}");
+        return Err(Failure::framework(Code::SERVER_DECODE, message));
+    };
+    if length < body.len() {
+        body.truncate(length);
+    }
+    if head.content_encoding != 0 {
+        let message = format!(
+            "content encoding {} is not spoken here",
+            head.content_encoding
+        );
+        return Err(Failure::framework(Code::SERVER_DECODE, message));
+    }
+    let method = running.method(&head.func)?;
+    let own = method
+        .timeout
+        .map_or(running.timeout, |own| own.min(running.timeout));
+    let caller = match head.timeout {
+        0 => NEVER,
+        millis => Duration::from_millis(millis.into()),
+    };
+    let deadline = Deadline {
+        at: read_at + own.min(caller).min(NEVER),
+        full_link: caller < own,
+    };
+    if deadline.at <= now {
+        return Err(deadline.over());
+    }
+    let content = ContentType(head.content_type);
+    let context = Context {
+        id: OnceCell::new(),
+        head,
+        deadline: deadline.at,
+        session: Arc::clone(session),
+    };
+    // A handler may panic before it gives its future.
+    let called = catch_unwind(AssertUnwindSafe(|| {
+        (method.handler)(context, content, body)
+    }));
+    let future = called.map_err(|panic| panicked(session, &*panic))?;
+    Ok((AssertUnwindSafe(future).catch_unwind(), deadline))
+}
+
+impl Waiting {
+    /// Waits for the handler, until the deadline or until the server will
+    /// wait no longer; the handler is dropped then.
+    pub(super) async fn finish(self) -> Reply {
+        let Self {
+            session,
+            mut reply,
+            mut future,
+            deadline,
+            began,
+        } = self;
+        let mut stop = session.running.stop.subscribe();
+        let result = tokio::select! {
+            biased;
+            result = &mut future => result.unwrap_or_else(|panic| Err(panicked(&session, &*panic))),
+            () = tokio::time::sleep_until(deadline.at) => Err(deadline.over()),
+            // The sender is in the session, which is held here.
+            _ = stop.wait_for(|stop| *stop == Stop::Abort) => {
+                reply.aborted = true;
+                Err(Failure::framework(Code::SERVER_SYSTEM, "the server has stopped"))
+            }
+        };
+        // What the handler leaves behind may panic as well.
+        let left = catch_unwind(AssertUnwindSafe(move || drop(future)));
+        let result = match left {
+            Ok(()) => result,
+            Err(panic) => result.and(Err(panicked(&session, &*panic))),
+        };
+        reply.end(&session, result, began.elapsed())
+    }
+}
+
+impl Deadline {
+    #[cold]
+    fn over(self) -> Failure {
+        if self.full_link {
+            Failure::framework(Code::FULL_LINK_TIMEOUT, "the caller's time is over")
+        } else {
+            Failure::framework(Code::SERVER_TIMEOUT, "the time for the request is over")
+        }
+    }
+}
+
+impl Reply {
+    /// A reply to this request, with nothing in it yet.
+    #[inline]
+    fn to(frame: &Frame, head: &RequestProtocol) -> Self {
+        Self {
+            id: frame.id,
+            version: frame.version,
+            head: ResponseProtocol {
+                version: head.version,
+                call_type: head.call_type,
+                request_id: head.request_id,
+                content_type: head.content_type,
+                ..ResponseProtocol::default()
+            },
+            body: Bytes::new(),
+            func: head.func.clone(),
+            one_way: head.call_type == CallType::OneWay as i32,
+            aborted: false,
+        }
+    }
+
+    /// The reply of a handler that took so long.
+    #[inline]
+    fn end(mut self, session: &Session, result: Result<Bytes, Failure>, took: Duration) -> Self {
+        session.running.latency.record(took);
+        match result {
+            Ok(body) => {
+                self.body = body;
+                self
+            }
+            Err(failure) => self.failed(session, failure),
+        }
+    }
+
+    #[cold]
+    fn failed(mut self, session: &Session, failure: Failure) -> Self {
+        session.running.count_error(failure.number());
+        let method = String::from_utf8_lossy(&self.func);
+        tracing::debug!(peer = %session.peer, %method, %failure, "request failed");
+        self.head.ret = failure.code.0;
+        self.head.func_ret = failure.func_code;
+        self.head.error_msg = failure.message.into();
+        self.body = Bytes::new();
+        self
+    }
+
+    /// Appends the frame of the reply to `out`.
+    #[inline]
+    pub(super) fn encode(&self, out: &mut impl BufMut, max_frame: usize) {
+        let Self {
+            id,
+            version,
+            ref head,
+            ref body,
+            ..
+        } = *self;
+        if let Err(error) = frame::encode(out, id, version, head, body, max_frame) {
+            self.encode_unfit(out, error);
+        }
+    }
+
+    /// Appends the frame of an error instead of a reply that fits into none.
+    #[cold]
+    fn encode_unfit(&self, out: &mut impl BufMut, error: frame::FrameError) {
+        tracing::warn!(method = %String::from_utf8_lossy(&self.func), %error, "reply fits no frame");
+        let head = ResponseProtocol {
+            ret: Code::SERVER_ENCODE.0,
+            error_msg: error.to_string().into(),
+            trans_info: Default::default(),
+            ..self.head.clone()
+        };
+        frame::encode(out, self.id, self.version, &head, &[], usize::MAX)
+            .expect("a short message fits");
+    }
+}
+
+#[cold]
+fn undecodable(session: &Session, frame: &Frame, error: Option<prost::DecodeError>) -> Reply {
+    // The fixed head still tells which request it is.
+    let head = RequestProtocol {
+        request_id: frame.id,
+        ..RequestProtocol::default()
+    };
+    let message = error.map_or_else(|| "there is no head".to_owned(), |error| error.to_string());
+    Reply::to(frame, &head).failed(session, Failure::framework(Code::SERVER_DECODE, message))
+}
+
+#[cold]
+fn panicked(session: &Session, panic: &(dyn Any + Send)) -> Failure {
+    session.running.panics.fetch_add(1, Relaxed);
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let service = &*session.running.name;
+    tracing::error!(
+        service,
+        panic = text.unwrap_or("not a text"),
+        "handler panicked"
+    );
+    Failure::framework(Code::SERVER_SYSTEM, "the handler panicked")
+}

@@ -1,0 +1,101 @@
+//! The recycled parameter of a pooled request (`handleParam` of trpc-go).
+
+use std::sync::Arc;
+
+use pool_object::{Guard, Policy, Pool};
+use tokio::time::Instant;
+
+use super::exchange::{self, Reply};
+use super::failure::Failure;
+use super::session::Session;
+use crate::wire::{Code, Frame};
+
+/// What a worker needs to handle a request. Its fields are set when it is
+/// handed over, and reset when it goes back to its pool.
+///
+/// One that goes back without having been answered, because no worker took it
+/// or its worker went away, still tells the caller.
+#[derive(Default)]
+pub(super) struct HandleParam {
+    session: Option<Arc<Session>>,
+    frame: Frame,
+    read_at: Option<Instant>,
+}
+
+/// A parameter that goes back to its pool when it is dropped.
+pub(super) type Param = Guard<'static, HandleParam, Params>;
+
+#[derive(Debug)]
+pub(super) struct Params;
+
+impl Policy<HandleParam> for Params {
+    fn create(&self) -> HandleParam {
+        HandleParam::default()
+    }
+
+    #[inline]
+    fn reset(&self, param: &mut HandleParam) -> bool {
+        param.reset();
+        true
+    }
+}
+
+/// Where parameters come from and go back to.
+pub(super) static PARAMS: Pool<HandleParam, Params> = Pool::new(Params);
+
+/// A parameter with its fields set.
+#[inline]
+pub(super) fn param(session: &Arc<Session>, frame: Frame, read_at: Instant) -> Param {
+    let mut param = PARAMS.get();
+    param.session = Some(Arc::clone(session));
+    param.frame = frame;
+    param.read_at = Some(read_at);
+    param
+}
+
+/// Handles a request on a worker; what a service's pool runs.
+pub(super) async fn handle(mut param: Param) {
+    let read_at = param.read_at.take();
+    let (Some(session), Some(read_at)) = (&param.session, read_at) else {
+        tracing::error!("a parameter without a request, should not happen");
+        return;
+    };
+    let reply = exchange::answer(session, param.frame.clone(), read_at).await;
+    param.answer(&reply);
+}
+
+impl HandleParam {
+    fn answer(&mut self, reply: &Reply) {
+        if let Some(session) = self.session.take() {
+            session.reply(reply, self.frame.len());
+        }
+    }
+
+    /// Tells the caller that its request is not handled.
+    #[cold]
+    pub(super) fn refuse(&mut self, failure: Failure) {
+        if let Some(session) = &self.session {
+            let reply = exchange::refuse(session, &self.frame, failure);
+            self.answer(&reply);
+        }
+    }
+
+    #[inline]
+    fn reset(&mut self) {
+        if self.session.is_some() {
+            self.refuse(Failure::framework(
+                Code::SERVER_SYSTEM,
+                "the request was not handled",
+            ));
+        }
+        self.frame = Frame::default();
+        self.read_at = None;
+    }
+}
+
+/// Where the pool does not reset it: when a panic goes through its guard.
+impl Drop for HandleParam {
+    fn drop(&mut self) {
+        self.reset();
+    }
+}

@@ -1,0 +1,168 @@
+//! How long handlers take: a histogram that many threads write.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+/// Each power of two of nanoseconds is cut into so many buckets.
+const CUTS: usize = 8;
+const CUT_BITS: u32 = CUTS.trailing_zeros();
+const BUCKETS: usize = (u64::BITS - CUT_BITS + 1) as usize * CUTS;
+/// Copies of the histogram, so that threads seldom write the same line.
+const MOST_SHARDS: usize = 8;
+
+/// The latency of handlers. Quantiles are too long by an eighth at most;
+/// `max` is exact.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LatencySnapshot {
+    /// How many.
+    pub count: u64,
+    /// The median.
+    pub p50: Duration,
+    /// The 90th percentile.
+    pub p90: Duration,
+    /// The 99th percentile.
+    pub p99: Duration,
+    /// The 99.9th percentile.
+    pub p999: Duration,
+    /// The longest.
+    pub max: Duration,
+}
+
+pub(super) struct Latency {
+    shards: Box<[Shard]>,
+}
+
+#[repr(align(128))]
+struct Shard {
+    buckets: [AtomicU64; BUCKETS],
+    max: AtomicU64,
+}
+
+impl Latency {
+    pub(super) fn new() -> Self {
+        let shard = || Shard {
+            buckets: [const { AtomicU64::new(0) }; BUCKETS],
+            max: AtomicU64::new(0),
+        };
+        let count = num_cpus::get().next_power_of_two().min(MOST_SHARDS);
+        Self {
+            shards: (0..count).map(|_| shard()).collect(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn record(&self, took: Duration) {
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        // A power of two of shards.
+        let shard = &self.shards[nth_thread() & (self.shards.len() - 1)];
+        shard.buckets[bucket(nanos)].fetch_add(1, Relaxed);
+        if nanos > shard.max.load(Relaxed) {
+            shard.max.fetch_max(nanos, Relaxed);
+        }
+    }
+
+    pub(super) fn snapshot(&self) -> LatencySnapshot {
+        let mut counts = [0; BUCKETS];
+        for shard in &self.shards {
+            for (sum, bucket) in counts.iter_mut().zip(&shard.buckets) {
+                *sum += bucket.load(Relaxed);
+            }
+        }
+        let max = self
+            .shards
+            .iter()
+            .map(|shard| shard.max.load(Relaxed))
+            .max()
+            .unwrap_or(0);
+        let count = counts.iter().sum();
+        let quantile = |part: f64| {
+            let rank = (count as f64 * part).ceil() as u64;
+            let mut seen = 0;
+            let found = counts.iter().position(|bucket| {
+                seen += bucket;
+                seen >= rank.max(1)
+            });
+            // None when there is nothing in it.
+            Duration::from_nanos(found.map_or(0, |at| longest(at).min(max)))
+        };
+        LatencySnapshot {
+            count,
+            p50: quantile(0.5),
+            p90: quantile(0.9),
+            p99: quantile(0.99),
+            p999: quantile(0.999),
+            max: Duration::from_nanos(max),
+        }
+    }
+}
+
+/// The bucket that a number belongs to: below `CUTS` each has its own, above
+/// there are `CUTS` of the same width for each power of two.
+#[inline]
+fn bucket(number: u64) -> usize {
+    let power = (number | (CUTS as u64 - 1)).ilog2();
+    if number < CUTS as u64 {
+        return number as usize;
+    }
+    let shift = power - CUT_BITS;
+    (shift as usize + 1) * CUTS + ((number >> shift) as usize & (CUTS - 1))
+}
+
+/// The greatest number of a bucket.
+fn longest(bucket: usize) -> u64 {
+    if bucket < CUTS {
+        return bucket as u64;
+    }
+    let shift = bucket / CUTS - 1;
+    let least = ((CUTS + bucket % CUTS) as u64) << shift;
+    least + ((1 << shift) - 1)
+}
+
+#[inline]
+fn nth_thread() -> usize {
+    static THREADS: AtomicUsize = AtomicUsize::new(0);
+    thread_local!(static NTH: usize = THREADS.fetch_add(1, Relaxed));
+    NTH.try_with(|nth| *nth).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_in_a_bucket_that_ends_at_most_an_eighth_above_it() {
+        let powers = (0..64).map(|power| 1u64 << power);
+        for number in powers.flat_map(|power| [power - 1, power, power + 1, power + power / 3]) {
+            let end = longest(bucket(number));
+            assert!(end >= number, "{number} is in a bucket that ends at {end}");
+            assert!(
+                end - number <= number / 8,
+                "{number} is in a bucket that ends at {end}"
+            );
+        }
+        assert_eq!(longest(bucket(u64::MAX)), u64::MAX);
+    }
+
+    #[test]
+    fn quantiles_are_those_of_what_was_recorded() {
+        let latency = Latency::new();
+        (1..=1000).for_each(|micros| latency.record(Duration::from_micros(micros)));
+        let snapshot = latency.snapshot();
+        assert_eq!(
+            (snapshot.count, snapshot.max),
+            (1000, Duration::from_millis(1))
+        );
+        for (quantile, exact) in [
+            (snapshot.p50, 500),
+            (snapshot.p90, 900),
+            (snapshot.p999, 999),
+        ] {
+            let exact = Duration::from_micros(exact);
+            assert!(
+                (exact..=exact + exact / 8).contains(&quantile),
+                "{quantile:?} for {exact:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The server: starts services, and stops them gracefully.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pool_worker::tasks::FuncPool;
+use tokio::net::{TcpListener, ToSocketAddrs};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::handle_param;
+use super::listener;
+use super::outbox::Phase;
+use super::running::{Running, ServerOptions, Stop};
+use super::service::{Dispatch, Service};
+use super::stats::{ServerStats, StatsHandle};
+
+/// How long handlers have once they are told that they will not be waited
+/// for, and how long their callers have to be told.
+const LAST_WORD: Duration = Duration::from_millis(250);
+
+/// A service cannot listen at its address.
+#[derive(Debug, thiserror::Error)]
+#[error("{service}: cannot listen at {addr}: {source}")]
+pub struct BindError {
+    /// The service.
+    pub service: String,
+    /// The address.
+    pub addr: String,
+    /// Why not.
+    pub source: std::io::Error,
+}
+
+/// How a shutdown went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// Requests accepted since the start.
+    pub accepted: u64,
+    /// Requests whose reply was written.
+    pub replied: u64,
+    /// Requests whose peer was gone before its reply could be written.
+    pub abandoned: u64,
+    /// Requests that came to nothing because the time was over.
+    pub lost: u64,
+}
+
+/// Services at work. Dropping it closes everything at once; see
+/// [`shutdown`](Self::shutdown).
+#[derive(Debug)]
+pub struct Server {
+    options: ServerOptions,
+    stats: StatsHandle,
+    stop: watch::Sender<Stop>,
+    listeners: JoinSet<()>,
+}
+
+impl Server {
+    /// A server without services.
+    #[must_use]
+    pub fn new(options: ServerOptions) -> Self {
+        Self {
+            options,
+            stats: StatsHandle::default(),
+            stop: watch::Sender::new(Stop::No),
+            listeners: JoinSet::new(),
+        }
+    }
+
+    /// Starts a service at `addr`; where it really listens, which tells when
+    /// the port was 0. It accepts from now on.
+    ///
+    /// # Errors
+    /// When it cannot listen there; the message is one line that names the
+    /// service and the address.
+    pub async fn serve(
+        &mut self,
+        service: Service,
+        addr: impl ToSocketAddrs + ToString,
+    ) -> Result<SocketAddr, BindError> {
+        let refused = |source| BindError {
+            service: service.name.to_string(),
+            addr: addr.to_string(),
+            source,
+        };
+        let listener = TcpListener::bind(&addr).await.map_err(refused)?;
+        let bound = listener.local_addr().map_err(refused)?;
+        let (name, dispatch) = (Arc::clone(&service.name), service.dispatch);
+        let running = Arc::new(Running::new(service, self.options, self.stop.clone()));
+        if let Dispatch::Pooled(pool) = dispatch {
+            let builder = FuncPool::builder().name(&*running.name);
+            let builder = builder.capacity(pool.capacity).queue(pool.queue);
+            let pool = builder.build(handle_param::handle);
+            assert!(running.pool.set(pool).is_ok(), "is set once");
+        }
+        self.stats.services.lock().push(Arc::clone(&running));
+        self.listeners.spawn(listener::accept(
+            listener,
+            running,
+            Arc::clone(&self.stats.registry),
+        ));
+        tracing::info!(service = %name, %bound, "listening");
+        Ok(bound)
+    }
+
+    /// The figures of now.
+    #[must_use]
+    pub fn stats(&self) -> ServerStats {
+        self.stats.stats()
+    }
+
+    /// Looks on without keeping the server from being stopped.
+    #[must_use]
+    pub fn stats_handle(&self) -> StatsHandle {
+        self.stats.clone()
+    }
+
+    /// Stops gracefully. No more connections are accepted, and no more
+    /// requests read but those that had been sent; those under way end and
+    /// their replies are written, for at most `limit`. Then the handlers
+    /// that are left are told ([`Context::cancelled`]), and a moment later
+    /// dropped, with their callers told; and everything is closed.
+    ///
+    /// When the returned future is dropped, everything is closed at once.
+    ///
+    /// [`Context::cancelled`]: super::Context::cancelled
+    pub async fn shutdown(mut self, limit: Duration) -> Drained {
+        let end = Instant::now() + limit;
+        // The ports are closed once the tasks have ended.
+        self.listeners.shutdown().await;
+        let registry = Arc::clone(&self.stats.registry);
+        registry.tell(Phase::Draining);
+        if timeout_at(end, registry.emptied()).await.is_err() {
+            tracing::warn!(
+                requests = self.stats().in_flight,
+                "the time to drain is over"
+            );
+            for stop in [Stop::Cancel, Stop::Abort] {
+                self.stop.send_replace(stop);
+                if timeout(LAST_WORD, registry.emptied()).await.is_ok() {
+                    break;
+                }
+            }
+            registry.tell(Phase::Closing);
+            registry.emptied().await;
+        }
+        let services = self.stats.services.lock().clone();
+        for running in services {
+            if let Some(pool) = running.pool.get()
+                && let Err(error) = pool.close(LAST_WORD).await
+            {
+                tracing::warn!(service = %running.name, %error, "workers are still busy");
+            }
+        }
+        let ServerStats {
+            accepted,
+            replied,
+            abandoned,
+            lost,
+            ..
+        } = self.stats();
+        Drained {
+            accepted,
+            replied,
+            abandoned,
+            lost,
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.send_replace(Stop::Abort);
+        self.stats.registry.tell(Phase::Closing);
+    }
+}

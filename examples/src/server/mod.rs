@@ -1,0 +1,32 @@
+//! The server: services, each with a port of its own, that speak the unary
+//! tRPC wire.
+//!
+//! A [`Server`] has [`Service`]s; a service listens, and each connection has
+//! one task. It reads many frames a read and writes many replies a write; in
+//! between, a request is handled in line, or on the service's worker pool by
+//! way of a recycled parameter. [`Server::shutdown`] ends it so that nothing
+//! accepted is lost.
+
+mod connection;
+mod context;
+mod exchange;
+mod failure;
+mod handle_param;
+mod latency;
+mod lifecycle;
+mod listener;
+mod outbox;
+mod registry;
+mod running;
+
+mod service;
+mod session;
+mod stats;
+
+pub use context::Context;
+pub use failure::Failure;
+pub use latency::LatencySnapshot;
+pub use lifecycle::{BindError, Drained, Server};
+pub use running::ServerOptions;
+pub use service::{PoolOptions, Service};
+pub use stats::{ObjectPools, ServerStats, ServiceStats, StatsHandle};

@@ -1,0 +1,179 @@
+//! Replies on their way from the workers to their connection.
+
+use std::task::{Context, Waker};
+
+use parking_lot::Mutex;
+
+use super::exchange::Reply;
+use crate::wire::buffers::{BUFFERS, Buffer, WRITE};
+
+/// Replies that go out with one write.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    /// Held only while there is something in it.
+    pub(super) buffer: Option<Buffer>,
+    /// Requests that have ended with what is in the buffer.
+    pub(super) ended: Ended,
+}
+
+/// How requests ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Ended {
+    /// Answered, or done when no answer is expected.
+    pub(super) replied: u64,
+    /// Aborted because the server would not wait any longer.
+    pub(super) lost: u64,
+}
+
+impl Batch {
+    pub(super) fn push(&mut self, reply: &Reply, max_frame: usize) {
+        if reply.aborted {
+            self.ended.lost += 1;
+        } else {
+            self.ended.replied += 1;
+        }
+        if !reply.one_way {
+            reply.encode(
+                self.buffer.get_or_insert_with(|| BUFFERS.get(WRITE)),
+                max_frame,
+            );
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.buffer.is_none() && self.ended.sum() == 0
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.buffer.as_ref().map_or(0, |buffer| buffer.len())
+    }
+}
+
+impl Ended {
+    pub(super) fn sum(self) -> u64 {
+        self.replied + self.lost
+    }
+}
+
+/// What a connection is to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    /// Serve.
+    #[default]
+    Open,
+    /// Take in no more requests, and close when those there are have ended.
+    Draining,
+    /// Close at once.
+    Closing,
+}
+
+/// Where workers leave replies and the connection's task finds them.
+///
+/// Before it sleeps the task looks once more and leaves its waker, under one
+/// lock; a worker adds a reply and takes the waker, under one lock. Either
+/// the task sees the reply, or the worker sees the waker: no wake-up is lost,
+/// and nobody pays for waking a task that is awake.
+#[derive(Debug, Default)]
+pub(super) struct Outbox(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    batch: Batch,
+    taken_back: Load,
+    phase: Phase,
+    closed: bool,
+    waker: Option<Waker>,
+    /// Whether a reply is worth waking for.
+    wants_replies: bool,
+}
+
+/// Requests under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Load {
+    pub(super) requests: usize,
+    pub(super) bytes: usize,
+}
+
+/// What the connection's task has found in its outbox.
+pub(super) struct Collected {
+    /// Requests that have ended since the last time.
+    pub(super) ended: Load,
+    pub(super) phase: Phase,
+}
+
+impl Outbox {
+    /// A request of so many bytes has ended with this reply.
+    pub(super) fn push(&self, reply: &Reply, bytes: usize, max_frame: usize) {
+        let waker = {
+            let mut state = self.0.lock();
+            if state.closed {
+                return;
+            }
+            state.batch.push(reply, max_frame);
+            state.taken_back.requests += 1;
+            state.taken_back.bytes += bytes;
+            if state.wants_replies {
+                state.waker.take()
+            } else {
+                None
+            }
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Moves the replies into `batch` if that is empty, and tells what else
+    /// has changed.
+    pub(super) fn collect(&self, batch: &mut Batch) -> Collected {
+        let mut state = self.0.lock();
+        if batch.is_empty() {
+            std::mem::swap(batch, &mut state.batch);
+        }
+        Collected {
+            ended: std::mem::take(&mut state.taken_back),
+            phase: state.phase,
+        }
+    }
+
+    /// Whether workers have left replies.
+    pub(super) fn has_replies(&self) -> bool {
+        !self.0.lock().batch.is_empty()
+    }
+
+    /// Leaves the waker, unless there is something new already: `false` then.
+    /// Replies are nothing new to a connection that has to write others first.
+    pub(super) fn park(&self, known: Phase, wants_replies: bool, cx: &Context<'_>) -> bool {
+        let mut state = self.0.lock();
+        let replies = state.taken_back != Load::default();
+        if state.phase != known || (wants_replies && replies) {
+            return false;
+        }
+        state.wants_replies = wants_replies;
+        match &mut state.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            waker => *waker = Some(cx.waker().clone()),
+        }
+        true
+    }
+
+    /// Tells the connection what to do, if that is more than it was told.
+    pub(super) fn enter(&self, phase: Phase) {
+        let waker = {
+            let mut state = self.0.lock();
+            state.phase = state.phase.max(phase);
+            state.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Nobody sends the replies from now on; those that were left here.
+    pub(super) fn close(&self) -> Batch {
+        let mut state = self.0.lock();
+        state.closed = true;
+        state.waker = None;
+        std::mem::take(&mut state.batch)
+    }
+}

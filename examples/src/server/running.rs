@@ -1,0 +1,143 @@
+//! A service at work: what its connections and its workers share.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use pool_worker::tasks::FuncPool;
+use rustc_hash::FxHashMap;
+use tokio::sync::watch;
+
+use super::failure::Failure;
+use super::handle_param::Param;
+use super::latency::Latency;
+use super::service::{Method, Service};
+use super::stats::ServiceStats;
+use crate::wire::Code;
+use crate::wire::frame::MAX_FRAME;
+
+/// What is the same for every connection of a server.
+#[derive(Clone, Copy, Debug)]
+pub struct ServerOptions {
+    /// A connection on which no whole frame came for so long, and no request
+    /// is under way, is closed; so is one that takes nothing of its replies.
+    pub idle: Duration,
+    /// The longest frame, in and out, in bytes.
+    pub max_frame: usize,
+    /// Requests of one connection that may be under way on workers; no more
+    /// are taken until one of them ends.
+    pub max_in_flight: usize,
+    /// The same in bytes of their frames.
+    pub max_in_flight_bytes: usize,
+    /// Bytes of one connection's replies that may be unwritten; no more
+    /// requests are taken until the peer reads them.
+    pub max_unwritten: usize,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self {
+            idle: Duration::from_secs(60),
+            max_frame: MAX_FRAME,
+            max_in_flight: 4096,
+            max_in_flight_bytes: 2 * MAX_FRAME,
+            max_unwritten: 1 << 20,
+        }
+    }
+}
+
+/// How much longer handlers are waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stop {
+    /// Until their deadlines.
+    No,
+    /// Not much longer: they are told.
+    Cancel,
+    /// No longer: they are dropped.
+    Abort,
+}
+
+pub(super) struct Running {
+    pub(super) name: Arc<str>,
+    pub(super) prefix: String,
+    pub(super) timeout: Duration,
+    pub(super) methods: FxHashMap<Box<[u8]>, Method>,
+    pub(super) options: ServerOptions,
+    pub(super) stop: watch::Sender<Stop>,
+    /// Its workers; none for a service that is handled in line.
+    pub(super) pool: OnceLock<FuncPool<Param>>,
+    pub(super) latency: Latency,
+    pub(super) panics: AtomicU64,
+    /// Errors are rare enough for a lock.
+    errors: Mutex<BTreeMap<i32, u64>>,
+}
+
+impl Running {
+    pub(super) fn new(service: Service, options: ServerOptions, stop: watch::Sender<Stop>) -> Self {
+        let Service {
+            name,
+            prefix,
+            timeout,
+            dispatch: _,
+            methods,
+        } = service;
+        Self {
+            name,
+            prefix,
+            timeout,
+            methods,
+            options,
+            stop,
+            pool: OnceLock::new(),
+            latency: Latency::new(),
+            panics: AtomicU64::new(0),
+            errors: Mutex::default(),
+        }
+    }
+
+    /// The method of this full name.
+    ///
+    /// # Errors
+    /// Code 11 or 12 when there is none.
+    #[inline]
+    pub(super) fn method(&self, name: &[u8]) -> Result<&Method, Failure> {
+        self.methods.get(name).ok_or_else(|| self.unknown(name))
+    }
+
+    #[cold]
+    fn unknown(&self, name: &[u8]) -> Failure {
+        let shown = String::from_utf8_lossy(name);
+        if name.starts_with(self.prefix.as_bytes()) {
+            return Failure::framework(Code::NO_METHOD, format!("there is no method {shown}"));
+        }
+        let here = &self.prefix;
+        Failure::framework(
+            Code::NO_SERVICE,
+            format!("here is {here}, there is no {shown}"),
+        )
+    }
+
+    pub(super) fn count_error(&self, number: i32) {
+        *self.errors.lock().entry(number).or_default() += 1;
+    }
+
+    pub(super) fn stats(&self) -> ServiceStats {
+        ServiceStats {
+            name: self.name.to_string(),
+            delay: self.pool.get().map(FuncPool::delay),
+            latency: self.latency.snapshot(),
+            panics: self.panics.load(Relaxed),
+            errors: self.errors.lock().clone(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}

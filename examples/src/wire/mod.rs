@@ -1,0 +1,19 @@
+//! The unary tRPC wire, as trpc-go 1.0.4 speaks it: a fixed head of 16 bytes,
+//! a protobuf head, a body.
+//!
+//! [`FrameReader`] turns what a socket gives into [`Frame`]s without a copy;
+//! [`frame::encode`] appends a frame to a buffer, many of which go out in one
+//! write.
+
+pub mod buffers;
+pub mod code;
+pub mod content;
+pub mod frame;
+pub mod head;
+pub mod reader;
+
+pub use code::Code;
+pub use content::{Body, ContentError, ContentType};
+pub use frame::{Frame, FrameError};
+pub use head::{CallType, RequestProtocol, ResponseProtocol};
+pub use reader::{FrameReader, Frames};

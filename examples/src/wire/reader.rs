@@ -1,0 +1,109 @@
+//! From a socket to frames, without a copy.
+
+use std::io;
+use std::pin::pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{BufMut, Bytes};
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+use super::buffers::{BUFFERS, Buffer, READ};
+use super::frame::{self, Frame, FrameError};
+
+/// Reads frames: as many with one read as there are.
+///
+/// Memory is held only between the first byte of a frame and its last, and
+/// grows with what has come, never with what a head says will come.
+#[derive(Debug)]
+pub struct FrameReader {
+    buffer: Option<Buffer>,
+    max_frame: usize,
+}
+
+/// Whole frames that came with one read.
+#[derive(Clone, Debug, Default)]
+pub struct Frames(Bytes);
+
+impl FrameReader {
+    /// A reader of frames of at most `max_frame` bytes.
+    #[must_use]
+    pub const fn new(max_frame: usize) -> Self {
+        Self {
+            buffer: None,
+            max_frame,
+        }
+    }
+
+    /// Whether it is in the middle of a frame.
+    #[must_use]
+    pub fn is_amid_frame(&self) -> bool {
+        self.buffer.is_some()
+    }
+
+    /// Reads once; how many bytes came, 0 at the end of the stream.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &mut (impl AsyncRead + Unpin),
+    ) -> Poll<io::Result<usize>> {
+        let mut buffer = self.buffer.take().unwrap_or_else(|| BUFFERS.get(READ));
+        if buffer.len() == buffer.capacity() {
+            buffer.reserve(buffer.len());
+        }
+        let filled = pin!(stream.read_buf(&mut buffer)).poll(cx);
+        // An empty one goes back, so that who waits holds no memory.
+        if !buffer.is_empty() {
+            self.buffer = Some(buffer);
+        }
+        let count = ready!(filled)?;
+        Poll::Ready(Ok(count))
+    }
+
+    /// The whole frames read so far, and whether what follows can become one.
+    pub fn frames(&mut self) -> (Frames, Result<(), FrameError>) {
+        let Some(mut buffer) = self.buffer.take() else {
+            return (Frames::default(), Ok(()));
+        };
+        let mut whole = 0;
+        let rest = loop {
+            match frame::measure(&buffer[whole..], self.max_frame) {
+                Ok(Some(lengths)) if lengths.frame <= buffer.len() - whole => {
+                    whole += lengths.frame;
+                }
+                Ok(_) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        if whole == 0 {
+            self.buffer = Some(buffer);
+            return (Frames::default(), rest);
+        }
+        if whole < buffer.len() && rest.is_ok() {
+            let mut beginning = BUFFERS.get(READ);
+            beginning.put_slice(&buffer[whole..]);
+            self.buffer = Some(beginning);
+        }
+        buffer.truncate(whole);
+        (Frames(buffer.freeze()), rest)
+    }
+}
+
+impl Frames {
+    /// Whether none is left.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Iterator for Frames {
+    type Item = Frame;
+
+    #[inline]
+    fn next(&mut self) -> Option<Frame> {
+        (!self.0.is_empty()).then(|| Frame::take(&mut self.0))
+    }
+}

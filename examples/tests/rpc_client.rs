@@ -1,0 +1,329 @@
+//! The client: what breaks, and how it goes on.
+
+mod rpc_peer;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::FutureExt;
+use rpc_demo::client::{CallError, CallOptions, Client, ClientOptions};
+use rpc_demo::server::{Failure, PoolOptions, Server, ServerOptions, Service};
+use rpc_demo::wire::{Code, ContentType};
+use rpc_peer::{ECHO, Text, echo, frame, start, text};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+fn one(addr: SocketAddr) -> Client {
+    Client::new(
+        addr,
+        ClientOptions {
+            connections: 1,
+            ..ClientOptions::default()
+        },
+    )
+}
+
+async fn call(client: &Client, method: &str, timeout: Duration) -> Result<Bytes, CallError> {
+    let options = CallOptions {
+        timeout,
+        ..CallOptions::default()
+    };
+    client
+        .call_raw(
+            method,
+            ContentType::RAW,
+            Bytes::from_static(b"hello"),
+            &options,
+        )
+        .await
+}
+
+const LONG: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn it_connects_again_after_its_server_came_back() {
+    let (server, addr) = start(echo()).await;
+    let client = Client::new(addr, ClientOptions::default());
+    for _ in 0..4 {
+        assert_eq!(call(&client, ECHO, LONG).await.unwrap(), "hello");
+    }
+    server.shutdown(LONG).await;
+    let error = loop {
+        // A connection may be seen to be closed only by the call.
+        match call(&client, ECHO, LONG).await.unwrap_err() {
+            CallError::Net(_) => {}
+            other => break other,
+        }
+    };
+    assert!(matches!(error, CallError::Connect(_)), "{error}");
+    assert_eq!(error.code(), Code::CLIENT_CONNECT);
+    let mut server = Server::new(ServerOptions::default());
+    server.serve(echo(), addr).await.unwrap();
+    for _ in 0..4 {
+        assert_eq!(call(&client, ECHO, LONG).await.unwrap(), "hello");
+    }
+}
+
+/// Reads one request.
+async fn read_request(stream: &mut TcpStream) {
+    let mut fixed = [0; 16];
+    stream.read_exact(&mut fixed).await.unwrap();
+    let length = u32::from_be_bytes(fixed[4..8].try_into().unwrap()) as usize;
+    stream.read_exact(&mut vec![0; length - 16]).await.unwrap();
+}
+
+/// A server that does this with its first connection.
+async fn peer<F: Future<Output = ()> + Send>(
+    first: impl FnOnce(TcpStream) -> F + Send + 'static,
+) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(async move { first(listener.accept().await.unwrap().0).await });
+    addr
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_ends_the_calls_that_go_over_it() {
+    let addr = peer(|mut stream| async move {
+        stream.read_u8().await.unwrap();
+    })
+    .await;
+    let client = one(addr);
+    let (first, second) = tokio::join!(call(&client, ECHO, LONG), call(&client, ECHO, LONG));
+    assert_eq!(first.unwrap_err().code(), Code::CLIENT_NET);
+    // Or it was sent when the listener had gone.
+    assert!([Code::CLIENT_NET, Code::CLIENT_CONNECT].contains(&second.unwrap_err().code()));
+}
+
+#[tokio::test]
+async fn what_is_no_frame_is_code_171() {
+    let addr = peer(|mut stream| async move {
+        stream
+            .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            .await
+            .unwrap();
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let error = call(&one(addr), ECHO, LONG).await.unwrap_err();
+    assert_eq!(error.code(), Code::CLIENT_READ_FRAME, "{error}");
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_decoded_is_code_122() {
+    let addr = peer(|mut stream| async move {
+        read_request(&mut stream).await;
+        stream.write_all(&frame(1, &[0xff; 11], b"")).await.unwrap();
+        read_request(&mut stream).await;
+        // ret 0, attachment_size (tag 12) of 1 in an empty body
+        stream
+            .write_all(&frame(2, &[12 << 3, 1], b""))
+            .await
+            .unwrap();
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let client = one(addr);
+    for _ in 1..=2 {
+        let error = call(&client, ECHO, LONG).await.unwrap_err();
+        assert_eq!(error.code(), Code::CLIENT_DECODE, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_to_nobodys_call_is_thrown_away() {
+    let addr = peer(|mut stream| async move {
+        read_request(&mut stream).await;
+        stream
+            .write_all(&frame(77, &[3 << 3, 77], b"not asked for"))
+            .await
+            .unwrap();
+        stream
+            .write_all(&frame(1, &[3 << 3, 1], b"asked for"))
+            .await
+            .unwrap();
+        std::future::pending::<()>().await;
+    })
+    .await;
+    assert_eq!(call(&one(addr), ECHO, LONG).await.unwrap(), "asked for");
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_answer_is_code_101_and_a_late_answer_is_thrown_away() {
+    let (tell, told) = tokio::sync::oneshot::channel::<()>();
+    let addr = peer(|mut stream| async move {
+        read_request(&mut stream).await;
+        told.await.unwrap();
+        stream
+            .write_all(&frame(1, &[3 << 3, 1], b"late"))
+            .await
+            .unwrap();
+        read_request(&mut stream).await;
+        stream
+            .write_all(&frame(2, &[3 << 3, 2], b"in time"))
+            .await
+            .unwrap();
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let client = one(addr);
+    let error = call(&client, ECHO, Duration::from_millis(30))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, CallError::Timeout), "{error}");
+    assert_eq!(error.code(), Code::CLIENT_TIMEOUT);
+    tell.send(()).unwrap();
+    assert_eq!(call(&client, ECHO, LONG).await.unwrap(), "in time");
+}
+
+#[tokio::test]
+async fn a_short_timeout_is_kept_while_a_long_one_goes_on() {
+    let (tell, told) = tokio::sync::oneshot::channel::<()>();
+    let addr = peer(|mut stream| async move {
+        told.await.unwrap();
+        stream
+            .write_all(&frame(1, &[3 << 3, 1], b"long"))
+            .await
+            .unwrap();
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let client = one(addr);
+    let long = {
+        let client = client.clone();
+        tokio::spawn(async move { call(&client, ECHO, LONG).await })
+    };
+    // The long one is the first to be sent.
+    while client.waiting() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let error = call(&client, ECHO, Duration::from_millis(20))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, CallError::Timeout), "{error}");
+    tell.send(()).unwrap();
+    assert_eq!(long.await.unwrap().unwrap(), "long");
+}
+
+#[tokio::test]
+async fn the_callers_timeout_is_told_to_the_server() {
+    let remaining = |context: rpc_demo::server::Context, _| async move {
+        Ok(context.remaining().as_secs().to_string().into())
+    };
+    let service = echo()
+        .raw("Left", remaining)
+        .timeout(Duration::from_secs(7200));
+    let (_server, addr) = start(service).await;
+    let timeout = Duration::from_secs(3600);
+    let left = call(&one(addr), "/rpcdemo.Echo/Left", timeout)
+        .await
+        .unwrap();
+    let left: u64 = std::str::from_utf8(&left).unwrap().parse().unwrap();
+    assert!((3000..3600).contains(&left), "{left}");
+}
+
+#[tokio::test]
+async fn a_remote_error_is_told_with_both_codes() {
+    let service: Service = echo().method("Fail", |_, _: Text| async {
+        Err::<Text, _>(Failure::business(-7, "not today"))
+    });
+    let (_server, addr) = start(service).await;
+    let client = one(addr);
+    let options = CallOptions::default();
+    let failed = client
+        .call::<_, Text>("/rpcdemo.Echo/Fail", &text(""), &options)
+        .await;
+    match failed.unwrap_err() {
+        CallError::Remote {
+            code: Code::OK,
+            func_code: -7,
+            message,
+        } => {
+            assert_eq!(message, "not today");
+        }
+        other => panic!("{other}"),
+    }
+    let error = client
+        .call::<_, Text>("/nobody/home", &text(""), &options)
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), Code::NO_SERVICE);
+}
+
+#[tokio::test]
+async fn a_dropped_call_leaves_nothing_behind() {
+    let (server, addr) = start(echo().pooled(PoolOptions {
+        capacity: 2,
+        queue: 1000,
+    }))
+    .await;
+    let client = one(addr);
+    assert_eq!(call(&client, ECHO, LONG).await.unwrap(), "hello");
+    for _ in 0..100 {
+        // Polled once: sent, and dropped before the answer comes.
+        assert!(call(&client, ECHO, LONG).now_or_never().is_none());
+    }
+    assert_eq!(call(&client, ECHO, LONG).await.unwrap(), "hello");
+    assert_eq!(client.waiting(), 0);
+    client.close().await;
+    let drained = server.shutdown(LONG).await;
+    assert_eq!((drained.accepted, drained.lost), (102, 0));
+}
+
+#[tokio::test]
+async fn a_closed_client_fails_its_calls_with_code_161() {
+    let addr = peer(|_stream| std::future::pending()).await;
+    let client = one(addr);
+    let under_way = {
+        let client = client.clone();
+        tokio::spawn(async move { call(&client, ECHO, LONG).await })
+    };
+    while client.waiting() == 0 {
+        tokio::task::yield_now().await;
+    }
+    client.close().await;
+    assert_eq!(
+        under_way.await.unwrap().unwrap_err().code(),
+        Code::CLIENT_CANCELLED
+    );
+    assert_eq!(
+        call(&client, ECHO, LONG).await.unwrap_err().code(),
+        Code::CLIENT_CANCELLED
+    );
+}
+
+#[tokio::test]
+async fn a_request_that_fits_no_frame_is_code_121_and_the_next_one_goes() {
+    let (_server, addr) = start(echo()).await;
+    let client = one(addr);
+    let options = CallOptions::default();
+    let big = Bytes::from(vec![0; 11 << 20]);
+    let error = client
+        .call_raw(ECHO, ContentType::RAW, big, &options)
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), Code::CLIENT_ENCODE, "{error}");
+    let options = CallOptions {
+        content_type: ContentType::XML,
+        ..CallOptions::default()
+    };
+    let error = client
+        .call::<_, Text>(ECHO, &text(""), &options)
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), Code::CLIENT_ENCODE);
+    assert_eq!(call(&client, ECHO, LONG).await.unwrap(), "hello");
+}
+
+#[tokio::test]
+async fn a_client_that_goes_closes_its_connections() {
+    let (server, addr) = start(echo()).await;
+    let client = one(addr);
+    assert_eq!(call(&client, ECHO, LONG).await.unwrap(), "hello");
+    assert_eq!(server.stats().connections, 1);
+    drop(client);
+    while server.stats().connections > 0 {
+        tokio::task::yield_now().await;
+    }
+}

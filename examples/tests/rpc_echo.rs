@@ -1,0 +1,208 @@
+//! What goes well: each content type, each way to run a request, many at a
+//! time.
+
+mod rpc_peer;
+
+use bytes::Bytes;
+use futures::future::join_all;
+use rpc_demo::client::{CallOptions, Client, ClientOptions};
+use rpc_demo::server::{Context, Failure, PoolOptions, ServerOptions, Service};
+use rpc_demo::wire::{CallType, ContentType};
+use rpc_peer::{ECHO, Peer, Text, echo, head, start, start_with, text};
+
+fn both() -> [Service; 2] {
+    [
+        echo().inline(),
+        echo().pooled(PoolOptions {
+            capacity: 8,
+            queue: 100_000,
+        }),
+    ]
+}
+
+fn client(addr: std::net::SocketAddr) -> Client {
+    Client::new(addr, ClientOptions::default())
+}
+
+#[tokio::test]
+async fn a_body_comes_back_as_it_was_sent_whatever_its_content_type() {
+    for service in both() {
+        let (_server, addr) = start(service).await;
+        let mut peer = Peer::connect(addr).await;
+        for content in [0, 2, 3, 4, 5, 77] {
+            let body = [content as u8, 0, 255];
+            let reply = peer.call(&head(7, ECHO, content), &body).await;
+            assert_eq!((reply.id, reply.version, reply.head.request_id), (7, 1, 7));
+            assert_eq!((reply.head.ret, reply.head.content_type), (0, content));
+            assert_eq!(reply.body, body);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_message_travels_as_protobuf_and_as_json() {
+    let shout = |_: Context, request: Text| async move {
+        Ok::<_, Failure>(Text {
+            text: request.text.to_uppercase(),
+        })
+    };
+    let (_server, addr) = start(Service::new("Shout", "t.Shout").method("Shout", shout)).await;
+    let client = client(addr);
+    for content_type in [ContentType::PROTOBUF, ContentType::JSON] {
+        let options = CallOptions {
+            content_type,
+            ..CallOptions::default()
+        };
+        let reply: Text = client
+            .call("/t.Shout/Shout", &text("loud"), &options)
+            .await
+            .unwrap();
+        assert_eq!(reply.text, "LOUD");
+    }
+    let body = Bytes::from_static(br#"{"text":"by hand"}"#);
+    let json = ContentType::JSON;
+    let reply = client
+        .call_raw("/t.Shout/Shout", json, body, &CallOptions::default())
+        .await;
+    assert_eq!(reply.unwrap(), r#"{"text":"BY HAND"}"#);
+}
+
+#[tokio::test]
+async fn a_handler_knows_of_its_request() {
+    let tell = |context: Context, _: Bytes| async move {
+        let key = context.metadata().get("key").cloned().unwrap_or_default();
+        assert_eq!(context.request_id(), context.request_id());
+        assert_eq!(context.request_id().get_version_num(), 4);
+        let told = format!(
+            "{} {} {} {} {}",
+            context.service(),
+            context.method(),
+            String::from_utf8_lossy(context.caller()),
+            String::from_utf8_lossy(&key),
+            context.peer().ip(),
+        );
+        Ok(Bytes::from(told))
+    };
+    let (_server, addr) = start(Service::new("Name", "t.Path").raw("Tell", tell)).await;
+    let options = ClientOptions {
+        caller: "me".to_owned(),
+        ..ClientOptions::default()
+    };
+    let client = Client::new(addr, options);
+    let meta = [("key".to_owned(), Bytes::from_static(b"value"))].into();
+    let options = CallOptions {
+        meta,
+        ..CallOptions::default()
+    };
+    let reply = client
+        .call_raw("/t.Path/Tell", ContentType::RAW, Bytes::new(), &options)
+        .await;
+    assert_eq!(reply.unwrap(), "Name /t.Path/Tell me value 127.0.0.1");
+}
+
+#[tokio::test]
+async fn a_one_way_call_is_handled_and_not_answered() {
+    for pooled in [false, true] {
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let mut service = echo().raw("Tell", move |_, body| {
+            tell.send(body).unwrap();
+            async { Ok(Bytes::from_static(b"not to be seen")) }
+        });
+        if pooled {
+            service = service.pooled(PoolOptions {
+                capacity: 1,
+                queue: 10,
+            });
+        }
+        let (server, addr) = start(service).await;
+        let mut peer = Peer::connect(addr).await;
+        let mut one_way = head(1, "/rpcdemo.Echo/Tell", 4);
+        one_way.call_type = CallType::OneWay.into();
+        peer.send(&rpc_peer::request(&one_way, b"psst")).await;
+        assert_eq!(told.recv().await.unwrap(), "psst");
+        // The next thing to be heard is the answer to the next call.
+        assert_eq!(peer.call(&head(2, ECHO, 4), b"hello").await.id, 2);
+
+        let client = client(addr);
+        let options = CallOptions::default();
+        let body = Bytes::from_static(b"from the client");
+        let method = "/rpcdemo.Echo/Tell";
+        client
+            .send_one_way(method, ContentType::RAW, body.clone(), &options)
+            .await
+            .unwrap();
+        assert_eq!(told.recv().await.unwrap(), body);
+        client.close().await;
+        drop(peer);
+        let drained = server.shutdown(std::time::Duration::from_secs(60)).await;
+        assert_eq!((drained.accepted, drained.replied, drained.lost), (3, 3, 0));
+    }
+}
+
+#[tokio::test]
+async fn requests_that_come_in_one_piece_or_byte_by_byte_are_all_answered() {
+    let (_server, addr) = start(echo()).await;
+    let mut peer = Peer::connect(addr).await;
+    let one: Vec<u8> = (1..=50)
+        .flat_map(|id| rpc_peer::request(&head(id, ECHO, 4), b"x"))
+        .collect();
+    peer.send(&one).await;
+    for id in 1..=50 {
+        assert_eq!(peer.reply().await.id, id);
+    }
+    for byte in rpc_peer::request(&head(51, ECHO, 4), b"slow") {
+        peer.send(&[byte]).await;
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(peer.reply().await.body, b"slow");
+}
+
+#[tokio::test]
+async fn a_body_as_long_as_a_frame_may_be_comes_back() {
+    for service in both() {
+        let (_server, addr) = start(service).await;
+        let body = Bytes::from(vec![7; (10 << 20) - 200]);
+        let options = CallOptions {
+            timeout: std::time::Duration::from_secs(60),
+            ..CallOptions::default()
+        };
+        let reply = client(addr)
+            .call_raw(ECHO, ContentType::RAW, body.clone(), &options)
+            .await;
+        assert!(reply.unwrap() == body);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_calls_at_a_time_over_two_connections_get_their_own_answers() {
+    for service in both() {
+        let options = ServerOptions {
+            max_in_flight: 512,
+            ..ServerOptions::default()
+        };
+        let (server, addr) = start_with(service, options).await;
+        let client = client(addr);
+        let options = CallOptions {
+            timeout: std::time::Duration::from_secs(60),
+            ..CallOptions::default()
+        };
+        let calls = (0..10_000u32).map(|n| {
+            let (client, options) = (&client, &options);
+            async move {
+                let body = Bytes::from(format!("{n}").repeat(n as usize % 50 + 1));
+                let reply = client
+                    .call_raw(ECHO, ContentType::RAW, body.clone(), options)
+                    .await;
+                assert_eq!(reply.unwrap(), body);
+            }
+        });
+        join_all(calls).await;
+        assert_eq!(server.stats().connections, 2);
+        client.close().await;
+        let drained = server.shutdown(std::time::Duration::from_secs(60)).await;
+        assert_eq!(
+            (drained.accepted, drained.replied, drained.lost),
+            (10_000, 10_000, 0)
+        );
+    }
+}

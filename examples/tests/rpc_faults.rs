@@ -1,0 +1,274 @@
+//! Peers that do not keep to the wire: each gets the right code or a closed
+//! connection, and the server goes on.
+
+mod rpc_peer;
+
+use std::time::Duration;
+
+use rpc_demo::server::{Failure, PoolOptions, Server, ServerOptions, Service};
+use rpc_demo::wire::RequestProtocol;
+use rpc_peer::{ECHO, Peer, Text, echo, fixed, frame, head, request, start, start_with};
+use tokio::io::AsyncWriteExt;
+
+/// Sends what is wrong after a request that is right: that one is answered,
+/// the connection is closed, and the server goes on.
+async fn is_closed_after(wrong: &[u8]) {
+    for service in [
+        echo().inline(),
+        echo().pooled(PoolOptions {
+            capacity: 2,
+            queue: 10,
+        }),
+    ] {
+        let (_server, addr) = start(service).await;
+        let mut peer = Peer::connect(addr).await;
+        let mut bytes = request(&head(1, ECHO, 4), b"right");
+        bytes.extend(wrong);
+        peer.send(&bytes).await;
+        assert_eq!(peer.reply().await.body, b"right");
+        peer.closed().await;
+        let mut other = Peer::connect(addr).await;
+        assert_eq!(other.call(&head(2, ECHO, 4), b"on").await.body, b"on");
+    }
+}
+
+#[tokio::test]
+async fn a_bad_magic_closes_the_connection() {
+    is_closed_after(b"GET / HTTP/1.1\r\n\r\n").await;
+    // Seen with the second byte already.
+    is_closed_after(b"GE").await;
+}
+
+#[tokio::test]
+async fn a_size_beyond_the_limit_closes_the_connection_before_the_body_comes() {
+    is_closed_after(&fixed(1, (10 << 20) + 1, 10)).await;
+    is_closed_after(&fixed(1, u32::MAX, 10)).await;
+}
+
+#[tokio::test]
+async fn a_size_below_the_fixed_head_closes_the_connection() {
+    for total in [0, 1, 15] {
+        is_closed_after(&fixed(1, total, 0)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_head_longer_than_its_frame_closes_the_connection() {
+    is_closed_after(&fixed(1, 26, 11)).await;
+    is_closed_after(&fixed(1, 16, u16::MAX)).await;
+}
+
+#[tokio::test]
+async fn a_stream_frame_closes_the_connection() {
+    let mut stream = fixed(1, 16, 0);
+    stream[2] = 1;
+    is_closed_after(&stream).await;
+}
+
+#[tokio::test]
+async fn a_frame_of_just_the_limit_is_let_in_and_one_more_byte_is_not() {
+    let head = head(1, ECHO, 4);
+    let room = 4096 - request(&head, b"").len();
+    let options = ServerOptions {
+        max_frame: 4096,
+        ..ServerOptions::default()
+    };
+    let (_server, addr) = start_with(echo(), options).await;
+    let mut peer = Peer::connect(addr).await;
+    assert_eq!(peer.call(&head, &vec![1; room]).await.body.len(), room);
+    peer.send(&request(&head, &vec![1; room + 1])).await;
+    peer.closed().await;
+}
+
+/// One request on a fresh connection is answered with this code, and a right
+/// one after it is answered too.
+async fn is_answered(service: Service, bytes: &[u8], code: i32) {
+    let (server, addr) = start(service).await;
+    let mut peer = Peer::connect(addr).await;
+    peer.send(bytes).await;
+    let reply = peer.reply().await;
+    assert_eq!((reply.id, reply.head.request_id), (9, 9), "{reply:?}");
+    assert_eq!(
+        (reply.head.ret, reply.head.func_ret),
+        (code, 0),
+        "{reply:?}"
+    );
+    assert!(!reply.head.error_msg.is_empty());
+    assert_eq!(peer.call(&head(10, ECHO, 4), b"on").await.body, b"on");
+    assert_eq!(server.stats().errors, [(code, 1)].into());
+}
+
+#[tokio::test]
+async fn an_attachment_larger_than_its_frame_is_code_1() {
+    let head = RequestProtocol {
+        attachment_size: 5,
+        ..head(9, ECHO, 4)
+    };
+    is_answered(echo(), &request(&head, b"four"), 1).await;
+    let head = RequestProtocol {
+        attachment_size: u32::MAX,
+        ..head
+    };
+    is_answered(echo(), &request(&head, b""), 1).await;
+}
+
+#[tokio::test]
+async fn a_head_that_is_no_protobuf_is_code_1() {
+    is_answered(echo(), &frame(9, &[0xff; 11], b"body"), 1).await;
+}
+
+#[tokio::test]
+async fn an_empty_head_is_code_1() {
+    is_answered(echo(), &frame(9, b"", b"body"), 1).await;
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_code_1() {
+    let head = RequestProtocol {
+        content_encoding: 1,
+        ..head(9, ECHO, 4)
+    };
+    is_answered(echo(), &request(&head, b""), 1).await;
+}
+
+#[tokio::test]
+async fn an_undecodable_body_is_code_1() {
+    let service = || echo().method("Text", |_, text: Text| async { Ok::<Text, Failure>(text) });
+    for content in [0, 2, 4, 99] {
+        let head = head(9, "/rpcdemo.Echo/Text", content);
+        is_answered(service(), &request(&head, b"\xff\xff{"), 1).await;
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_service_is_code_11_and_an_unknown_method_code_12() {
+    for (method, code) in [
+        ("/rpcdemo.Other/Echo", 11),
+        ("", 11),
+        ("Echo", 11),
+        ("/rpcdemo.Echo/Nothing", 12),
+        ("/rpcdemo.Echo/", 12),
+    ] {
+        is_answered(echo(), &request(&head(9, method, 4), b""), code).await;
+        let pooled = echo().pooled(PoolOptions {
+            capacity: 2,
+            queue: 10,
+        });
+        is_answered(pooled, &request(&head(9, method, 4), b""), code).await;
+    }
+}
+
+#[tokio::test]
+async fn a_reply_that_fits_no_frame_is_code_2() {
+    let service = echo().raw("Big", |_, _| async { Ok(vec![0; 5000].into()) });
+    let options = ServerOptions {
+        max_frame: 4096,
+        ..ServerOptions::default()
+    };
+    let (_server, addr) = start_with(service, options).await;
+    let mut peer = Peer::connect(addr).await;
+    let reply = peer.call(&head(9, "/rpcdemo.Echo/Big", 4), b"").await;
+    assert_eq!((reply.head.ret, reply.head.request_id), (2, 9));
+}
+
+#[tokio::test]
+async fn a_peer_that_goes_in_the_middle_of_a_frame_hurts_nobody() {
+    let (server, addr) = start(echo()).await;
+    let mut peer = Peer::connect(addr).await;
+    assert_eq!(peer.call(&head(1, ECHO, 4), b"hello").await.body, b"hello");
+    let whole = request(&head(2, ECHO, 4), b"never all of it");
+    peer.send(&whole[..whole.len() - 1]).await;
+    peer.0.shutdown().await.unwrap();
+    peer.closed().await;
+    let mut other = Peer::connect(addr).await;
+    assert_eq!(other.call(&head(3, ECHO, 4), b"on").await.body, b"on");
+    assert_eq!(server.stats().accepted, 2);
+}
+
+async fn start_impatient(service: Service) -> (Server, std::net::SocketAddr) {
+    let idle = Duration::from_millis(100);
+    start_with(
+        service,
+        ServerOptions {
+            idle,
+            ..ServerOptions::default()
+        },
+    )
+    .await
+}
+
+#[tokio::test]
+async fn a_peer_that_sends_one_byte_and_then_nothing_is_closed() {
+    let (_server, addr) = start_impatient(echo()).await;
+    let mut peer = Peer::connect(addr).await;
+    peer.send(&[0x09]).await;
+    peer.closed().await;
+    Peer::connect(addr).await.closed().await;
+}
+
+#[tokio::test]
+async fn bytes_that_make_no_frame_do_not_keep_a_connection_open() {
+    let (_server, addr) = start_impatient(echo()).await;
+    let mut peer = Peer::connect(addr).await;
+    peer.send(&fixed(1, 10 << 20, 10)).await;
+    let (mut read, mut write) = peer.0.into_split();
+    let drip = tokio::spawn(async move {
+        // For ever, if the server lets it.
+        while write.write_all(&[0]).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    let mut nothing = Vec::new();
+    // Closed with bytes unread: the end, or a reset.
+    let _ = tokio::io::AsyncReadExt::read_to_end(&mut read, &mut nothing).await;
+    drip.await.unwrap();
+    assert!(nothing.is_empty());
+}
+
+#[tokio::test]
+async fn a_call_that_takes_longer_than_the_idle_time_is_answered() {
+    let slow = |_, body| async move {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        Ok(body)
+    };
+    for pooled in [false, true] {
+        let mut service = echo().raw("Slow", slow);
+        if pooled {
+            service = service.pooled(PoolOptions {
+                capacity: 1,
+                queue: 1,
+            });
+        }
+        let (_server, addr) = start_impatient(service).await;
+        let mut peer = Peer::connect(addr).await;
+        let reply = peer.call(&head(1, "/rpcdemo.Echo/Slow", 4), b"late").await;
+        assert_eq!(reply.body, b"late");
+        peer.closed().await;
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_takes_no_replies_is_closed() {
+    let big = |_, _| async { Ok(vec![0; 1 << 20].into()) };
+    for pooled in [false, true] {
+        let mut service = echo().raw("Big", big);
+        if pooled {
+            service = service.pooled(PoolOptions {
+                capacity: 1,
+                queue: 100,
+            });
+        }
+        let (server, addr) = start_impatient(service).await;
+        let mut peer = Peer::connect(addr).await;
+        for id in 1..=40 {
+            peer.send(&request(&head(id, "/rpcdemo.Echo/Big", 4), b""))
+                .await;
+        }
+        while server.stats().connections > 0 || server.stats().accepted == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let stats = server.stats();
+        assert!(stats.abandoned > 0, "{stats:?}");
+        assert_eq!(stats.accepted, stats.replied + stats.abandoned);
+    }
+}

@@ -1,0 +1,137 @@
+//! A peer that speaks the wire byte by byte, so that it can speak it wrongly.
+#![allow(dead_code)] // each test file uses a part of it
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use prost::Message;
+use rpc_demo::server::{Server, ServerOptions, Service};
+use rpc_demo::wire::{RequestProtocol, ResponseProtocol};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+pub const ECHO: &str = "/rpcdemo.Echo/Echo";
+pub const RAW: u32 = 4;
+
+/// A message that is both protobuf and JSON.
+#[derive(Clone, PartialEq, prost::Message, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct Text {
+    #[prost(string, tag = "1")]
+    pub text: String,
+}
+
+pub fn text(text: &str) -> Text {
+    Text {
+        text: text.to_owned(),
+    }
+}
+
+/// The service that everything can be tried on.
+pub fn echo() -> Service {
+    Service::new("Echo", "rpcdemo.Echo").raw("Echo", |_, body| async move { Ok(body) })
+}
+
+pub async fn start(service: Service) -> (Server, SocketAddr) {
+    start_with(service, ServerOptions::default()).await
+}
+
+pub async fn start_with(service: Service, options: ServerOptions) -> (Server, SocketAddr) {
+    let mut server = Server::new(options);
+    let addr = server
+        .serve(service, "127.0.0.1:0")
+        .await
+        .expect("a free port");
+    (server, addr)
+}
+
+/// The fixed head with these lengths.
+pub fn fixed(id: u32, total: u32, head: u16) -> Vec<u8> {
+    let mut bytes = vec![0x09, 0x30, 0, 0];
+    bytes.extend(total.to_be_bytes());
+    bytes.extend(head.to_be_bytes());
+    bytes.extend(id.to_be_bytes());
+    bytes.extend([1, 0]);
+    bytes
+}
+
+/// A whole frame.
+pub fn frame(id: u32, head: &[u8], body: &[u8]) -> Vec<u8> {
+    let total = 16 + head.len() + body.len();
+    let mut bytes = fixed(id, total as u32, head.len() as u16);
+    bytes.extend(head);
+    bytes.extend(body);
+    bytes
+}
+
+pub fn head(id: u32, method: &str, content: u32) -> RequestProtocol {
+    RequestProtocol {
+        request_id: id,
+        func: Bytes::copy_from_slice(method.as_bytes()),
+        content_type: content,
+        ..RequestProtocol::default()
+    }
+}
+
+pub fn request(head: &RequestProtocol, body: &[u8]) -> Vec<u8> {
+    frame(head.request_id, &head.encode_to_vec(), body)
+}
+
+/// A response as it came.
+#[derive(Debug)]
+pub struct Response {
+    pub id: u32,
+    pub version: u8,
+    pub head: ResponseProtocol,
+    pub body: Vec<u8>,
+}
+
+pub struct Peer(pub TcpStream);
+
+impl Peer {
+    pub async fn connect(addr: SocketAddr) -> Self {
+        Self(TcpStream::connect(addr).await.expect("the server accepts"))
+    }
+
+    pub async fn send(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).await.expect("the server reads");
+    }
+
+    /// The next response; `None` when the server has closed the connection.
+    pub async fn next(&mut self) -> Option<Response> {
+        let mut fixed = [0; 16];
+        match self.0.read_exact(&mut fixed).await {
+            Ok(_) => {}
+            Err(_) => return None,
+        }
+        assert_eq!(fixed[..3], [0x09, 0x30, 0], "magic and frame type");
+        let at = |from: usize| u32::from_be_bytes(fixed[from..from + 4].try_into().unwrap());
+        let head = usize::from(u16::from_be_bytes([fixed[8], fixed[9]]));
+        assert_ne!(head, 0, "an empty head is refused by others");
+        let mut rest = vec![0; at(4) as usize - 16];
+        self.0.read_exact(&mut rest).await.expect("a whole frame");
+        let body = rest.split_off(head);
+        let head = ResponseProtocol::decode(&rest[..]).expect("a response head");
+        Some(Response {
+            id: at(10),
+            version: fixed[14],
+            head,
+            body,
+        })
+    }
+
+    pub async fn reply(&mut self) -> Response {
+        self.next().await.expect("a response")
+    }
+
+    pub async fn call(&mut self, head: &RequestProtocol, body: &[u8]) -> Response {
+        self.send(&request(head, body)).await;
+        self.reply().await
+    }
+
+    /// Waits until the server has closed the connection; nothing comes before.
+    pub async fn closed(mut self) {
+        let next = self.next().await;
+        assert!(next.is_none(), "{next:?} instead of the end");
+    }
+}

@@ -1,0 +1,203 @@
+//! The graceful exit: nothing that was accepted is lost.
+
+mod rpc_peer;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rpc_demo::server::{Context, Drained, PoolOptions, Server, Service};
+use rpc_peer::{ECHO, Peer, echo, head, request, start};
+use tokio::net::TcpStream;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinHandle;
+
+const LONG: Duration = Duration::from_secs(60);
+const WAIT: &str = "/rpcdemo.Echo/Wait";
+
+fn pooled() -> Service {
+    echo().pooled(PoolOptions {
+        capacity: 4,
+        queue: 1000,
+    })
+}
+
+/// A service whose handlers tell that they have started, and wait.
+fn gated(service: Service) -> (Service, Arc<Semaphore>, mpsc::UnboundedReceiver<()>) {
+    let gate = Arc::new(Semaphore::new(0));
+    let wait = Arc::clone(&gate);
+    let (started, starts) = mpsc::unbounded_channel();
+    let service = service.raw("Wait", move |_, body: Bytes| {
+        let (wait, started) = (Arc::clone(&wait), started.clone());
+        async move {
+            started.send(()).unwrap();
+            wait.acquire().await.unwrap().forget();
+            Ok(body)
+        }
+    });
+    (service, gate, starts)
+}
+
+/// Begins the shutdown, and returns once the port is closed.
+async fn stop(server: Server, addr: std::net::SocketAddr, limit: Duration) -> JoinHandle<Drained> {
+    let stopping = tokio::spawn(server.shutdown(limit));
+    while TcpStream::connect(addr).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    stopping
+}
+
+#[tokio::test]
+async fn calls_under_way_end_and_their_replies_are_written() {
+    for service in [echo().inline(), pooled()] {
+        let (service, gate, mut starts) = gated(service);
+        let (server, addr) = start(service).await;
+        let mut peers = Vec::new();
+        let mut sent = 0;
+        for _ in 0..4 {
+            let mut peer = Peer::connect(addr).await;
+            // More than there are workers: some wait in the queue.
+            let calls: Vec<u8> = (1..=5)
+                .flat_map(|id| request(&head(id, WAIT, 4), b"mine"))
+                .collect();
+            peer.send(&calls).await;
+            sent += calls.len() as u64;
+            peers.push(peer);
+        }
+        while server.stats().bytes_in < sent {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..4 {
+            starts.recv().await.unwrap();
+        }
+        let stopping = stop(server, addr, LONG).await;
+        gate.add_permits(20);
+        for mut peer in peers {
+            let mut answered = Vec::new();
+            for _ in 1..=5 {
+                let reply = peer.reply().await;
+                assert_eq!(reply.body, b"mine");
+                answered.push(reply.id);
+            }
+            answered.sort_unstable();
+            assert_eq!(answered, [1, 2, 3, 4, 5]);
+            peer.closed().await;
+        }
+        let drained = stopping.await.unwrap();
+        assert_eq!(
+            drained,
+            Drained {
+                accepted: 20,
+                replied: 20,
+                abandoned: 0,
+                lost: 0
+            }
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_comes_after_the_close_is_refused() {
+    let (server, addr) = start(echo()).await;
+    let mut peer = Peer::connect(addr).await;
+    assert_eq!(peer.call(&head(1, ECHO, 4), b"hello").await.body, b"hello");
+    let handle = server.stats_handle();
+    let drained = server.shutdown(LONG).await;
+    assert_eq!((drained.accepted, drained.replied, drained.lost), (1, 1, 0));
+    peer.closed().await;
+    let refused = TcpStream::connect(addr).await.unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    assert_eq!(
+        (handle.stats().accepted, handle.stats().connections),
+        (1, 0)
+    );
+}
+
+#[tokio::test]
+async fn idle_connections_do_not_hold_up_the_shutdown() {
+    let (server, addr) = start(pooled()).await;
+    let peers = [Peer::connect(addr).await, Peer::connect(addr).await];
+    while server.stats().connections < 2 {
+        tokio::task::yield_now().await;
+    }
+    // Without an end of its own it would outlast the test.
+    let stopping = tokio::spawn(server.shutdown(Duration::from_secs(100_000)));
+    for peer in peers {
+        peer.closed().await;
+    }
+    assert_eq!(stopping.await.unwrap().lost, 0);
+}
+
+#[tokio::test]
+async fn handlers_are_told_when_the_time_is_over_and_may_still_answer() {
+    let until_told = |context: Context, body| async move {
+        assert!(!context.is_cancelled());
+        context.cancelled().await;
+        assert!(context.is_cancelled());
+        Ok(body)
+    };
+    for service in [echo().inline(), pooled()] {
+        let (server, addr) = start(service.timeout(LONG).raw("Told", until_told)).await;
+        let mut peer = Peer::connect(addr).await;
+        peer.send(&request(&head(1, "/rpcdemo.Echo/Told", 4), b"saved"))
+            .await;
+        while server.stats().accepted == 0 {
+            tokio::task::yield_now().await;
+        }
+        let drained = server.shutdown(Duration::from_millis(10)).await;
+        assert_eq!(
+            drained,
+            Drained {
+                accepted: 1,
+                replied: 1,
+                abandoned: 0,
+                lost: 0
+            }
+        );
+        assert_eq!(peer.reply().await.body, b"saved");
+    }
+}
+
+#[tokio::test]
+async fn what_never_ends_is_lost_and_its_caller_is_told() {
+    for service in [echo().inline(), pooled()] {
+        let service = service
+            .timeout(LONG)
+            .raw("Never", |_, _| std::future::pending());
+        let (server, addr) = start(service).await;
+        let mut peer = Peer::connect(addr).await;
+        assert_eq!(peer.call(&head(1, ECHO, 4), b"hello").await.body, b"hello");
+        peer.send(&request(&head(2, "/rpcdemo.Echo/Never", 4), b""))
+            .await;
+        while server.stats().accepted < 2 {
+            tokio::task::yield_now().await;
+        }
+        let handle = server.stats_handle();
+        let drained = server.shutdown(Duration::from_millis(10)).await;
+        assert_eq!(
+            drained,
+            Drained {
+                accepted: 2,
+                replied: 1,
+                abandoned: 0,
+                lost: 1
+            }
+        );
+        let reply = peer.reply().await;
+        assert_eq!((reply.id, reply.head.ret), (2, 31));
+        peer.closed().await;
+        assert_eq!(handle.stats().lost, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_told_in_one_line_with_its_address() {
+    let (_server, addr) = start(echo()).await;
+    let mut other = Server::new(rpc_demo::server::ServerOptions::default());
+    let error = other.serve(echo(), addr).await.unwrap_err().to_string();
+    assert!(
+        error.starts_with(&format!("Echo: cannot listen at {addr}: ")),
+        "{error}"
+    );
+    assert!(!error.contains('\n'), "{error}");
+}
