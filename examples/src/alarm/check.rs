@@ -1,0 +1,171 @@
+//! Holding points against policies.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::message::{Alarm, AlarmState, CheckReply, Point};
+use super::policy::{Instance, Policy};
+use super::store::{PolicyId, PolicyStore};
+use super::table::AgeingTable;
+
+/// A series that was not breached again for this long begins anew.
+const FORGET_MS: u64 = 10 * 60 * 1000;
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Streak {
+    breached: u8,
+}
+
+/// Matches points against policies, and remembers how many periods in a row
+/// each series was breached.
+#[derive(Debug)]
+pub struct Checker {
+    store: Arc<PolicyStore>,
+    streaks: AgeingTable<(PolicyId, Instance), Streak>,
+    points: AtomicU64,
+    raised: AtomicU64,
+}
+
+impl Checker {
+    /// A checker over `store`.
+    #[must_use]
+    pub fn new(store: Arc<PolicyStore>) -> Self {
+        Self {
+            store,
+            streaks: AgeingTable::new(FORGET_MS),
+            points: AtomicU64::new(0),
+            raised: AtomicU64::new(0),
+        }
+    }
+
+    /// Points checked since the start.
+    #[must_use]
+    pub fn points(&self) -> u64 {
+        self.points.load(Relaxed)
+    }
+
+    /// Alarms raised since the start, firing and recovered.
+    #[must_use]
+    pub fn raised(&self) -> u64 {
+        self.raised.load(Relaxed)
+    }
+
+    /// Checks the points in their order. An alarm is raised in every period
+    /// in which a policy fires, and once when it recovers.
+    pub fn check(&self, points: &[Point]) -> (CheckReply, Vec<Alarm>) {
+        let mut reply = CheckReply::default();
+        let mut alarms = Vec::new();
+        for point in points {
+            reply.points += 1;
+            let instance = Instance::named(&point.instance);
+            for (id, policy) in self.store.watching(point) {
+                reply.matched += 1;
+                let breached = policy.comparison.breached(point.value, policy.threshold);
+                reply.breached += u32::from(breached);
+                if let Some(state) = self.advance((id, instance), policy, breached, point.time_ms) {
+                    alarms.push(Alarm {
+                        policy: id,
+                        point: Some(point.clone()),
+                        state: state.into(),
+                    });
+                }
+            }
+        }
+        reply.alarms = u32::try_from(alarms.len()).unwrap_or(u32::MAX);
+        self.points.fetch_add(points.len() as u64, Relaxed);
+        self.raised.fetch_add(alarms.len() as u64, Relaxed);
+        (reply, alarms)
+    }
+
+    fn advance(
+        &self,
+        series: (PolicyId, Instance),
+        policy: &Policy,
+        breached: bool,
+        time_ms: u64,
+    ) -> Option<AlarmState> {
+        self.streaks.update(series, time_ms, |streak| {
+            if breached {
+                let streak = streak.get_or_insert_default();
+                streak.breached = streak.breached.saturating_add(1);
+                (streak.breached >= policy.periods).then_some(AlarmState::Firing)
+            } else {
+                let was = streak.take()?;
+                (was.breached >= policy.periods).then_some(AlarmState::Recovered)
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::policy::{ChannelKind, Comparison, Level, PolicySpec};
+    use super::super::store::StoreBuilder;
+    use super::*;
+
+    fn checker(periods: u8) -> Checker {
+        let mut builder = StoreBuilder::default();
+        builder.add(&PolicySpec {
+            region: "gz".into(),
+            product: "cvm".into(),
+            metric: "cpu".into(),
+            instance: None,
+            comparison: Comparison::Above,
+            threshold: 90.0,
+            periods: periods.try_into().unwrap(),
+            level: Level::Critical,
+            channels: vec![ChannelKind::Memory],
+            shield: Default::default(),
+        });
+        Checker::new(Arc::new(builder.finish()))
+    }
+
+    fn states(checker: &Checker, instance: &str, values: &[f64]) -> Vec<Option<AlarmState>> {
+        let check = |&value: &f64| {
+            let point = Point {
+                region: "gz".into(),
+                product: "cvm".into(),
+                metric: "cpu".into(),
+                instance: instance.into(),
+                value,
+                time_ms: 0,
+            };
+            let (_, alarms) = checker.check(&[point]);
+            alarms.first().map(Alarm::state)
+        };
+        values.iter().map(check).collect()
+    }
+
+    #[test]
+    fn fires_after_enough_periods_in_a_row_and_recovers_once() {
+        use AlarmState::{Firing, Recovered};
+        let checker = checker(3);
+        assert_eq!(
+            states(
+                &checker,
+                "a",
+                &[95.0, 95.0, 10.0, 95.0, 95.0, 95.0, 95.0, 10.0, 10.0]
+            ),
+            [
+                None,
+                None,
+                None,
+                None,
+                None,
+                Some(Firing),
+                Some(Firing),
+                Some(Recovered),
+                None
+            ]
+        );
+        assert_eq!(checker.raised(), 3);
+    }
+
+    #[test]
+    fn instances_are_counted_apart() {
+        let checker = checker(2);
+        assert_eq!(states(&checker, "a", &[95.0]), [None]);
+        assert_eq!(states(&checker, "b", &[95.0]), [None]);
+        assert_eq!(states(&checker, "a", &[95.0]), [Some(AlarmState::Firing)]);
+    }
+}

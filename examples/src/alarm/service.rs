@@ -1,0 +1,59 @@
+//! The services of the demo: which methods there are, and where they run.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::check::Checker;
+use super::message::{CheckReply, CheckRequest, NotifyReply, NotifyRequest};
+use super::notify::Notifier;
+use super::outbox::Outbox;
+use crate::load::host::unix_ms;
+use crate::server::{Context, Failure, PoolOptions, Service};
+
+/// Answers with the body it was sent.
+pub const ECHO: &str = "/rpcdemo.Echo/Echo";
+/// Matches points against the policies.
+pub const CHECK: &str = "/alarm.Check/Check";
+/// Tells people.
+pub const NOTIFY: &str = "/alarm.Notify/Notify";
+
+/// The service that answers with the body it was sent, whatever it is.
+#[must_use]
+pub fn echo() -> Service {
+    Service::new("Echo", "rpcdemo.Echo")
+        .inline()
+        .raw("Echo", |_: Context, body: Bytes| async move { Ok(body) })
+}
+
+/// The service that matches points against the policies, and hands what
+/// fires over to Notify before it answers.
+#[must_use]
+pub fn check(checker: Arc<Checker>, outbox: Arc<Outbox>, pool: PoolOptions) -> Service {
+    Service::new("alarm.Check", "alarm.Check")
+        .pooled(pool)
+        .timeout(Duration::from_secs(5))
+        .method("Check", move |context: Context, request: CheckRequest| {
+            let (checker, outbox) = (Arc::clone(&checker), Arc::clone(&outbox));
+            async move {
+                let (reply, alarms) = checker.check(&request.points);
+                outbox.send(alarms, context.remaining()).await;
+                Ok::<CheckReply, Failure>(reply)
+            }
+        })
+}
+
+/// The service that tells people.
+#[must_use]
+pub fn notify(notifier: Arc<Notifier>, pool: PoolOptions) -> Service {
+    Service::new("alarm.Notify", "alarm.Notify")
+        .pooled(pool)
+        .timeout(Duration::from_secs(5))
+        .method("Notify", move |_: Context, request: NotifyRequest| {
+            let notifier = Arc::clone(&notifier);
+            async move {
+                Ok::<NotifyReply, Failure>(notifier.notify(request.alarms, unix_ms()).await)
+            }
+        })
+}

@@ -1,0 +1,225 @@
+//! All policies, found by scope and instance.
+
+use std::ops::Range;
+
+use rustc_hash::FxHashMap;
+
+use super::message::Point;
+use super::policy::{Instance, Policy, PolicySpec, Scope};
+
+/// Number of a policy: its place in the store.
+pub type PolicyId = u32;
+
+/// The most policies a store takes.
+pub const MAX_POLICIES: usize = 7_000_000;
+
+/// Names of regions, products and metrics, as small numbers.
+#[derive(Debug, Default)]
+struct Names {
+    numbers: FxHashMap<Box<str>, u16>,
+    names: Vec<Box<str>>,
+}
+
+impl Names {
+    fn number(&mut self, name: &str) -> u16 {
+        if let Some(&number) = self.numbers.get(name) {
+            return number;
+        }
+        let number = u16::try_from(self.names.len()).expect("fewer than 65,536 names");
+        self.names.push(name.into());
+        self.numbers.insert(name.into(), number);
+        number
+    }
+}
+
+/// Collects policies; [`finish`](Self::finish) makes the store.
+#[derive(Debug, Default)]
+pub struct StoreBuilder {
+    names: Names,
+    policies: Vec<Policy>,
+}
+
+impl StoreBuilder {
+    /// A builder with room for `count` policies.
+    #[must_use]
+    pub fn with_capacity(count: usize) -> Self {
+        Self {
+            names: Names::default(),
+            policies: Vec::with_capacity(count),
+        }
+    }
+
+    /// The scope of three names, which are remembered.
+    ///
+    /// # Panics
+    /// When there are more than 65,535 names.
+    pub fn scope(&mut self, region: &str, product: &str, metric: &str) -> Scope {
+        Scope {
+            region: self.names.number(region),
+            product: self.names.number(product),
+            metric: self.names.number(metric),
+        }
+    }
+
+    /// Adds policies in their compact form.
+    pub fn extend(&mut self, policies: &[Policy]) {
+        self.policies.extend_from_slice(policies);
+    }
+
+    /// Adds a policy as people write it.
+    pub fn add(&mut self, spec: &PolicySpec) {
+        let scope = self.scope(&spec.region, &spec.product, &spec.metric);
+        self.policies.push(Policy {
+            scope,
+            instance: spec.instance.as_deref().map(Instance::named),
+            comparison: spec.comparison,
+            threshold: spec.threshold,
+            periods: spec.periods.get(),
+            level: spec.level,
+            channels: spec.channels.iter().copied().collect(),
+            shield: spec.shield,
+        });
+    }
+
+    /// Sorts the policies and makes the store.
+    #[must_use]
+    pub fn finish(self) -> PolicyStore {
+        let Self {
+            names,
+            mut policies,
+        } = self;
+        policies.sort_by_key(|policy| (policy.scope, policy.instance));
+        let mut ranges = FxHashMap::default();
+        let mut start = 0;
+        for scope in policies.chunk_by(|a, b| a.scope == b.scope) {
+            ranges.insert(scope[0].scope, start..start + scope.len());
+            start += scope.len();
+        }
+        PolicyStore {
+            names,
+            policies,
+            ranges,
+        }
+    }
+}
+
+/// All policies, sorted by scope, those for all instances first.
+#[derive(Debug)]
+pub struct PolicyStore {
+    names: Names,
+    policies: Vec<Policy>,
+    ranges: FxHashMap<Scope, Range<usize>>,
+}
+
+impl PolicyStore {
+    /// How many policies there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.policies.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.policies.is_empty()
+    }
+
+    /// The policy with this number.
+    #[must_use]
+    pub fn get(&self, id: PolicyId) -> Option<&Policy> {
+        self.policies.get(id as usize)
+    }
+
+    /// The name with this number, of a region, product or metric.
+    #[must_use]
+    pub fn name(&self, number: u16) -> &str {
+        &self.names.names[usize::from(number)]
+    }
+
+    /// The policies that watch `point`, and the instance it is of.
+    pub fn watching(&self, point: &Point) -> impl Iterator<Item = (PolicyId, &Policy)> {
+        let range = self
+            .scope_of(point)
+            .and_then(|scope| self.ranges.get(&scope))
+            .cloned();
+        let range = range.unwrap_or(0..0);
+        let instance = Some(Instance::named(&point.instance));
+        let scoped = &self.policies[range.clone()];
+        let all = 0..scoped.partition_point(|policy| policy.instance.is_none());
+        let first = scoped.partition_point(|policy| policy.instance < instance);
+        let own = scoped[first..]
+            .iter()
+            .take_while(|policy| policy.instance == instance)
+            .count();
+        all.chain(first..first + own).map(move |at| {
+            (
+                PolicyId::try_from(range.start + at).expect("bounded"),
+                &scoped[at],
+            )
+        })
+    }
+
+    fn scope_of(&self, point: &Point) -> Option<Scope> {
+        let number = |name: &str| self.names.numbers.get(name).copied();
+        Some(Scope {
+            region: number(&point.region)?,
+            product: number(&point.product)?,
+            metric: number(&point.metric)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::policy::{ChannelKind, Comparison, Level};
+    use super::*;
+
+    fn spec(metric: &str, instance: Option<&str>) -> PolicySpec {
+        PolicySpec {
+            region: "gz".into(),
+            product: "cvm".into(),
+            metric: metric.into(),
+            instance: instance.map(Into::into),
+            comparison: Comparison::Above,
+            threshold: 90.0,
+            periods: std::num::NonZeroU8::MIN,
+            level: Level::Warning,
+            channels: vec![ChannelKind::Memory],
+            shield: Default::default(),
+        }
+    }
+
+    fn point(metric: &str, instance: &str) -> Point {
+        Point {
+            region: "gz".into(),
+            product: "cvm".into(),
+            metric: metric.into(),
+            instance: instance.into(),
+            ..Point::default()
+        }
+    }
+
+    #[test]
+    fn a_point_is_watched_by_its_own_policies_and_those_for_all_instances() {
+        let mut builder = StoreBuilder::default();
+        for (metric, instance) in [
+            ("cpu", Some("a")),
+            ("cpu", None),
+            ("mem", None),
+            ("cpu", Some("b")),
+            ("cpu", Some("a")),
+        ] {
+            builder.add(&spec(metric, instance));
+        }
+        let store = builder.finish();
+        let count = |metric, instance| store.watching(&point(metric, instance)).count();
+        assert_eq!(count("cpu", "a"), 3);
+        assert_eq!(count("cpu", "b"), 2);
+        assert_eq!(count("cpu", "c"), 1);
+        assert_eq!(count("mem", "a"), 1);
+        assert_eq!(count("disk", "a"), 0);
+        let (id, policy) = store.watching(&point("mem", "x")).next().unwrap();
+        assert_eq!(store.get(id), Some(policy));
+        assert_eq!(store.name(policy.scope.metric), "mem");
+    }
+}

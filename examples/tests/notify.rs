@@ -1,0 +1,214 @@
+//! What `alarm.Notify` tells, and what not.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use rpc_demo::alarm::channel::{Batch, Channel, DeliveryError, Memory};
+use rpc_demo::alarm::message::{Alarm, AlarmState, NotifyReply, Point};
+use rpc_demo::alarm::notify::{Notifier, NotifyOptions};
+use rpc_demo::alarm::policy::{ChannelKind, Comparison, Level, PolicySpec};
+use rpc_demo::alarm::shield::{Shield, ShieldTimeType};
+use rpc_demo::alarm::store::StoreBuilder;
+
+/// Fails so many times, then delivers.
+struct Flaky {
+    failures: AtomicU32,
+}
+
+impl Channel for Flaky {
+    fn kind(&self) -> ChannelKind {
+        ChannelKind::Webhook
+    }
+
+    fn deliver(&self, _: Batch) -> BoxFuture<'_, Result<(), DeliveryError>> {
+        let fails = self
+            .failures
+            .fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1));
+        let result = if fails.is_ok() {
+            Err(DeliveryError::Timeout)
+        } else {
+            Ok(())
+        };
+        Box::pin(std::future::ready(result))
+    }
+}
+
+fn spec(channels: &[ChannelKind], kind: ShieldTimeType) -> PolicySpec {
+    PolicySpec {
+        region: "gz".into(),
+        product: "cvm".into(),
+        metric: "cpu".into(),
+        instance: None,
+        comparison: Comparison::Above,
+        threshold: 90.0,
+        periods: std::num::NonZeroU8::MIN,
+        level: Level::Critical,
+        channels: channels.to_vec(),
+        shield: Shield {
+            kind,
+            from: 0,
+            to: 0,
+        },
+    }
+}
+
+/// A notifier for one policy, whose webhook fails so many times.
+fn notifier(
+    channels: &[ChannelKind],
+    shield: ShieldTimeType,
+    failures: u32,
+) -> (Notifier, Arc<Memory>) {
+    let mut builder = StoreBuilder::default();
+    builder.add(&spec(channels, shield));
+    let memory = Arc::new(Memory::new(10));
+    let flaky = Flaky {
+        failures: failures.into(),
+    };
+    let all: Vec<Arc<dyn Channel>> = vec![Arc::new(flaky), Arc::clone(&memory) as _];
+    let options = NotifyOptions {
+        dedup_window: Duration::from_secs(60),
+        fan_out: 1,
+    };
+    (
+        Notifier::new(Arc::new(builder.finish()), &options, all),
+        memory,
+    )
+}
+
+fn alarm(policy: u32, state: AlarmState) -> Alarm {
+    let point = Point {
+        instance: "a".into(),
+        value: 95.0,
+        ..Point::default()
+    };
+    Alarm {
+        policy,
+        point: Some(point),
+        state: state.into(),
+    }
+}
+
+const BOTH: [ChannelKind; 2] = [ChannelKind::Webhook, ChannelKind::Memory];
+const FIRING: AlarmState = AlarmState::Firing;
+
+/// Delivered and failed, by channel.
+fn deliveries(notifier: &Notifier) -> Vec<(ChannelKind, u64, u64)> {
+    let figures = notifier.figures();
+    assert!(
+        figures.channels.iter().all(|channel| channel.open == 0),
+        "{figures:?}"
+    );
+    figures
+        .channels
+        .iter()
+        .map(|c| (c.kind, c.delivered, c.failed))
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_channel_does_not_lose_the_others_deliveries() {
+    let (notifier, memory) = notifier(&BOTH, ShieldTimeType::Invalid, u32::MAX);
+    let reply = notifier.notify(vec![alarm(0, FIRING)], 0).await;
+    assert_eq!(
+        reply,
+        NotifyReply {
+            told: 1,
+            ..NotifyReply::default()
+        }
+    );
+    assert_eq!(
+        deliveries(&notifier),
+        [(ChannelKind::Webhook, 0, 1), (ChannelKind::Memory, 1, 0)]
+    );
+    let last = memory.last();
+    assert_eq!(
+        (last.len(), &*last[0].condition, &*last[0].state),
+        (1, "> 90", "firing")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_that_fails_at_first_is_tried_again() {
+    let (notifier, _) = notifier(&BOTH, ShieldTimeType::Invalid, 2);
+    notifier.notify(vec![alarm(0, FIRING)], 0).await;
+    assert_eq!(
+        deliveries(&notifier),
+        [(ChannelKind::Webhook, 1, 0), (ChannelKind::Memory, 1, 0)]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_was_told_is_told_when_it_comes_again() {
+    let (notifier, _) = notifier(&[ChannelKind::Webhook], ShieldTimeType::Invalid, 3);
+    let reply = notifier.notify(vec![alarm(0, FIRING)], 0).await;
+    assert_eq!(
+        reply,
+        NotifyReply {
+            failed: 1,
+            ..NotifyReply::default()
+        }
+    );
+    let reply = notifier.notify(vec![alarm(0, FIRING)], 1_000).await;
+    assert_eq!(
+        reply,
+        NotifyReply {
+            told: 1,
+            ..NotifyReply::default()
+        }
+    );
+}
+
+#[tokio::test]
+async fn duplicates_shielded_and_unknown_alarms_are_counted_and_not_told() {
+    let (open, memory) = notifier(&BOTH, ShieldTimeType::Invalid, 0);
+    let alarms = vec![alarm(0, FIRING), alarm(0, FIRING), alarm(7, FIRING)];
+    let reply = open.notify(alarms, 0).await;
+    assert_eq!(
+        reply,
+        NotifyReply {
+            told: 1,
+            duplicates: 1,
+            failed: 1,
+            shielded: 0
+        }
+    );
+    open.notify(vec![alarm(0, AlarmState::Recovered)], 1).await;
+    assert_eq!(memory.last().len(), 2, "a recovery is no duplicate");
+
+    let (shielded, memory) = notifier(&BOTH, ShieldTimeType::Forever, 0);
+    let reply = shielded.notify(vec![alarm(0, FIRING)], 0).await;
+    assert_eq!(
+        reply,
+        NotifyReply {
+            shielded: 1,
+            ..NotifyReply::default()
+        }
+    );
+    assert_eq!(memory.last(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn deliveries_are_accounted_for_when_the_caller_goes_away() {
+    let (notifier, _) = notifier(&BOTH, ShieldTimeType::Invalid, 1);
+    {
+        let mut notify = std::pin::pin!(notifier.notify(vec![alarm(0, FIRING)], 0));
+        // Until the first delivery failed, and the pause before the second try.
+        assert!(futures::poll!(&mut notify).is_pending());
+    }
+    // Every delivery ends, well or not.
+    while notifier
+        .figures()
+        .channels
+        .iter()
+        .any(|channel| channel.open > 0)
+    {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let ended: u64 = deliveries(&notifier)
+        .iter()
+        .map(|(_, done, failed)| done + failed)
+        .sum();
+    assert_eq!(ended, 2);
+}
