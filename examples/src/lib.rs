@@ -1,1 +1,19 @@
-//! The three crates composed.
+#![doc = include_str!("../README.md")]
+
+pub mod admin;
+pub mod alarm;
+pub mod cli;
+pub mod client;
+pub mod config;
+pub mod http;
+pub mod job;
+pub mod load;
+pub mod logging;
+pub mod metrics;
+pub mod quantiles;
+pub mod report;
+pub mod server;
+pub mod shutdown;
+pub mod stack;
+pub mod view;
+pub mod wire;

@@ -1,2 +1,27 @@
-//! The thin binary. 
-fn main() {}
+//! The thin binary: reads the command line, runs, and tells by its exit
+//! status how it went: 0 well, 1 something was lost or failed, 2 bad input.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use rpc_demo::cli::{self, Cli};
+use rpc_demo::job;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => {
+            eprintln!("{}", cli::one_line(&error));
+            return ExitCode::from(2);
+        }
+        // --help and --version.
+        Err(asked) => asked.exit(),
+    };
+    match job::run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(error.exit_status())
+        }
+    }
+}

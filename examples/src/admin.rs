@@ -1,0 +1,95 @@
+//! The admin port: is it alive, is it ready, what does it do.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+
+use crate::http::HttpServer;
+use crate::metrics;
+use crate::stack::Watch;
+
+/// What the admin port tells of.
+#[derive(Debug, Default)]
+struct Told {
+    ready: AtomicBool,
+    watch: OnceLock<Watch>,
+}
+
+/// The admin port, which serves from its start until it is stopped.
+#[derive(Debug)]
+pub struct Admin {
+    server: HttpServer,
+    told: Arc<Told>,
+}
+
+impl Admin {
+    /// Listens at `addr`: alive, and not ready yet.
+    ///
+    /// # Errors
+    /// When the address cannot be had.
+    pub async fn start(addr: SocketAddr) -> std::io::Result<Self> {
+        let told = Arc::<Told>::default();
+        let router = Router::new()
+            .route("/healthz", get(async || "ok\n"))
+            .route("/readyz", get(readyz))
+            .route("/metrics", get(metrics))
+            .route("/alarms", get(alarms))
+            .with_state(Arc::clone(&told));
+        Ok(Self {
+            server: HttpServer::start(addr, router).await?,
+            told,
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.server.addr()
+    }
+
+    /// From now on `/readyz` says yes, and `/metrics` tells of `watch`.
+    pub fn ready(&self, watch: Watch) {
+        // The first one stays.
+        let _ = self.told.watch.set(watch);
+        self.told.ready.store(true, Relaxed);
+    }
+
+    /// From now on `/readyz` says no, so that no new work is sent here.
+    pub fn not_ready(&self) {
+        self.told.ready.store(false, Relaxed);
+    }
+
+    /// Stops listening; a request under way is answered for at most `limit`.
+    pub async fn stop(self, limit: Duration) {
+        self.server.stop(limit).await;
+    }
+}
+
+async fn readyz(State(told): State<Arc<Told>>) -> Response {
+    if told.ready.load(Relaxed) {
+        "ready\n".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response()
+    }
+}
+
+async fn metrics(State(told): State<Arc<Told>>) -> Response {
+    let text = told
+        .watch
+        .get()
+        .map(|watch| metrics::render(&watch.figures()))
+        .unwrap_or_default();
+    ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response()
+}
+
+async fn alarms(State(told): State<Arc<Told>>) -> Response {
+    Json(told.watch.get().map(Watch::last_alarms).unwrap_or_default()).into_response()
+}

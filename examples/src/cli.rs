@@ -1,0 +1,190 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::config::Options;
+
+/// An alarm system over the tRPC protocol, made of object pools, worker pools
+/// and error groups.
+///
+/// Without a command, runs all in one: the server, load on it from this very
+/// machine, and a table at the end.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+pub struct Cli {
+    /// What to do; all in one when left out
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// What to run with
+    #[command(flatten)]
+    pub options: Options,
+    /// File with options, as TOML
+    #[arg(long, value_name = "FILE", global = true, env = "RPC_DEMO_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Writes the report to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// What to log, such as info or rpc_demo=debug
+    #[arg(
+        long,
+        value_name = "FILTER",
+        global = true,
+        default_value = "warn",
+        env = "RPC_DEMO_LOG"
+    )]
+    pub log: String,
+    /// How to log
+    #[arg(long, value_name = "FORMAT", global = true, default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// An object a line.
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Starts the services and runs until ctrl-c or SIGTERM
+    Serve {
+        /// Where they listen
+        #[command(flatten)]
+        listen: Listen,
+        /// What to run with
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Sends load to a running server
+    Load {
+        /// Address of alarm.Check
+        #[arg(long, value_name = "ADDR", default_value = CHECK_ADDR)]
+        check: SocketAddr,
+        /// Writes the report to this file, as JSON
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+        /// What to run with (--policies and --seed as the server's)
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Calls a method with a JSON body and prints the answer
+    Call {
+        /// Such as /rpcdemo.Echo/Echo or /alarm.Check/Check
+        method: String,
+        /// The body
+        json: String,
+        /// Where to [default: where serve listens for the method]
+        #[arg(long, value_name = "ADDR")]
+        addr: Option<SocketAddr>,
+        /// How long to wait
+        #[arg(long, value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
+        timeout: std::time::Duration,
+    },
+}
+
+const ECHO_ADDR: &str = "127.0.0.1:8000";
+const CHECK_ADDR: &str = "127.0.0.1:8001";
+const NOTIFY_ADDR: &str = "127.0.0.1:8002";
+const ADMIN_ADDR: &str = "127.0.0.1:8080";
+
+/// Where the services listen. Port 0 is any free one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::Args)]
+pub struct Listen {
+    /// Address of Echo
+    #[arg(long, value_name = "ADDR", default_value = ECHO_ADDR)]
+    pub echo: SocketAddr,
+    /// Address of alarm.Check
+    #[arg(long, value_name = "ADDR", default_value = CHECK_ADDR)]
+    pub check: SocketAddr,
+    /// Address of alarm.Notify
+    #[arg(long, value_name = "ADDR", default_value = NOTIFY_ADDR)]
+    pub notify: SocketAddr,
+    /// Address of the admin port
+    #[arg(long, value_name = "ADDR", default_value = ADMIN_ADDR)]
+    pub admin: SocketAddr,
+}
+
+impl Listen {
+    /// Free ports of the loopback interface.
+    #[must_use]
+    pub fn free_ports() -> Self {
+        let free = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self {
+            echo: free,
+            check: free,
+            notify: free,
+            admin: free,
+        }
+    }
+
+    /// Where `serve` listens for a method if nothing else is said.
+    #[must_use]
+    pub fn usual(method: &str) -> SocketAddr {
+        let addr = if method.starts_with("/alarm.Check/") {
+            CHECK_ADDR
+        } else if method.starts_with("/alarm.Notify/") {
+            NOTIFY_ADDR
+        } else {
+            ECHO_ADDR
+        };
+        addr.parse().expect("a constant address")
+    }
+}
+
+/// What clap has to say, in one line.
+#[must_use]
+pub fn one_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let said = text.split("\n\nUsage:").next().unwrap_or(&text);
+    let said = said
+        .split("\n\nFor more information")
+        .next()
+        .unwrap_or(said);
+    said.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_mistake_is_told_in_one_line() {
+        for mistake in [
+            &["rpc-demo", "--quack"][..],
+            &["rpc-demo", "--duration", "10 parsecs"],
+            &["rpc-demo", "call", "/rpcdemo.Echo/Echo"],
+            &["rpc-demo", "serve", "--echo", "nowhere"],
+        ] {
+            let line = one_line(&Cli::try_parse_from(mistake).unwrap_err());
+            assert!(
+                line.starts_with("error: ") && !line.contains('\n'),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn options_may_stand_before_or_behind_the_command() {
+        let cli = Cli::try_parse_from(["rpc-demo", "serve", "--policies", "5"]).unwrap();
+        let Some(Command::Serve { options, listen }) = cli.command else {
+            panic!("serve")
+        };
+        assert_eq!(options.policies, Some(5));
+        assert_eq!(listen.echo, Listen::usual("/rpcdemo.Echo/Echo"));
+        let cli = Cli::try_parse_from(["rpc-demo", "--policies", "5", "serve"]).unwrap();
+        assert_eq!(cli.options.policies, Some(5));
+    }
+}

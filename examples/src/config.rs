@@ -1,0 +1,290 @@
+//! What to run with: the command line, then the environment, then the config
+//! file, then the defaults.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use serde::Deserialize;
+
+use crate::alarm::policy::PolicySpec;
+use crate::alarm::store::MAX_POLICIES;
+use crate::load::profile::{Profile, ProfileError};
+
+/// What to run with, as far as it was said.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Options {
+    /// How many generated alarm policies to load (1 to 7,000,000) [default: 1000000]
+    #[arg(long, value_name = "COUNT", env = "RPC_DEMO_POLICIES")]
+    pub policies: Option<u64>,
+    /// Seed of the generated policies and points [default: 1]
+    #[arg(long, env = "RPC_DEMO_SEED")]
+    pub seed: Option<u64>,
+    /// Calls a second, on average [default: 900]
+    #[arg(long, env = "RPC_DEMO_QPS")]
+    pub qps: Option<f64>,
+    /// Calls a second, at the peaks [default: 2778, or --qps if that is more]
+    #[arg(long, env = "RPC_DEMO_PEAK")]
+    pub peak: Option<f64>,
+    /// How long to send load, such as 10s or 2m [default: 27s]
+    #[arg(long, env = "RPC_DEMO_DURATION", value_parser = humantime::parse_duration)]
+    #[serde(deserialize_with = "duration")]
+    pub duration: Option<Duration>,
+    /// How long to wait for what was accepted, when stopping [default: 10s]
+    #[arg(long, env = "RPC_DEMO_GRACE", value_parser = humantime::parse_duration)]
+    #[serde(deserialize_with = "duration")]
+    pub grace: Option<Duration>,
+    /// Requests a pooled service works on at a time [default: 64 a CPU]
+    #[arg(long, value_name = "COUNT", env = "RPC_DEMO_WORKERS")]
+    pub workers: Option<usize>,
+    /// Requests a pooled service lets wait [default: 4096]
+    #[arg(long, value_name = "COUNT", env = "RPC_DEMO_QUEUE")]
+    pub queue: Option<usize>,
+    /// The same alarm is told once in this time [default: 1m]
+    #[arg(long, value_name = "TIME", env = "RPC_DEMO_DEDUP", value_parser = humantime::parse_duration)]
+    #[serde(deserialize_with = "duration")]
+    pub dedup: Option<Duration>,
+    /// File of the log channel [default: rpc-demo-alarms.log in the temporary folder]
+    #[arg(long, value_name = "FILE", env = "RPC_DEMO_ALARM_LOG")]
+    pub alarm_log: Option<PathBuf>,
+    /// Where the webhook channel posts to [default: a receiver of its own]
+    #[arg(long, value_name = "URL", env = "RPC_DEMO_WEBHOOK")]
+    pub webhook: Option<String>,
+    /// Policies written by people, only in the config file.
+    #[arg(skip)]
+    pub policy: Vec<PolicySpec>,
+}
+
+/// Why it cannot run with what was said.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The config file cannot be read.
+    #[error("config file {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The config file is not right.
+    #[error("config file {}{}: {message}", path.display(), line.map(|line| format!(", line {line}")).unwrap_or_default())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Where in it.
+        line: Option<usize>,
+        /// What is wrong.
+        message: String,
+    },
+    /// More policies than there can be, or none.
+    #[error("the number of policies must be from 1 to {MAX_POLICIES}, not {0}")]
+    Policies(u64),
+    /// Nothing could be worked on.
+    #[error("the number of workers must be above 0")]
+    NoWorkers,
+    /// The load cannot be.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// The webhook's address is not one.
+    #[error("webhook {0:?} is not an http:// address")]
+    Webhook(String),
+}
+
+/// What to run with, complete and checked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How many generated policies.
+    pub policies: u32,
+    /// Policies written by people.
+    pub written: Vec<PolicySpec>,
+    /// Seed of what is generated.
+    pub seed: u64,
+    /// When calls are due.
+    pub profile: Profile,
+    /// How long load is sent.
+    pub duration: Duration,
+    /// How long stopping may take.
+    pub grace: Duration,
+    /// Workers of each pooled service.
+    pub workers: usize,
+    /// Queue of each pooled service.
+    pub queue: usize,
+    /// The same alarm is told once in this time.
+    pub dedup: Duration,
+    /// File of the log channel.
+    pub alarm_log: PathBuf,
+    /// Where the webhook channel posts to.
+    pub webhook: Option<axum::http::Uri>,
+}
+
+impl Options {
+    /// Reads a config file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not right.
+    pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        toml::from_str(&text).map_err(|error| ConfigError::Parse {
+            path: path.to_owned(),
+            line: error
+                .span()
+                .map(|span| text[..span.start].matches('\n').count() + 1),
+            message: error.message().to_owned(),
+        })
+    }
+
+    /// These options, and those of `other` where nothing is said.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            policies: self.policies.or(other.policies),
+            seed: self.seed.or(other.seed),
+            qps: self.qps.or(other.qps),
+            peak: self.peak.or(other.peak),
+            duration: self.duration.or(other.duration),
+            grace: self.grace.or(other.grace),
+            workers: self.workers.or(other.workers),
+            queue: self.queue.or(other.queue),
+            dedup: self.dedup.or(other.dedup),
+            alarm_log: self.alarm_log.or(other.alarm_log),
+            webhook: self.webhook.or(other.webhook),
+            policy: if self.policy.is_empty() {
+                other.policy
+            } else {
+                self.policy
+            },
+        }
+    }
+
+    /// Fills in the defaults, and checks that all goes together.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn settle(self) -> Result<Settings, ConfigError> {
+        let policies = self.policies.unwrap_or(1_000_000);
+        let most = MAX_POLICIES as u64 - self.policy.len().min(MAX_POLICIES) as u64;
+        let count = u32::try_from(policies)
+            .ok()
+            .filter(|_| (1..=most).contains(&policies));
+        let qps = self.qps.unwrap_or(900.0);
+        let duration = self.duration.unwrap_or(Duration::from_secs(27));
+        let workers = self.workers.unwrap_or_else(|| 64 * num_cpus::get());
+        if workers == 0 {
+            return Err(ConfigError::NoWorkers);
+        }
+        let webhook = self
+            .webhook
+            .map(|url| match url.parse::<axum::http::Uri>() {
+                Ok(uri) if uri.scheme_str() == Some("http") && uri.host().is_some() => Ok(uri),
+                _ => Err(ConfigError::Webhook(url)),
+            });
+        Ok(Settings {
+            policies: count.ok_or(ConfigError::Policies(policies))?,
+            written: self.policy,
+            seed: self.seed.unwrap_or(1),
+            profile: Profile::new(qps, self.peak.unwrap_or(2778.0_f64.max(qps)), duration)?,
+            duration,
+            grace: self.grace.unwrap_or(Duration::from_secs(10)),
+            workers,
+            queue: self.queue.unwrap_or(4096),
+            dedup: self.dedup.unwrap_or(Duration::from_secs(60)),
+            alarm_log: self
+                .alarm_log
+                .unwrap_or_else(|| std::env::temp_dir().join("rpc-demo-alarms.log")),
+            webhook: webhook.transpose()?,
+        })
+    }
+}
+
+fn duration<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(from)?;
+    humantime::parse_duration(&text)
+        .map(Some)
+        .map_err(serde::de::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Result<Options, ConfigError> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        Options::from_file(file.path())
+    }
+
+    #[test]
+    fn the_command_line_wins_over_the_file_and_the_file_over_the_defaults() {
+        let file = parsed("qps = 10.0\nseed = 3\nduration = \"1m 5s\"").unwrap();
+        let said = Options {
+            qps: Some(20.0),
+            peak: Some(20.0),
+            ..Options::default()
+        };
+        let settings = said.or(file).settle().unwrap();
+        assert_eq!(settings.seed, 3);
+        assert_eq!(settings.duration, Duration::from_secs(65));
+        assert_eq!(settings.policies, 1_000_000);
+        assert_eq!(settings.profile.arrivals().count() / 65, 20);
+    }
+
+    #[test]
+    fn policies_of_people_are_read() {
+        let file = parsed(
+            r#"
+            [[policy]]
+            region = "local"
+            product = "host"
+            metric = "load"
+            instance = "1m"
+            comparison = ">="
+            threshold = 8.0
+            periods = 3
+            level = "critical"
+            channels = ["log", "webhook"]
+            shield = { type = "loop", from = 0, to = 3600 }
+            "#,
+        );
+        assert_eq!(file.unwrap().policy[0].periods.get(), 3);
+    }
+
+    #[test]
+    fn a_mistake_in_the_file_is_told_with_its_line() {
+        let error = parsed("qps = 1.0\nspeed = 2").unwrap_err().to_string();
+        assert!(
+            error.contains("line 2") && error.contains("speed"),
+            "{error}"
+        );
+        let error = Options::from_file(Path::new("/nowhere.toml"))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("/nowhere.toml"), "{error}");
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        let settle = |options: Options| options.settle().unwrap_err().to_string();
+        for policies in [0, 7_000_001] {
+            let error = settle(Options {
+                policies: Some(policies),
+                ..Options::default()
+            });
+            assert!(error.contains("from 1 to 7000000"), "{error}");
+        }
+        let error = settle(Options {
+            webhook: Some("ftp://x".into()),
+            ..Options::default()
+        });
+        assert!(error.contains("ftp://x"), "{error}");
+        let error = settle(Options {
+            workers: Some(0),
+            ..Options::default()
+        });
+        assert!(error.contains("workers"), "{error}");
+    }
+}

@@ -1,0 +1,285 @@
+//! The commands, from start to end.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::admin::Admin;
+use crate::alarm::loader;
+use crate::alarm::store::PolicyStore;
+use crate::cli::{Cli, Command, Listen};
+use crate::client::{CallError, CallOptions, Client, ClientOptions};
+use crate::config::{ConfigError, Options, Settings};
+use crate::load::driver::{self, LoadPlan};
+use crate::load::figures::CallFigures;
+use crate::load::host;
+use crate::report::Report;
+use crate::stack::{Stack, StartError, Watch};
+use crate::view::{Live, View};
+use crate::wire::ContentType;
+use crate::{logging, shutdown};
+
+/// How long a call of the load may take.
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why a command did not go well.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JobError {
+    /// The options do not go together.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The log filter makes no sense.
+    #[error("log filter: {0}")]
+    LogFilter(#[from] tracing_subscriber::filter::ParseError),
+    /// The services did not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The body is no JSON.
+    #[error("the body is no JSON: {0}")]
+    Body(serde_json::Error),
+    /// The report cannot be written.
+    #[error("report {}: {source}", path.display())]
+    Report {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// No runtime, or no signals.
+    #[error("the system refused: {0}")]
+    System(#[from] std::io::Error),
+    /// The call failed.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// Something accepted was lost.
+    #[error("{0} accepted and lost")]
+    Lost(u64),
+}
+
+impl JobError {
+    /// 2 for bad input, 1 for a run that went wrong.
+    #[must_use]
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            Self::Config(_)
+            | Self::LogFilter(_)
+            | Self::Start(_)
+            | Self::Body(_)
+            | Self::Report { .. } => 2,
+            Self::System(_) | Self::Call(_) | Self::Lost(_) => 1,
+        }
+    }
+}
+
+/// Does what the command line says. Blocks until it is done.
+///
+/// # Errors
+/// When it did not go well.
+pub fn run(cli: Cli) -> Result<(), JobError> {
+    logging::start(&cli.log, cli.log_format)?;
+    let file = cli
+        .config
+        .as_deref()
+        .map(Options::from_file)
+        .transpose()?
+        .unwrap_or_default();
+    let settle = |options: Options| options.or(cli.options.clone()).or(file.clone()).settle();
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(async {
+        match cli.command {
+            None => all_in_one(settle(Options::default())?, cli.json).await,
+            Some(Command::Serve { listen, options }) => serve(&settle(options)?, &listen).await,
+            Some(Command::Load {
+                check,
+                json,
+                options,
+            }) => load(check, &settle(options)?, json.or(cli.json)).await,
+            Some(Command::Call {
+                method,
+                json,
+                addr,
+                timeout,
+            }) => {
+                let addr = addr.unwrap_or_else(|| Listen::usual(&method));
+                call(addr, &method, json, timeout).await
+            }
+        }
+    })
+}
+
+async fn all_in_one(settings: Settings, json: Option<PathBuf>) -> Result<(), JobError> {
+    // Before the work, so that a file that cannot be written costs none.
+    let json = json
+        .map(|path| create(&path).map(|file| (path, file)))
+        .transpose()?;
+    let stop = shutdown::requested()?;
+    let stack = start(&settings, &Listen::free_ports()).await?;
+    let addrs = stack.addrs();
+    eprintln!(
+        "alarm.Check at {}, alarm.Notify at {}, Echo at {}, http://{}/metrics",
+        addrs.check, addrs.notify, addrs.echo, addrs.admin
+    );
+    let (figures, seconds) = send(&settings, addrs.check, Some(stack.watch()), stop).await;
+    let last = stack.stop(settings.grace).await;
+    finish(&Report::new(figures.snapshot(), seconds, Some(&last)), json)
+}
+
+async fn serve(settings: &Settings, listen: &Listen) -> Result<(), JobError> {
+    let stop = shutdown::requested()?;
+    let stack = start(settings, listen).await?;
+    let addrs = stack.addrs();
+    for (service, addr) in [
+        ("Echo", addrs.echo),
+        ("alarm.Check", addrs.check),
+        ("alarm.Notify", addrs.notify),
+        ("admin", addrs.admin),
+    ] {
+        println!("listening {service} {addr}");
+    }
+    stop.await;
+    let last = stack.stop(settings.grace).await;
+    match last.lost() {
+        0 => Ok(()),
+        lost => Err(JobError::Lost(lost)),
+    }
+}
+
+async fn load(
+    check: SocketAddr,
+    settings: &Settings,
+    json: Option<PathBuf>,
+) -> Result<(), JobError> {
+    let json = json
+        .map(|path| create(&path).map(|file| (path, file)))
+        .transpose()?;
+    let stop = shutdown::requested()?;
+    let (figures, seconds) = send(settings, check, None, stop).await;
+    finish(&Report::new(figures.snapshot(), seconds, None), json)
+}
+
+async fn call(
+    addr: SocketAddr,
+    method: &str,
+    body: String,
+    timeout: Duration,
+) -> Result<(), JobError> {
+    serde_json::from_str::<serde::de::IgnoredAny>(&body).map_err(JobError::Body)?;
+    let client = Client::new(addr, ClientOptions::default());
+    let options = CallOptions {
+        timeout,
+        ..CallOptions::default()
+    };
+    let answer = client
+        .call_raw(method, ContentType::JSON, Bytes::from(body), &options)
+        .await;
+    client.close().await;
+    println!("{}", String::from_utf8_lossy(&answer?));
+    Ok(())
+}
+
+/// Loads the policies and starts the services; the admin port is there from
+/// the first moment.
+async fn start(settings: &Settings, listen: &Listen) -> Result<Stack, JobError> {
+    let admin = Admin::start(listen.admin).await;
+    let admin = admin.map_err(|source| StartError::Admin {
+        addr: listen.admin,
+        source,
+    })?;
+    let store = load_policies(settings).await;
+    Ok(Stack::start(settings, Arc::new(store), listen, admin).await?)
+}
+
+async fn load_policies(settings: &Settings) -> PolicyStore {
+    let Settings { policies, seed, .. } = *settings;
+    let written = [host::policies(), settings.written.clone()].concat();
+    let view = View::loading(u64::from(policies) + written.len() as u64);
+    let loading = tokio::task::spawn_blocking(move || {
+        let store = loader::load(policies, seed, &written, |more| view.advance(more));
+        view.finish();
+        store
+    });
+    match loading.await {
+        Ok(store) => store,
+        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+    }
+}
+
+/// Sends the load and shows how it goes; how it went, and for how long.
+async fn send(
+    settings: &Settings,
+    check: SocketAddr,
+    watch: Option<&Watch>,
+    stop: impl Future<Output = ()>,
+) -> (Arc<CallFigures>, f64) {
+    let plan = LoadPlan {
+        profile: settings.profile,
+        duration: settings.duration,
+        seed: settings.seed,
+        policies: settings.policies,
+        timeout: CALL_TIMEOUT,
+    };
+    let client = Client::new(check, ClientOptions::default());
+    let figures = Arc::<CallFigures>::default();
+    let start = Instant::now();
+    let view = View::sending(settings.duration);
+    tokio::select! {
+        () = driver::drive(client.clone(), plan, Arc::clone(&figures), stop) => {}
+        () = show(&view, &figures, watch) => {}
+    }
+    view.finish();
+    client.close().await;
+    (figures, start.elapsed().as_secs_f64())
+}
+
+/// Shows how it goes, every second, for ever.
+async fn show(view: &View, figures: &CallFigures, watch: Option<&Watch>) {
+    let start = Instant::now();
+    let mut ticks = tokio::time::interval_at(start, Duration::from_secs(1));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    ticks.tick().await;
+    let mut ended = 0;
+    loop {
+        ticks.tick().await;
+        let calls = figures.recent();
+        let server = watch.map(|watch| watch.figures().report());
+        let live = Live {
+            calls_per_second: calls.ended - ended,
+            delay: server.as_ref().map(|server| server.schedule_delay_us),
+            alarms: server.as_ref().map(|server| server.alarms),
+            calls,
+        };
+        ended = live.calls.ended;
+        view.show(start.elapsed(), &live);
+    }
+}
+
+fn create(path: &Path) -> Result<File, JobError> {
+    let report = |source| JobError::Report {
+        path: path.to_owned(),
+        source,
+    };
+    File::create(path).map_err(report)
+}
+
+fn finish(report: &Report, json: Option<(PathBuf, File)>) -> Result<(), JobError> {
+    println!("{report}");
+    if let Some((path, file)) = json {
+        serde_json::to_writer_pretty(BufWriter::new(file), report).map_err(|error| {
+            JobError::Report {
+                path,
+                source: error.into(),
+            }
+        })?;
+    }
+    match report.lost {
+        0 => Ok(()),
+        lost => Err(JobError::Lost(lost)),
+    }
+}

@@ -1,0 +1,288 @@
+//! The binary as people use it: real processes, real signals, real ports.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+use serde_json::{Value, json};
+
+fn rpc_demo(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rpc-demo"));
+    command.args(args).stdin(Stdio::null());
+    // Whatever the one who runs the tests has set.
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("RPC_DEMO_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn run(args: &[&str]) -> Output {
+    rpc_demo(args).output().expect("the binary starts")
+}
+
+/// A server that is ended with the test.
+struct Served {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    /// Holds the alarm log.
+    _folder: tempfile::TempDir,
+}
+
+impl Served {
+    /// Starts `serve` on free ports, and waits for its lines.
+    fn start(more: &[&str]) -> (Self, std::collections::HashMap<String, SocketAddr>) {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("alarms.log");
+        let any = "127.0.0.1:0";
+        let mut command = rpc_demo(&["serve", "--echo", any, "--check", any, "--notify", any]);
+        command
+            .args(["--admin", any, "--policies", "2000", "--alarm-log"])
+            .arg(log)
+            .args(more);
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let addrs = std::iter::repeat_with(|| {
+            let mut line = String::new();
+            stdout.read_line(&mut line).unwrap();
+            let words: Vec<_> = line.split_whitespace().collect();
+            let ["listening", service, addr] = words[..] else {
+                panic!("{line:?}")
+            };
+            (service.to_owned(), addr.parse().unwrap())
+        });
+        let addrs = addrs.take(4).collect();
+        (
+            Self {
+                child,
+                stdout,
+                _folder: folder,
+            },
+            addrs,
+        )
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill")
+            .args(["-s", name, &pid])
+            .status()
+            .unwrap();
+        assert!(sent.success());
+    }
+
+    /// The exit status, and what it still had to say.
+    fn wait(mut self) -> (Option<i32>, String) {
+        let mut rest = String::new();
+        self.stdout.read_to_string(&mut rest).unwrap();
+        (self.child.wait().unwrap().code(), rest)
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // Gone already when the test went well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn get(addr: SocketAddr, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(addr).unwrap();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head[9..12].parse().unwrap(), body.to_owned())
+}
+
+#[test]
+fn the_main_job_ends_by_itself_reports_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (report, log) = (
+        folder.path().join("report.json"),
+        folder.path().join("alarms.log"),
+    );
+    let output = rpc_demo(&["--duration", "2s", "--policies", "5000", "--json"])
+        .arg(&report)
+        .arg("--alarm-log")
+        .arg(&log)
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    let report: Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+    assert_eq!(report["lost"], 0, "{report}");
+    assert_eq!(report["errors"], 0, "{report}");
+    for figure in ["calls", "host_points", "alarms"] {
+        assert!(report[figure].as_u64().unwrap() > 0, "{figure} in {report}");
+    }
+    for figure in ["latency_us", "schedule_delay_us"] {
+        let at = |quantile: &str| report[figure][quantile].as_f64().unwrap();
+        assert!(
+            at("p50") <= at("p99") && at("p99") <= at("max"),
+            "{figure} in {report}"
+        );
+    }
+    let delivered = report["channels"]["log"]["delivered"].as_u64().unwrap();
+    let logged = std::fs::read_to_string(log).unwrap();
+    assert_eq!(logged.lines().count() as u64, delivered);
+    for line in logged.lines() {
+        let _: Value = serde_json::from_str(line).expect("a whole object a line");
+    }
+    let table = String::from_utf8(output.stdout).unwrap();
+    for what in [
+        "latency",
+        "schedule delay of alarm.Check",
+        "p99.9",
+        "alarms raised",
+        "lost",
+    ] {
+        assert!(table.contains(what), "no {what} in\n{table}");
+    }
+}
+
+#[test]
+fn a_served_system_is_called_looked_at_and_stopped_by_sigterm() {
+    let (served, addrs) = Served::start(&[]);
+    let call = |service: &str, method: &str, body: &Value| {
+        let addr = addrs[service].to_string();
+        run(&["call", method, &body.to_string(), "--addr", &addr])
+    };
+    let answer = |output: &Output| serde_json::from_slice::<Value>(&output.stdout).unwrap();
+
+    let body = json!({"any": ["json", 1]});
+    let echoed = call("Echo", "/rpcdemo.Echo/Echo", &body);
+    assert_eq!(answer(&echoed), body);
+
+    let point = json!({"region": "local", "product": "host", "metric": "disk_usage",
+        "instance": "/", "value": 99.0, "time_ms": 1});
+    let checked = call(
+        "alarm.Check",
+        "/alarm.Check/Check",
+        &json!({"points": [point]}),
+    );
+    assert_eq!(answer(&checked)["alarms"], 1, "{checked:?}");
+    let (status, alarms) = get(addrs["admin"], "/alarms");
+    assert_eq!(status, 200);
+    assert!(
+        alarms.contains("disk_usage") && alarms.contains("critical"),
+        "{alarms}"
+    );
+
+    let unknown = call("Echo", "/rpcdemo.Echo/Quack", &body);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(
+        String::from_utf8_lossy(&unknown.stderr).contains("12"),
+        "{unknown:?}"
+    );
+
+    assert_eq!(get(addrs["admin"], "/healthz").0, 200);
+    assert_eq!(get(addrs["admin"], "/readyz").0, 200);
+    let (_, metrics) = get(addrs["admin"], "/metrics");
+    assert!(
+        metrics.contains("\nrpc_demo_alarms_raised_total 1\n"),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains("# TYPE rpc_demo_schedule_delay_seconds gauge"),
+        "{metrics}"
+    );
+
+    served.signal("TERM");
+    assert_eq!(served.wait(), (Some(0), String::new()));
+}
+
+#[test]
+fn load_from_another_process_is_answered_and_sigterm_under_it_loses_nothing() {
+    let (served, addrs) = Served::start(&[]);
+    let check = addrs["alarm.Check"].to_string();
+    let sent = run(&[
+        "load",
+        "--check",
+        &check,
+        "--policies",
+        "2000",
+        "--duration",
+        "1s",
+    ]);
+    assert_eq!(sent.status.code(), Some(0), "{sent:?}");
+
+    let mut load = rpc_demo(&["load", "--check", &check, "--policies", "2000"]);
+    let mut load = load
+        .args(["--duration", "1m"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut progress = BufReader::new(load.stderr.take().unwrap());
+    let mut line = String::new();
+    progress.read_line(&mut line).unwrap();
+    assert!(line.contains("calls/s"), "{line}");
+    served.signal("TERM");
+    assert_eq!(
+        served.wait().0,
+        Some(0),
+        "exit status 1 would be something lost"
+    );
+    let pid = load.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-s", "INT", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    // What was sent after the server had gone ended with an error; nothing
+    // was left without an end.
+    assert_eq!(load.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn bad_input_gets_one_line_and_exit_status_2() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let any = "127.0.0.1:0";
+    for (args, word) in [
+        (&["--quack"][..], "--quack"),
+        (&["--policies", "0"], "policies"),
+        (&["--policies", "7000001"], "7000000"),
+        (&["--duration", "soon"], "soon"),
+        (&["--qps", "10", "--peak", "5"], "peak"),
+        (
+            &["--config", "/nowhere/rpc-demo.toml"],
+            "/nowhere/rpc-demo.toml",
+        ),
+        (&["--json", "/nowhere/report.json"], "/nowhere/report.json"),
+        (&["--log", "a=b=c"], "log filter"),
+        (&["call", "/rpcdemo.Echo/Echo", "{"], "JSON"),
+        (
+            &[
+                "serve", "--echo", &taken, "--check", any, "--notify", any, "--admin", any,
+            ],
+            &taken,
+        ),
+        (
+            &[
+                "serve", "--echo", any, "--check", any, "--notify", any, "--admin", &taken,
+            ],
+            &taken,
+        ),
+    ] {
+        let output = run(args);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {stderr}");
+        let errors: Vec<_> = stderr
+            .lines()
+            .filter(|line| line.starts_with("error: "))
+            .collect();
+        assert_eq!(errors.len(), 1, "{args:?}: {stderr}");
+        assert!(errors[0].contains(word), "{args:?}: {stderr}");
+    }
+}
