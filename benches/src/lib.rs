@@ -1,1 +1,18 @@
-//! Benches of the suite.
+//! The measuring stick: ours beside the Rust peers beside the Go originals,
+//! interleaved in one run.
+//!
+//! [`cases`] says what there is to measure, a [`contestant`] does it,
+//! [`rounds`] measures the contestants of a case side by side, and
+//! [`table`] and [`results`] show what came out.
+
+pub mod cases;
+pub mod contestant;
+pub mod errgroup;
+pub mod go;
+pub mod object;
+pub mod results;
+pub mod rounds;
+pub mod runtime;
+pub mod slots;
+pub mod table;
+pub mod worker;

@@ -1,0 +1,87 @@
+//! Object pools: `cargo bench -p benches --bench object`.
+//!
+//! The names are those of the comparison's cases, so that figures can be matched.
+
+use bytes::BufMut;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use pool_object::{BufferPool, Guard, Pool};
+use std::{hint::black_box, sync::mpsc, thread, time::Instant};
+
+const SIZE: usize = 4096;
+
+static STATIC: Pool<Vec<u8>> = Pool::from_fn(|| vec![0; SIZE]);
+static BUFFERS: BufferPool = BufferPool::new();
+
+fn touch(mut object: Guard<'_, Vec<u8>>, n: u64) {
+    object[0] = n.to_le_bytes()[0];
+    black_box(&mut *object);
+}
+
+fn get_put(c: &mut Criterion) {
+    let pool: Pool<Vec<u8>> = Pool::from_fn(|| vec![0; SIZE]);
+    let mut group = c.benchmark_group("object");
+    group.bench_function("get_put/1t", |b| {
+        b.iter_custom(|pairs| {
+            let start = Instant::now();
+            (0..pairs).for_each(|n| touch(pool.get(), n));
+            start.elapsed()
+        });
+    });
+    // Wall time of all pairs together, half of them on each thread.
+    group.bench_function("get_put/2t", |b| {
+        b.iter_custom(|pairs| {
+            let start = Instant::now();
+            thread::scope(|scope| {
+                for _ in 0..2 {
+                    scope.spawn(|| (0..pairs.div_ceil(2)).for_each(|n| touch(pool.get(), n)));
+                }
+            });
+            start.elapsed()
+        });
+    });
+    group.bench_function("static/1t", |b| {
+        b.iter_custom(|pairs| {
+            let start = Instant::now();
+            (0..pairs).for_each(|n| touch(STATIC.get(), n));
+            start.elapsed()
+        });
+    });
+    group.finish();
+}
+
+fn handoff(c: &mut Criterion) {
+    let pool: Pool<Vec<u8>> = Pool::from_fn(|| vec![0; SIZE]);
+    c.bench_function("object/handoff", |b| {
+        b.iter_custom(|objects| {
+            let (sender, receiver) = mpsc::sync_channel(1024);
+            let start = Instant::now();
+            thread::scope(|scope| {
+                scope.spawn(move || receiver.into_iter().for_each(drop));
+                for n in 0..objects {
+                    let mut object = pool.get();
+                    object[0] = n.to_le_bytes()[0];
+                    sender.send(object).expect("the receiver lives");
+                }
+                drop(sender);
+            });
+            start.elapsed()
+        });
+    });
+}
+
+fn buffer(c: &mut Criterion) {
+    let page = vec![7; SIZE];
+    let mut group = c.benchmark_group("object/buffer");
+    group.throughput(Throughput::Bytes(SIZE as u64));
+    group.bench_function("4k", |b| {
+        b.iter(|| {
+            let mut buffer = BUFFERS.get(SIZE);
+            buffer.put_slice(black_box(&page));
+            black_box(buffer.freeze())
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, get_put, handoff, buffer);
+criterion_main!(benches);

@@ -1,0 +1,89 @@
+//! Everything side by side, in one run.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use benches::cases::{self, NAMES};
+use benches::go::Go;
+use benches::results;
+use benches::rounds::{self, Effort};
+use benches::table::Outcome;
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Measures ours beside the Rust peers beside the Go originals.
+#[derive(Debug, Parser)]
+struct Args {
+    /// Only the cases whose names begin so
+    #[arg(long, value_name = "PREFIX", default_value = "")]
+    case: String,
+    /// Shorter and fewer turns: a family in less than a minute
+    #[arg(long)]
+    quick: bool,
+    /// Writes a JSON line for every contestant of every case
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("error: {why}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<(), String> {
+    if cfg!(debug_assertions) {
+        return Err("a debug build says nothing about speed; add --release".into());
+    }
+    let names: Vec<_> = NAMES
+        .into_iter()
+        .filter(|name| name.starts_with(&args.case))
+        .collect();
+    if names.is_empty() {
+        return Err(format!(
+            "no case begins with {:?}; there are: {}",
+            args.case,
+            NAMES.join(" ")
+        ));
+    }
+    let go = Go::start();
+    match &go {
+        Ok(go) => println!("with {}\n", go.version),
+        Err(why) => println!("without the Go originals: {why}\n"),
+    }
+    let json = args.json.as_ref().map(File::create).transpose();
+    let json = json.map_err(|error| format!("the JSON file: {error}"))?;
+    let effort = if args.quick {
+        Effort::QUICK
+    } else {
+        Effort::FULL
+    };
+    let mut outcomes = Vec::new();
+    for name in names {
+        let mut case = cases::case(name, go.as_ref().ok()).expect("every name has a case");
+        let turns = (effort.turns * case.contestants.len()) as u64;
+        let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len}");
+        let bar = ProgressBar::new(turns).with_style(style.expect("a constant template"));
+        bar.set_prefix(name);
+        let figures = rounds::measure(&mut case, effort, || bar.inc(1));
+        bar.finish_and_clear();
+        let figures = figures.map_err(|lost| format!("{name}: work was lost: {lost}"))?;
+        let outcome = Outcome {
+            case: name,
+            what: case.what,
+            figures,
+        };
+        println!("{}", outcome.text());
+        outcomes.push(outcome);
+    }
+    if let Some(file) = json {
+        results::write_lines(&outcomes, file).map_err(|error| format!("the JSON file: {error}"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,248 @@
+//! Instructions of the hot paths, counted by callgrind: steady from run to
+//! run, whatever else the machine does, and so a guard that noise cannot trip.
+//!
+//! Each path is run so many times and then so many more; the difference,
+//! divided by how many more it was, is what one operation takes.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::sync::mpsc;
+
+use bytes::{Bytes, BytesMut};
+use clap::Parser;
+use errgroup::Group;
+use pool_object::{Policy, Pool};
+use pool_worker::threads::FuncPool;
+use prost::Message;
+use rpc_demo::wire::frame::{MAX_FRAME, VERSION};
+use rpc_demo::wire::{FrameReader, RequestProtocol, frame};
+
+/// How much more than its budget a path may take: a new compiler moves a few.
+const TOLERANCE: f64 = 1.05;
+const FEW: u64 = 1_000;
+const MANY: u64 = 5_000;
+
+/// Counts instructions, and holds them against the budget.
+#[derive(Debug, Parser)]
+struct Args {
+    /// Writes what was counted as the new budget
+    #[arg(long)]
+    write: bool,
+    /// Runs a path so many times; for callgrind
+    #[arg(long, hide = true, num_args = 2, value_names = ["PATH", "TIMES"])]
+    run: Option<Vec<String>>,
+}
+
+/// Runs an operation so many times.
+type Path = fn(u64);
+
+/// The paths, by name.
+const PATHS: [(&str, Path); 6] = [
+    ("object/get_put", object_get_put),
+    ("object/static", object_static),
+    ("worker/func", worker_func),
+    ("errgroup/spawn", errgroup_spawn),
+    ("rpc/encode", rpc_encode),
+    ("rpc/decode", rpc_decode),
+];
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let result = match args.run.as_deref() {
+        Some([path, times]) => run(path, times),
+        _ => check(args.write),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("error: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(path: &str, times: &str) -> Result<(), String> {
+    let times = times.parse().map_err(|error| format!("{times}: {error}"))?;
+    let found = PATHS.iter().find(|(name, _)| *name == path);
+    let (_, run) = found.ok_or_else(|| format!("no path {path}"))?;
+    run(times);
+    Ok(())
+}
+
+fn check(write: bool) -> Result<(), String> {
+    if cfg!(debug_assertions) {
+        return Err("a debug build says nothing about speed; add --release".into());
+    }
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("instructions.json");
+    let budget = read_budget(&file)?;
+    let mut counted = BTreeMap::new();
+    let mut over = Vec::new();
+    for (name, _) in PATHS {
+        let count = (count(name, MANY)? - count(name, FEW)?) / (MANY - FEW) as f64;
+        let allowed = budget.get(name).copied();
+        let told = allowed.map_or("no budget".to_owned(), |allowed| {
+            format!("budget {allowed}")
+        });
+        println!("{name:<16} {count:>8.1} instructions, {told}");
+        if allowed.is_none_or(|allowed| count > allowed * TOLERANCE) {
+            over.push(name);
+        }
+        counted.insert(name.to_owned(), (count * 10.0).round() / 10.0);
+    }
+    if write {
+        let text = serde_json::to_string_pretty(&counted).map_err(|error| error.to_string())?;
+        return std::fs::write(&file, text + "\n").map_err(|error| error.to_string());
+    }
+    if over.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("over budget: {}", over.join(", ")))
+    }
+}
+
+fn read_budget(file: &PathBuf) -> Result<BTreeMap<String, f64>, String> {
+    match std::fs::read(file) {
+        Ok(text) => serde_json::from_slice(&text).map_err(|error| error.to_string()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(BTreeMap::new()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// The instructions of a process that runs a path so many times.
+fn count(path: &str, times: u64) -> Result<f64, String> {
+    let this = std::env::current_exe().map_err(|error| error.to_string())?;
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(this)
+        .args(["--run", path, &times.to_string()])
+        .output()
+        .map_err(|error| format!("valgrind: {error}"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let collected = said
+        .lines()
+        .find_map(|line| line.split("Collected : ").nth(1));
+    let collected = collected.and_then(|count| count.trim().parse().ok());
+    collected
+        .filter(|_| output.status.success())
+        .ok_or_else(|| said.into_owned())
+}
+
+#[derive(Debug)]
+struct Buffers;
+
+impl Policy<Vec<u8>> for Buffers {
+    fn create(&self) -> Vec<u8> {
+        Vec::with_capacity(64)
+    }
+
+    fn reset(&self, buffer: &mut Vec<u8>) -> bool {
+        buffer.clear();
+        true
+    }
+}
+
+static BUFFERS: Pool<Vec<u8>, Buffers> = Pool::new(Buffers);
+
+/// Get, touch and put of a warm pool.
+fn object_get_put(times: u64) {
+    let pool = std::hint::black_box(Pool::new(Buffers));
+    for _ in 0..times {
+        pool.get().push(1);
+    }
+}
+
+/// The same, of a pool in a static.
+fn object_static(times: u64) {
+    for _ in 0..times {
+        BUFFERS.get().push(1);
+    }
+}
+
+/// Submit and run of a job; the worker is held until all are submitted, so
+/// that no sleep and no wake-up comes in between.
+fn worker_func(times: u64) {
+    enum Job {
+        Wait(mpsc::Receiver<()>),
+        Count(u64),
+        Done(mpsc::Sender<u64>),
+    }
+    let sum = std::sync::atomic::AtomicU64::new(0);
+    let queue = usize::try_from(times).expect("fits the memory") + 1;
+    let pool = FuncPool::builder()
+        .capacity(1)
+        .queue(queue)
+        .build(move |job: Job| {
+            use std::sync::atomic::Ordering::Relaxed;
+            match job {
+                Job::Wait(go) => go.recv().expect("is told to go"),
+                Job::Count(one) => sum.store(sum.load(Relaxed) + one, Relaxed),
+                Job::Done(tell) => tell.send(sum.load(Relaxed)).expect("is waited for"),
+            }
+        });
+    let (go, wait) = mpsc::channel();
+    let (tell, done) = mpsc::channel();
+    let submit = |job| assert!(pool.try_submit(job).is_ok(), "there is a place");
+    submit(Job::Wait(wait));
+    (0..times).for_each(|_| submit(Job::Count(1)));
+    submit(Job::Done(tell));
+    go.send(()).expect("the worker waits");
+    assert_eq!(done.recv(), Ok(times));
+}
+
+/// Spawn and finish of a task of a group with a limit, on one thread.
+fn errgroup_spawn(times: u64) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let group = Group::<Infallible>::new().limit(64);
+        for _ in 0..times {
+            group.spawn(async { Ok(()) });
+        }
+        let Ok(()) = group.wait().await;
+    });
+}
+
+/// A request of 128 bytes as a frame.
+fn encode_request(out: &mut BytesMut) {
+    let head = RequestProtocol {
+        request_id: 7,
+        timeout: 1000,
+        func: Bytes::from_static(b"/rpcdemo.Echo/Echo"),
+        ..RequestProtocol::default()
+    };
+    frame::encode(out, 7, VERSION, &head, &[7; 128], MAX_FRAME).expect("fits a frame");
+}
+
+/// Encode of a frame, its head put together anew.
+fn rpc_encode(times: u64) {
+    let mut out = BytesMut::new();
+    for _ in 0..times {
+        out.clear();
+        encode_request(&mut out);
+    }
+}
+
+/// Decode of a frame and its head, many of them a read.
+fn rpc_decode(times: u64) {
+    let mut encoded = BytesMut::new();
+    (0..times).for_each(|_| encode_request(&mut encoded));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime");
+    let mut reader = FrameReader::new(MAX_FRAME);
+    let mut source = &encoded[..];
+    let mut decoded = 0;
+    while decoded < times {
+        let filled = std::future::poll_fn(|cx| reader.poll_fill(cx, &mut source));
+        runtime.block_on(filled).expect("memory is read");
+        let (frames, rest) = reader.frames();
+        rest.expect("nothing but frames");
+        for frame in frames {
+            RequestProtocol::decode(frame.head()).expect("a head");
+            decoded += 1;
+        }
+    }
+}

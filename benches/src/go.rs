@@ -1,0 +1,126 @@
+//! The Go originals: a program that is built once and asked turn by turn.
+
+use std::cell::RefCell;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::contestant::{Contestant, Lost};
+
+/// The running Go program.
+#[derive(Debug)]
+struct Program {
+    child: Child,
+    ask: ChildStdin,
+    answer: BufReader<ChildStdout>,
+}
+
+impl Program {
+    fn ask(&mut self, question: &str) -> std::io::Result<String> {
+        writeln!(self.ask, "{question}")?;
+        self.line()
+    }
+
+    fn line(&mut self) -> std::io::Result<String> {
+        let mut line = String::new();
+        self.answer.read_line(&mut line)?;
+        Ok(line.trim_end().to_owned())
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It also ends with its input; whichever comes first.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The Go originals, if they can be had.
+#[derive(Debug)]
+pub struct Go {
+    program: Rc<RefCell<Program>>,
+    /// `CASE WHO`, all there are.
+    known: Vec<String>,
+    /// What `go version` says.
+    pub version: String,
+}
+
+impl Go {
+    /// Builds the program in `benches/go` and starts it.
+    ///
+    /// # Errors
+    /// When there is no `go`, or it cannot build the program: why, for people.
+    pub fn start() -> Result<Self, String> {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("go");
+        let version = Command::new("go").arg("version").output();
+        let version = version.map_err(|error| format!("go is not installed ({error})"))?;
+        let version = String::from_utf8_lossy(&version.stdout).trim().to_owned();
+        let binary = std::env::temp_dir().join(format!("benches-go-{}", std::process::id()));
+        let built = Command::new("go")
+            .args(["build", "-o"])
+            .arg(&binary)
+            .arg(".")
+            .current_dir(source)
+            .output()
+            .map_err(|error| error.to_string())?;
+        if !built.status.success() {
+            return Err(String::from_utf8_lossy(&built.stderr).trim().to_owned());
+        }
+        let child = Command::new(&binary)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn();
+        // The running program keeps the file.
+        let _ = std::fs::remove_file(&binary);
+        let mut child = child.map_err(|error| error.to_string())?;
+        let (Some(ask), Some(answer)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err("no pipes to the Go program".into());
+        };
+        let mut program = Program {
+            child,
+            ask,
+            answer: BufReader::new(answer),
+        };
+        let mut known = Vec::new();
+        let mut line = program.ask("list").map_err(|error| error.to_string())?;
+        while !line.is_empty() {
+            known.push(line);
+            line = program.line().map_err(|error| error.to_string())?;
+        }
+        known.sort();
+        Ok(Self {
+            program: Rc::new(RefCell::new(program)),
+            known,
+            version,
+        })
+    }
+
+    /// The Go contestants of a case.
+    #[must_use]
+    pub fn contestants(&self, case: &str) -> Vec<Contestant> {
+        let of_case = |name: &String| {
+            name.strip_prefix(case)?
+                .strip_prefix(' ')
+                .map(str::to_owned)
+        };
+        let contestant = |who: String| {
+            let (program, case, name) = (Rc::clone(&self.program), case.to_owned(), who.clone());
+            Contestant::new(who, move |count| {
+                let answer = program.borrow_mut().ask(&format!("{case} {name} {count}"));
+                let answer = answer.map_err(|error| Lost(error.to_string()))?;
+                answer
+                    .parse()
+                    .map(Duration::from_nanos)
+                    .map_err(|_| Lost(answer))
+            })
+        };
+        self.known
+            .iter()
+            .filter_map(of_case)
+            .map(contestant)
+            .collect()
+    }
+}

@@ -1,0 +1,380 @@
+//! The object pools: take an object, touch it, give it back.
+
+use std::sync::{Arc, Barrier, Mutex, mpsc};
+use std::time::{Duration, Instant};
+
+use bytes::{BufMut, BytesMut};
+use crossbeam::queue::ArrayQueue;
+use pool_object::{BufferPool, Policy, Pool};
+use regex_automata::util::pool::Pool as RegexPool;
+
+use crate::contestant::{Case, Contestant};
+
+/// What is pooled: a buffer of 4 KiB.
+type Buffer = Vec<u8>;
+
+const SIZE: usize = 4096;
+
+fn make() -> Buffer {
+    Vec::with_capacity(SIZE)
+}
+
+#[inline]
+fn touch(buffer: &mut Buffer) {
+    buffer.push(1);
+    std::hint::black_box(buffer.as_mut_ptr());
+}
+
+/// Makes and clears the buffers of our pools.
+#[derive(Clone, Copy, Debug)]
+struct Buffers;
+
+impl Policy<Buffer> for Buffers {
+    fn create(&self) -> Buffer {
+        make()
+    }
+
+    fn reset(&self, buffer: &mut Buffer) -> bool {
+        buffer.clear();
+        true
+    }
+}
+
+static STATIC: Pool<Buffer, Buffers> = Pool::new(Buffers);
+
+/// The object case of this name.
+#[must_use]
+pub fn case(name: &'static str) -> Option<Case> {
+    let (what, contestants) = match name {
+        "object/get_put/1t" => ("get, touch, put; one thread", get_put(&OneThread)),
+        "object/get_put/2t" => (
+            "get, touch, put; two threads, wall time",
+            get_put(&TwoThreads),
+        ),
+        "object/static/1t" => ("get, touch, put; pool in a static", in_static()),
+        "object/handoff" => ("made on one thread, dropped on another", handoff()),
+        "object/buffer/4k" => ("buffer of 4 KiB written, frozen, dropped", buffer()),
+        _ => return None,
+    };
+    Some(Case {
+        name,
+        what,
+        contestants,
+    })
+}
+
+/// Runs an operation so many times.
+trait Threads {
+    fn contestant<S: Sync + 'static>(
+        &self,
+        who: &str,
+        shared: S,
+        operation: impl Fn(&S) + Send + Sync + Copy + 'static,
+    ) -> Contestant;
+}
+
+struct OneThread;
+
+impl Threads for OneThread {
+    fn contestant<S: Sync + 'static>(
+        &self,
+        who: &str,
+        shared: S,
+        operation: impl Fn(&S) + Send + Sync + Copy + 'static,
+    ) -> Contestant {
+        Contestant::new(who, move |count| {
+            let start = Instant::now();
+            for _ in 0..count {
+                operation(&shared);
+            }
+            Ok(start.elapsed())
+        })
+    }
+}
+
+struct TwoThreads;
+
+impl Threads for TwoThreads {
+    fn contestant<S: Sync + 'static>(
+        &self,
+        who: &str,
+        shared: S,
+        operation: impl Fn(&S) + Send + Sync + Copy + 'static,
+    ) -> Contestant {
+        Contestant::new(who, move |count| {
+            let shared = &shared;
+            let begin = Barrier::new(3);
+            Ok(std::thread::scope(|scope| {
+                let begin = &begin;
+                let threads = [(); 2].map(|()| {
+                    scope.spawn(move || {
+                        begin.wait();
+                        for _ in 0..count / 2 {
+                            operation(shared);
+                        }
+                    })
+                });
+                begin.wait();
+                let start = Instant::now();
+                for thread in threads {
+                    thread.join().expect("no operation panics");
+                }
+                start.elapsed()
+            }))
+        })
+    }
+}
+
+fn get_put(threads: &impl Threads) -> Vec<Contestant> {
+    let clear: fn(&mut Buffer) = Vec::clear;
+    vec![
+        threads.contestant(
+            "ours",
+            Pool::new(Buffers),
+            |pool: &Pool<Buffer, Buffers>| {
+                touch(&mut pool.get());
+            },
+        ),
+        threads.contestant(
+            "lockfree-object-pool",
+            lockfree_object_pool::LinearObjectPool::new(make, clear),
+            |pool| touch(&mut pool.pull()),
+        ),
+        threads.contestant("object-pool", object_pool::Pool::new(32, make), |pool| {
+            let mut buffer = pool.pull(make);
+            touch(&mut buffer);
+            buffer.clear();
+        }),
+        threads.contestant(
+            "opool",
+            opool::Pool::new_prefilled(32, OpoolBuffers),
+            |pool: &opool::Pool<OpoolBuffers, Buffer>| touch(&mut pool.get()),
+        ),
+        threads.contestant(
+            "regex-automata",
+            RegexPool::new(make as fn() -> Buffer),
+            |pool: &RegexPool<Buffer>| {
+                let mut buffer = pool.get();
+                touch(&mut buffer);
+                buffer.clear();
+            },
+        ),
+        threads.contestant(
+            "ArrayQueue",
+            ArrayQueue::new(32),
+            |queue: &ArrayQueue<Buffer>| {
+                let mut buffer = queue.pop().unwrap_or_else(make);
+                touch(&mut buffer);
+                buffer.clear();
+                // Full: the buffer goes, as the bound wants it.
+                let _ = queue.push(buffer);
+            },
+        ),
+        threads.contestant(
+            "Mutex<Vec>",
+            Mutex::new(Vec::new()),
+            |pool: &Mutex<Vec<Buffer>>| {
+                let taken = pool.lock().expect("no one panics").pop();
+                let mut buffer = taken.unwrap_or_else(make);
+                touch(&mut buffer);
+                buffer.clear();
+                pool.lock().expect("no one panics").push(buffer);
+            },
+        ),
+        threads.contestant("malloc", (), |()| touch(&mut make())),
+    ]
+}
+
+struct OpoolBuffers;
+
+impl opool::PoolAllocator<Buffer> for OpoolBuffers {
+    fn allocate(&self) -> Buffer {
+        make()
+    }
+
+    fn reset(&self, buffer: &mut Buffer) {
+        buffer.clear();
+    }
+}
+
+fn in_static() -> Vec<Contestant> {
+    static LAZY: std::sync::LazyLock<lockfree_object_pool::LinearObjectPool<Buffer>> =
+        std::sync::LazyLock::new(|| {
+            lockfree_object_pool::LinearObjectPool::new(make, |buffer: &mut Buffer| buffer.clear())
+        });
+    static REGEX: std::sync::LazyLock<RegexPool<Buffer>> =
+        std::sync::LazyLock::new(|| RegexPool::new(make as fn() -> Buffer));
+    static MUTEX: Mutex<Vec<Buffer>> = Mutex::new(Vec::new());
+    vec![
+        OneThread.contestant("ours", (), |()| touch(&mut STATIC.get())),
+        OneThread.contestant("lockfree-object-pool", (), |()| touch(&mut LAZY.pull())),
+        OneThread.contestant("regex-automata", (), |()| {
+            let mut buffer = REGEX.get();
+            touch(&mut buffer);
+            buffer.clear();
+        }),
+        OneThread.contestant("Mutex<Vec>", (), |()| {
+            let taken = MUTEX.lock().expect("no one panics").pop();
+            let mut buffer = taken.unwrap_or_else(make);
+            touch(&mut buffer);
+            buffer.clear();
+            MUTEX.lock().expect("no one panics").push(buffer);
+        }),
+        OneThread.contestant("malloc", (), |()| touch(&mut make())),
+    ]
+}
+
+/// Sends what `take` gives to another thread, which drops it.
+fn through_channel<T: Send + 'static>(
+    who: &str,
+    take: impl Fn() -> T + 'static,
+    drop: impl Fn(T) + Send + Copy + 'static,
+) -> Contestant {
+    Contestant::new(who, move |count| {
+        let (send, receive) = mpsc::sync_channel::<T>(1024);
+        let start = Instant::now();
+        let consumer = std::thread::spawn(move || {
+            let mut received = 0;
+            for object in receive {
+                drop(object);
+                received += 1;
+            }
+            received
+        });
+        for _ in 0..count {
+            send.send(take()).expect("the consumer goes on to the end");
+        }
+        std::mem::drop(send);
+        let received: u64 = consumer.join().expect("no drop panics");
+        let took = start.elapsed();
+        if received == count {
+            Ok(took)
+        } else {
+            Err(crate::contestant::Lost(format!(
+                "{received} of {count} objects came over"
+            )))
+        }
+    })
+}
+
+fn handoff() -> Vec<Contestant> {
+    let ours: &'static Pool<Buffer, Buffers> = Box::leak(Box::new(Pool::new(Buffers)));
+    let lockfree = Arc::new(lockfree_object_pool::LinearObjectPool::new(
+        make,
+        |buffer: &mut Buffer| buffer.clear(),
+    ));
+    let objects = Arc::new(object_pool::Pool::new(2048, make));
+    let opool = opool::Pool::new_prefilled(2048, OpoolBuffers).to_rc();
+    let queue: &'static ArrayQueue<Buffer> = Box::leak(Box::new(ArrayQueue::new(2048)));
+    let mutex: &'static Mutex<Vec<Buffer>> = Box::leak(Box::default());
+    vec![
+        through_channel(
+            "ours",
+            move || {
+                let mut buffer = ours.get();
+                touch(&mut buffer);
+                buffer
+            },
+            drop,
+        ),
+        through_channel(
+            "lockfree-object-pool",
+            move || {
+                let mut buffer = lockfree.pull_owned();
+                touch(&mut buffer);
+                buffer
+            },
+            drop,
+        ),
+        through_channel(
+            "object-pool",
+            move || {
+                let mut buffer = objects.pull_owned(make);
+                touch(&mut buffer);
+                buffer
+            },
+            |mut buffer| buffer.clear(),
+        ),
+        through_channel(
+            "opool",
+            move || {
+                let mut buffer = opool.clone().get_rc();
+                touch(&mut buffer);
+                buffer
+            },
+            drop,
+        ),
+        through_channel(
+            "ArrayQueue",
+            move || {
+                let mut buffer = queue.pop().unwrap_or_else(make);
+                touch(&mut buffer);
+                buffer
+            },
+            |mut buffer| {
+                buffer.clear();
+                let _ = queue.push(buffer);
+            },
+        ),
+        through_channel(
+            "Mutex<Vec>",
+            move || {
+                let taken = mutex.lock().expect("no one panics").pop();
+                let mut buffer = taken.unwrap_or_else(make);
+                touch(&mut buffer);
+                buffer
+            },
+            |mut buffer| {
+                buffer.clear();
+                mutex.lock().expect("no one panics").push(buffer);
+            },
+        ),
+        through_channel(
+            "malloc",
+            || {
+                let mut buffer = make();
+                touch(&mut buffer);
+                buffer
+            },
+            drop,
+        ),
+    ]
+}
+
+fn buffer() -> Vec<Contestant> {
+    static PAYLOAD: [u8; SIZE] = [7; SIZE];
+    let turn = |operation: &dyn Fn(), count| -> Duration {
+        let start = Instant::now();
+        for _ in 0..count {
+            operation();
+        }
+        start.elapsed()
+    };
+    static OURS: BufferPool = BufferPool::new();
+    vec![
+        Contestant::new("ours", move |count| {
+            let operation = || {
+                let mut buffer = OURS.get(SIZE);
+                buffer.put_slice(&PAYLOAD);
+                std::hint::black_box(&*buffer.freeze());
+            };
+            Ok(turn(&operation, count))
+        }),
+        Contestant::new("BytesMut", move |count| {
+            let operation = || {
+                let mut buffer = BytesMut::with_capacity(SIZE);
+                buffer.put_slice(&PAYLOAD);
+                std::hint::black_box(&*buffer.freeze());
+            };
+            Ok(turn(&operation, count))
+        }),
+        Contestant::new("Vec", move |count| {
+            let operation = || {
+                let mut buffer = make();
+                buffer.extend_from_slice(&PAYLOAD);
+                std::hint::black_box(&*bytes::Bytes::from(buffer));
+            };
+            Ok(turn(&operation, count))
+        }),
+    ]
+}

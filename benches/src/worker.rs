@@ -1,0 +1,284 @@
+//! The worker pools: tiny jobs of three words, each marks its own slot.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pool_worker::{tasks, threads};
+use tokio::sync::Semaphore;
+
+use crate::contestant::{Case, Contestant};
+use crate::runtime::{in_runtime, runtime};
+use crate::slots::{Ledger, Slots};
+
+const WORKERS: usize = 2;
+/// Jobs that may wait, where a pool has a bound.
+const QUEUE: usize = 1024;
+
+/// The worker case of this name.
+#[must_use]
+pub fn case(name: &'static str) -> Option<Case> {
+    let (what, contestants) = match name {
+        "worker/threads/pool" => (
+            "submit and run a closure; one submitter, 2 threads",
+            thread_pools(1),
+        ),
+        "worker/threads/pool/4s" => ("the same, 4 submitters", thread_pools(4)),
+        "worker/threads/func" => (
+            "submit and run a typed argument; one submitter, 2 threads",
+            thread_funcs(),
+        ),
+        "worker/threads/wake" => ("submit to start; the pool is idle", thread_wakes()),
+        "worker/tasks/pool" => (
+            "submit and run a future; one submitter, 2 tasks",
+            task_pools(),
+        ),
+        "worker/tasks/func" => (
+            "submit and run a typed argument; one submitter, 2 tasks",
+            task_funcs(),
+        ),
+        _ => return None,
+    };
+    Some(Case {
+        name,
+        what,
+        contestants,
+    })
+}
+
+/// Submits jobs to a pool of threads that stays from turn to turn.
+fn submits(
+    who: &str,
+    submitters: usize,
+    submit: impl Fn(Slots, usize) + Sync + 'static,
+) -> Contestant {
+    let mut ledger = Ledger::default();
+    Contestant::new(who, move |count| {
+        let submit = &submit;
+        ledger.with(count, |slots| {
+            let jobs = usize::try_from(count).expect("fits the memory");
+            let start = Instant::now();
+            if submitters == 1 {
+                (0..jobs).for_each(|at| submit(slots, at));
+            } else {
+                std::thread::scope(|scope| {
+                    for first in 0..submitters {
+                        scope.spawn(move || {
+                            (first..jobs)
+                                .step_by(submitters)
+                                .for_each(|at| submit(slots, at));
+                        });
+                    }
+                });
+            }
+            slots.wait();
+            start.elapsed()
+        })
+    })
+}
+
+fn thread_pools(submitters: usize) -> Vec<Contestant> {
+    let ours = threads::Pool::builder()
+        .capacity(WORKERS)
+        .queue(QUEUE)
+        .build();
+    let threadpool = std::sync::Mutex::new(threadpool::ThreadPool::new(WORKERS));
+    let rusty = rusty_pool::ThreadPool::new(WORKERS, WORKERS, Duration::from_secs(60));
+    let rayon = rayon::ThreadPoolBuilder::new()
+        .num_threads(WORKERS)
+        .build()
+        .expect("threads");
+    let (send, receive) = crossbeam::channel::unbounded::<Box<dyn FnOnce() + Send>>();
+    run_all(&receive, |job| job());
+    let mut contestants = vec![
+        submits("ours", submitters, move |slots, at| {
+            assert!(
+                ours.submit(move || slots.mark(at)).is_ok(),
+                "the pool is open"
+            );
+        }),
+        submits("rusty_pool", submitters, move |slots, at| {
+            rusty.execute(move || slots.mark(at));
+        }),
+        submits("rayon", submitters, move |slots, at| {
+            rayon.spawn(move || slots.mark(at));
+        }),
+        submits("crossbeam-channel", submitters, move |slots, at| {
+            send.send(Box::new(move || slots.mark(at)))
+                .expect("the threads go on");
+        }),
+    ];
+    if submitters == 1 {
+        // Not to be shared but by a lock or a clone a submitter.
+        contestants.push(submits("threadpool", 1, move |slots, at| {
+            threadpool
+                .lock()
+                .expect("no one panics")
+                .execute(move || slots.mark(at));
+        }));
+    }
+    contestants
+}
+
+fn thread_funcs() -> Vec<Contestant> {
+    let ours = threads::FuncPool::builder()
+        .capacity(WORKERS)
+        .queue(QUEUE)
+        .build(|(slots, at): (Slots, usize)| slots.mark(at));
+    let (send, receive) = crossbeam::channel::bounded::<(Slots, usize)>(QUEUE);
+    run_all(&receive, |(slots, at)| slots.mark(at));
+    vec![
+        submits("ours", 1, move |slots, at| {
+            assert!(ours.submit((slots, at)).is_ok(), "the pool is open");
+        }),
+        submits("crossbeam-channel", 1, move |slots, at| {
+            send.send((slots, at)).expect("the threads go on");
+        }),
+    ]
+}
+
+/// Threads that run what comes through a channel, until it is closed.
+fn run_all<T: Send + 'static>(receive: &crossbeam::channel::Receiver<T>, run: fn(T)) {
+    for _ in 0..WORKERS {
+        let receive = receive.clone();
+        std::thread::spawn(move || receive.into_iter().for_each(run));
+    }
+}
+
+/// Submits a job at a time to an idle pool, and takes the time to its start.
+fn wakes(who: &str, submit: impl Fn(Box<dyn FnOnce() + Send>) + 'static) -> Contestant {
+    Contestant::new(who, move |count| {
+        let (send, receive) = std::sync::mpsc::channel();
+        let mut total = Duration::ZERO;
+        for _ in 0..count {
+            // Long enough for the workers to go to sleep.
+            std::thread::sleep(Duration::from_micros(50));
+            let send = send.clone();
+            let submitted = Instant::now();
+            submit(Box::new(move || {
+                send.send(Instant::now()).expect("is waited for");
+            }));
+            total += receive.recv().expect("the job runs") - submitted;
+        }
+        Ok(total)
+    })
+}
+
+fn thread_wakes() -> Vec<Contestant> {
+    let ours = threads::Pool::builder()
+        .capacity(WORKERS)
+        .queue(QUEUE)
+        .build();
+    let threadpool = threadpool::ThreadPool::new(WORKERS);
+    let rusty = rusty_pool::ThreadPool::new(WORKERS, WORKERS, Duration::from_secs(60));
+    let rayon = rayon::ThreadPoolBuilder::new()
+        .num_threads(WORKERS)
+        .build()
+        .expect("threads");
+    let (send, receive) = crossbeam::channel::unbounded::<Box<dyn FnOnce() + Send>>();
+    run_all(&receive, |job| job());
+    vec![
+        wakes("ours", move |job| {
+            assert!(ours.submit(job).is_ok(), "the pool is open");
+        }),
+        wakes("threadpool", move |job| threadpool.execute(job)),
+        wakes("rusty_pool", move |job| rusty.execute(job)),
+        wakes("rayon", move |job| rayon.spawn(job)),
+        wakes("crossbeam-channel", move |job| {
+            send.send(job).expect("the threads go on");
+        }),
+    ]
+}
+
+fn task_pools() -> Vec<Contestant> {
+    let _guard = runtime().enter();
+    let ours = Arc::new(
+        tasks::Pool::builder()
+            .capacity(WORKERS)
+            .queue(QUEUE)
+            .build(),
+    );
+    let (send, receive) = async_channel::bounded::<futures::future::BoxFuture<'static, ()>>(QUEUE);
+    for _ in 0..WORKERS {
+        let receive = receive.clone();
+        tokio::spawn(async move {
+            while let Ok(job) = receive.recv().await {
+                job.await;
+            }
+        });
+    }
+    let limit = Arc::new(Semaphore::new(WORKERS));
+    vec![
+        in_runtime("ours", move |slots, jobs| {
+            let ours = Arc::clone(&ours);
+            async move {
+                for at in 0..jobs {
+                    let submitted = ours.submit(async move { slots.mark(at) }).await;
+                    assert!(submitted.is_ok(), "the pool is open");
+                }
+            }
+        }),
+        in_runtime("async-channel", move |slots, jobs| {
+            let send = send.clone();
+            async move {
+                for at in 0..jobs {
+                    let job = Box::pin(async move { slots.mark(at) });
+                    assert!(send.send(job).await.is_ok(), "the tasks go on");
+                }
+            }
+        }),
+        in_runtime("semaphore+spawn", move |slots, jobs| {
+            let limit = Arc::clone(&limit);
+            async move {
+                for at in 0..jobs {
+                    let permit = Arc::clone(&limit).acquire_owned().await;
+                    let permit = permit.expect("is never closed");
+                    tokio::spawn(async move {
+                        slots.mark(at);
+                        drop(permit);
+                    });
+                }
+            }
+        }),
+        in_runtime("tokio::spawn", |slots, jobs| async move {
+            for at in 0..jobs {
+                tokio::spawn(async move { slots.mark(at) });
+            }
+        }),
+    ]
+}
+
+fn task_funcs() -> Vec<Contestant> {
+    let _guard = runtime().enter();
+    let ours = tasks::FuncPool::builder()
+        .capacity(WORKERS)
+        .queue(QUEUE)
+        .build(|(slots, at): (Slots, usize)| async move { slots.mark(at) });
+    let ours = Arc::new(ours);
+    let (send, receive) = async_channel::bounded::<(Slots, usize)>(QUEUE);
+    for _ in 0..WORKERS {
+        let receive = receive.clone();
+        tokio::spawn(async move {
+            while let Ok((slots, at)) = receive.recv().await {
+                slots.mark(at);
+            }
+        });
+    }
+    vec![
+        in_runtime("ours", move |slots, jobs| {
+            let ours = Arc::clone(&ours);
+            async move {
+                for at in 0..jobs {
+                    assert!(ours.submit((slots, at)).await.is_ok(), "the pool is open");
+                }
+            }
+        }),
+        in_runtime("async-channel", move |slots, jobs| {
+            let send = send.clone();
+            async move {
+                for at in 0..jobs {
+                    assert!(send.send((slots, at)).await.is_ok(), "the tasks go on");
+                }
+            }
+        }),
+    ]
+}
