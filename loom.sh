@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Runs every loom model of the workspace: all interleavings of each protocol.
+# `./loom.sh pool-object` runs one crate's; more arguments go to the tests.
+#
+# The cfg is our own, because `--cfg loom` would switch tokio's internals too.
+set -euo pipefail
+cd "$(dirname "$0")"
+crates=(pool-object pool-worker errgroup)
+if [[ " ${crates[*]} " == *" ${1:-} "* && -n ${1:-} ]]; then
+    crates=("$1")
+    shift
+fi
+export RUSTFLAGS="${RUSTFLAGS:-} --cfg loom_models"
+for crate in "${crates[@]}"; do
+    cargo test --release --target-dir target/loom -p "$crate" --test 'loom_*' "$@"
+done
