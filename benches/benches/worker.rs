@@ -1,87 +1,139 @@
-//! Batches of tiny jobs through each pool; a round ends when every job has run.
+//! pool-worker on its own: a batch of tiny jobs through each kind of pool,
+//! two workers, one submitter, every job's delay recorded. The time is that of
+//! one job.
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group, criterion_main};
 use pool_worker::{tasks, threads};
-use tokio::runtime::Runtime;
-use tokio::sync::Notify;
 
-const JOBS: usize = 10_000;
+const WORKERS: usize = 2;
+const QUEUE: usize = 1024;
+const LONG: Duration = Duration::from_secs(600);
 
-static RAN: AtomicUsize = AtomicUsize::new(0);
-static ALL_RAN: Notify = Notify::const_new();
+/// What the jobs of a run add up to, so that no job can be lost unseen.
+#[derive(Clone)]
+struct Sum(Arc<[AtomicU64; 64]>);
 
-/// A job of a batch; `true` for the last.
-fn job() -> bool {
-    (RAN.fetch_add(1, Relaxed) + 1).is_multiple_of(JOBS)
-}
+impl Sum {
+    fn new() -> Self {
+        Self(Arc::new([const { AtomicU64::new(0) }; 64]))
+    }
 
-fn job_on_thread(done: &SyncSender<()>) {
-    if job() {
-        done.send(()).expect("the round waits");
+    fn add(&self, job: u64) {
+        self.0[job as usize % 64].fetch_add(job, Ordering::Relaxed);
+    }
+
+    fn check(&self, jobs: u64) {
+        let sum: u64 = self.0.iter().map(|part| part.load(Ordering::Relaxed)).sum();
+        assert_eq!(sum, jobs * (jobs - 1) / 2, "a job was lost");
     }
 }
 
-async fn job_in_task(_: usize) {
-    if job() {
-        ALL_RAN.notify_one();
-    }
+fn on_threads(c: &mut Criterion) {
+    let mut group = c.benchmark_group("worker/threads");
+    group.bench_function("pool", |b| {
+        b.iter_custom(|jobs| {
+            let sum = Sum::new();
+            let pool = threads::Pool::builder()
+                .capacity(WORKERS)
+                .queue(QUEUE)
+                .build();
+            let begin = Instant::now();
+            for job in 0..jobs {
+                let sum = sum.clone();
+                pool.submit(move || sum.add(job)).expect("open");
+            }
+            pool.close(LONG).expect("drains");
+            let took = begin.elapsed();
+            sum.check(jobs);
+            took
+        });
+    });
+    group.bench_function("func", |b| {
+        b.iter_custom(|jobs| {
+            let sum = Sum::new();
+            let add = sum.clone();
+            let pool = threads::FuncPool::builder()
+                .capacity(WORKERS)
+                .queue(QUEUE)
+                .build(move |job| add.add(job));
+            let begin = Instant::now();
+            for job in 0..jobs {
+                pool.submit(job).expect("open");
+            }
+            pool.close(LONG).expect("drains");
+            let took = begin.elapsed();
+            sum.check(jobs);
+            took
+        });
+    });
 }
 
-fn worker(criterion: &mut Criterion) {
-    let runtime = Runtime::new().expect("a runtime");
-    let mut cases = criterion.benchmark_group("worker");
-    cases.throughput(Throughput::Elements(JOBS as u64));
-    cases.sample_size(20);
-
-    let (done, all_ran) = sync_channel(1);
-    let pool = threads::Pool::builder().capacity(2).build();
-    cases.bench_function("threads/pool", |bencher| {
-        bencher.iter(|| {
-            for _ in 0..JOBS {
-                let done = done.clone();
-                pool.submit(move || job_on_thread(&done)).expect("is open");
-            }
-            all_ran.recv().expect("the last job tells");
-        });
-    });
-    let pool = threads::FuncPool::builder()
-        .capacity(2)
-        .build(move |_: usize| job_on_thread(&done));
-    cases.bench_function("threads/func", |bencher| {
-        bencher.iter(|| {
-            for number in 0..JOBS {
-                pool.submit(number).expect("is open");
-            }
-            all_ran.recv().expect("the last job tells");
-        });
-    });
-    let pool = tasks::Pool::builder().capacity(2).build();
-    cases.bench_function("tasks/pool", |bencher| {
-        bencher.iter(|| {
-            runtime.block_on(async {
-                for number in 0..JOBS {
-                    pool.submit(job_in_task(number)).await.expect("is open");
+fn on_tasks(c: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .enable_time()
+        .build()
+        .expect("a runtime");
+    let mut group = c.benchmark_group("worker/tasks");
+    group.bench_function("pool", |b| {
+        b.iter_custom(|jobs| {
+            let run = runtime.spawn(async move {
+                let sum = Sum::new();
+                let pool = tasks::Pool::builder()
+                    .capacity(WORKERS)
+                    .queue(QUEUE)
+                    .build();
+                let begin = Instant::now();
+                for job in 0..jobs {
+                    let sum = sum.clone();
+                    pool.submit(async move { sum.add(job) })
+                        .await
+                        .expect("open");
                 }
-                ALL_RAN.notified().await;
+                pool.close(LONG).await.expect("drains");
+                let took = begin.elapsed();
+                sum.check(jobs);
+                took
             });
+            runtime.block_on(run).expect("no panic")
         });
     });
-    let pool = tasks::FuncPool::builder().capacity(2).build(job_in_task);
-    cases.bench_function("tasks/func", |bencher| {
-        bencher.iter(|| {
-            runtime.block_on(async {
-                for number in 0..JOBS {
-                    pool.submit(number).await.expect("is open");
+    group.bench_function("func", |b| {
+        b.iter_custom(|jobs| {
+            let run = runtime.spawn(async move {
+                let sum = Sum::new();
+                let add = sum.clone();
+                let pool = tasks::FuncPool::builder()
+                    .capacity(WORKERS)
+                    .queue(QUEUE)
+                    .build(move |job| {
+                        add.add(job);
+                        std::future::ready(())
+                    });
+                let begin = Instant::now();
+                for job in 0..jobs {
+                    pool.submit(job).await.expect("open");
                 }
-                ALL_RAN.notified().await;
+                pool.close(LONG).await.expect("drains");
+                let took = begin.elapsed();
+                sum.check(jobs);
+                took
             });
+            runtime.block_on(run).expect("no panic")
         });
     });
-    cases.finish();
 }
 
-criterion_group!(benches, worker);
+criterion_group! {
+    name = benches;
+    config = Criterion::default()
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2))
+        .sample_size(20);
+    targets = on_threads, on_tasks
+}
 criterion_main!(benches);

@@ -1,48 +1,58 @@
-//! Many small jobs over a few threads: `cargo run -p pool-worker --example thumbnails`.
+//! Work that computes, on threads: a queue with a bound, one job that fails,
+//! and how long jobs waited.
 //!
-//! A producer that is faster than its workers is held back by the queue, and
-//! the pool says for how long: the wait for a place and the wait for a worker
-//! are told apart.
+//! `cargo run --release -p pool-worker --example thumbnails`
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use pool_worker::threads::FuncPool;
 
-/// Shrinks a picture of `side` by `side` points to one point.
-fn average(side: u64) -> u64 {
-    let point = |at: u64| at.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56;
-    (0..side * side).map(point).sum::<u64>() / (side * side)
+struct Image {
+    name: String,
+    pixels: Vec<u8>,
+}
+
+/// Averages each block of 16 pixels into one.
+fn shrink(image: &Image) -> Vec<u8> {
+    assert!(!image.pixels.is_empty(), "{} is empty", image.name);
+    let blocks = image.pixels.chunks(16);
+    blocks
+        .map(|block| (block.iter().map(|p| u32::from(*p)).sum::<u32>() / 16) as u8)
+        .collect()
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let sum = Arc::new(AtomicU64::new(0));
-    let shared = Arc::clone(&sum);
+    let shrunk = Arc::new(AtomicU64::new(0));
+    let sum = Arc::clone(&shrunk);
     let pool = FuncPool::builder()
         .name("thumbnails")
-        .capacity(2)
-        .queue(16)
-        .build(move |side: u64| {
-            shared.fetch_add(average(side), Relaxed);
+        .queue(64)
+        .panic_handler(|panic| {
+            let why = panic.message().unwrap_or("no message");
+            eprintln!("a job of {:?} failed: {why}", panic.pool);
+        })
+        .build(move |image: Image| {
+            let pixels = shrink(&image).len() as u64;
+            sum.fetch_add(pixels, Ordering::Relaxed);
         });
 
-    for picture in 0..500 {
-        pool.submit(32 + picture % 96)?;
+    for number in 0..2_000 {
+        let size = if number == 1_000 { 0 } else { 64 * 64 };
+        // Waits while the queue is full, so memory stays bounded.
+        pool.submit(Image {
+            name: format!("image-{number}.raw"),
+            pixels: vec![number as u8; size],
+        })?;
     }
-    pool.close(Duration::from_secs(60))?;
+    pool.close(Duration::from_secs(10))?;
 
     let stats = pool.stats();
-    println!("{} pictures, sum {}", stats.ran, sum.load(Relaxed));
-    for (what, waits) in [
-        ("blocked in submit", pool.blocked()),
-        ("schedule delay", pool.delay()),
-        ("run time", pool.run_time()),
-    ] {
-        println!(
-            "{what:>17}: p50 {:?}, p99 {:?}, max {:?}",
-            waits.p50, waits.p99, waits.max
-        );
-    }
+    println!("shrunk {} images, {} failed", stats.ran, stats.panicked);
+    println!("pixels left: {}", shrunk.load(Ordering::Relaxed));
+    println!("in the queue: {:?}", pool.delay());
+    println!("blocked:      {:?}", pool.blocked());
+    println!("running:      {:?}", pool.run_time());
     Ok(())
 }

@@ -1,43 +1,61 @@
-//! What can go wrong, with the job given back.
+//! Why a job was not accepted, and why a close did not end well.
 
 use std::fmt;
-use std::time::Duration;
+use std::sync::Arc;
 
 /// Why a job was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Reason {
-    /// Every worker is busy and the queue is full (ants: `ErrPoolOverload`).
-    #[error("the pool is full")]
+    /// Every worker is busy and the queue is full.
+    #[error("full")]
     Full,
-    /// The pool was closed, before or while the job waited to be accepted
-    /// (ants: `ErrPoolClosed`).
-    #[error("the pool is closed")]
+    /// As many submitters as allowed are blocked already.
+    #[error("full, and too many submitters wait already")]
+    Crowded,
+    /// The pool does not accept jobs any more.
+    #[error("closed")]
     Closed,
-    /// The pool was full for all the time that the submitter would wait.
-    #[error("the pool stayed full for {0:?}")]
-    Timeout(Duration),
+    /// The pool stayed full until the time limit.
+    #[error("full until the time limit")]
+    Timeout,
 }
 
-/// A job that was not accepted, and why.
-#[derive(Clone, PartialEq, Eq, thiserror::Error)]
-#[error("job not accepted: {reason}")]
+/// A job that was not accepted, and why. The job comes back with it.
 pub struct SubmitError<J> {
+    pool: Arc<str>,
     reason: Reason,
     job: J,
 }
 
 impl<J> SubmitError<J> {
-    pub(crate) fn new(reason: Reason, job: J) -> Self {
-        Self { reason, job }
+    pub(crate) fn new(pool: &Arc<str>, reason: Reason, job: J) -> Self {
+        Self {
+            pool: Arc::clone(pool),
+            reason,
+            job,
+        }
     }
 
-    /// Why it was not accepted.
+    pub(crate) fn map<K>(self, f: impl FnOnce(J) -> K) -> SubmitError<K> {
+        SubmitError {
+            pool: self.pool,
+            reason: self.reason,
+            job: f(self.job),
+        }
+    }
+
+    /// Why the job was not accepted.
     pub fn reason(&self) -> Reason {
         self.reason
     }
 
-    /// The job, as it was submitted.
+    /// The name of the pool that did not accept it.
+    pub fn pool(&self) -> &str {
+        &self.pool
+    }
+
+    /// The job, unchanged.
     pub fn into_job(self) -> J {
         self.job
     }
@@ -46,31 +64,32 @@ impl<J> SubmitError<J> {
 impl<J> fmt::Debug for SubmitError<J> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SubmitError")
+            .field("pool", &self.pool)
             .field("reason", &self.reason)
             .finish_non_exhaustive()
     }
 }
 
-/// Why closing did not end well.
+impl<J> fmt::Display for SubmitError<J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "pool {:?} is {}", self.pool, self.reason)
+    }
+}
+
+impl<J> std::error::Error for SubmitError<J> {}
+
+/// Why a close did not end well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CloseError {
-    /// It was closed before. (ants: `ErrPoolClosed`.)
-    #[error("the pool was closed before")]
-    AlreadyClosed,
-    /// Jobs were still there when the time was over (ants: `ErrTimeout`). The
-    /// pool stays closed, and they go on.
-    #[error("the pool still had {running} running and {queued} queued jobs when the time was over")]
-    Timeout {
-        /// Jobs being run.
-        running: usize,
-        /// Jobs waiting for a worker.
-        queued: usize,
-    },
-    /// The workers went away with their runtime before they had run every job.
-    #[error("{dropped} accepted jobs were dropped together with their runtime")]
-    Dropped {
-        /// Jobs that were never run, or not to their end.
-        dropped: u64,
+    /// The pool had been closed before.
+    #[error("the pool is closed already")]
+    Closed,
+    /// Not every accepted job had ended within the limit. The pool stays
+    /// closed and its workers go on with what is left.
+    #[error("{unfinished} accepted jobs had not ended within the limit")]
+    Late {
+        /// Jobs accepted and neither ended nor given up when the limit passed.
+        unfinished: usize,
     },
 }

@@ -1,33 +1,27 @@
 #![doc = include_str!("../README.md")]
-#![forbid(unsafe_code)]
 
+mod block_on;
 mod clock;
-mod core;
 mod delay;
-mod engine;
+mod dispatcher;
 mod error;
+mod histogram;
+mod idle;
+mod line;
 mod options;
-mod queued;
-mod recorder;
-mod seat;
+mod panic;
+mod queue;
 mod span;
 mod stats;
+mod submit;
 mod sync;
-
 #[cfg(feature = "tokio")]
 pub mod tasks;
-#[cfg(not(loom_models))]
 pub mod threads;
+mod worker;
 
-pub use delay::{DelaySnapshot, RELATIVE_ERROR};
+pub use delay::DelaySnapshot;
 pub use error::{CloseError, Reason, SubmitError};
-pub use options::PanicInfo;
+pub use options::{Buildable, Builder};
+pub use panic::JobPanic;
 pub use stats::Stats;
-
-/// What the loom models look at; no part of the API.
-#[cfg(loom_models)]
-#[doc(hidden)]
-pub mod models {
-    pub use crate::core::{Accepted, Core, Next, Ticket, Worker};
-    pub use crate::queued::Queued;
-}

@@ -1,105 +1,135 @@
-//! What a pool is made with, the same for both engines.
+//! What every pool of either engine can be told.
 
-use std::any::Any;
-use std::fmt;
 use std::sync::Arc;
 
-/// A job that panicked, for a panic handler.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct PanicInfo<'a> {
-    /// Name of the pool.
-    pub pool: &'a str,
-    /// What it panicked with.
-    pub payload: &'a (dyn Any + Send),
-}
+use crate::error::Reason;
+use crate::panic::{JobPanic, PanicHandler};
+use crate::queue::Queue;
 
-impl PanicInfo<'_> {
-    /// The message, if it panicked with one.
-    #[must_use]
-    pub fn message(&self) -> Option<&str> {
-        let text = self.payload.downcast_ref::<&str>().copied();
-        text.or_else(|| self.payload.downcast_ref::<String>().map(String::as_str))
-    }
-}
-
-pub(crate) type PanicHandler = Arc<dyn Fn(&PanicInfo<'_>) + Send + Sync>;
+/// Jobs that wait when nothing else is said.
+const DEFAULT_QUEUE: usize = 1024;
 
 #[derive(Clone)]
 pub(crate) struct Options {
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     pub(crate) capacity: usize,
     pub(crate) queue: usize,
+    pub(crate) max_blocked: usize,
     pub(crate) panic_handler: Option<PanicHandler>,
 }
 
-impl Default for Options {
-    /// As many workers as there are CPUs, and a queue of 1,024.
-    fn default() -> Self {
+impl Options {
+    fn new(capacity: usize) -> Self {
         Self {
-            name: "pool".to_owned(),
-            capacity: std::thread::available_parallelism().map_or(1, usize::from),
-            queue: 1024,
+            name: Arc::from("pool"),
+            capacity,
+            queue: DEFAULT_QUEUE,
+            max_blocked: usize::MAX,
             panic_handler: None,
         }
     }
-}
 
-impl fmt::Debug for Options {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options")
-            .field("name", &self.name)
-            .field("capacity", &self.capacity)
-            .field("queue", &self.queue)
-            .finish_non_exhaustive()
+    /// # Panics
+    /// When there is no worker, or more jobs than a pool can count.
+    pub(crate) fn limit(&self) -> usize {
+        assert!(self.capacity > 0, "the capacity of a pool is at least 1");
+        let limit = self.capacity.saturating_add(self.queue);
+        assert!(
+            limit <= Queue::<()>::MAX_LIMIT,
+            "capacity and queue bound together are at most {}",
+            Queue::<()>::MAX_LIMIT
+        );
+        limit
+    }
+
+    /// What a submitter is told that may not block because too many do.
+    pub(crate) fn reason_not_to_block(&self) -> Reason {
+        if self.max_blocked == 0 {
+            Reason::Full
+        } else {
+            Reason::Crowded
+        }
     }
 }
 
-/// The methods of every builder that both engines have.
-macro_rules! option_methods {
-    () => {
-        /// Names the pool: in thread names, in errors, for the panic handler.
-        /// `pool` when nothing is said.
-        #[must_use]
-        pub fn name(mut self, name: impl Into<String>) -> Self {
-            self.options.name = name.into();
-            self
-        }
-
-        /// Bounds how many jobs run at once (ants: the size). As many as
-        /// there are CPUs when nothing is said. Workers are made when they
-        /// are needed, and stay.
-        ///
-        /// # Panics
-        /// When it is 0: nothing would ever run.
-        #[must_use]
-        pub fn capacity(mut self, jobs: usize) -> Self {
-            assert!(jobs > 0, "a pool without capacity would run nothing");
-            self.options.capacity = jobs;
-            self
-        }
-
-        /// Bounds how many accepted jobs wait for a worker; 1,024 when
-        /// nothing is said. With 0 a job is accepted only when a worker is
-        /// free for it, as in ants.
-        #[must_use]
-        pub fn queue(mut self, jobs: usize) -> Self {
-            self.options.queue = jobs;
-            self
-        }
-
-        /// Is called on the worker with every panic of a job (ants:
-        /// `WithPanicHandler`). The worker goes on in any case; a panic of
-        /// the handler itself is ignored. Beside it the process's panic hook
-        /// has been called, as always.
-        #[must_use]
-        pub fn panic_handler(
-            mut self,
-            handler: impl Fn(&crate::PanicInfo<'_>) + Send + Sync + 'static,
-        ) -> Self {
-            self.options.panic_handler = Some(std::sync::Arc::new(handler));
-            self
-        }
-    };
+/// A kind of pool, as its builder knows it.
+pub trait Buildable: sealed::Sealed {
+    /// Settings that only this engine has.
+    #[doc(hidden)]
+    type Settings: Default;
+    #[doc(hidden)]
+    fn default_capacity() -> usize;
 }
-pub(crate) use option_methods;
+
+pub(crate) mod sealed {
+    pub trait Sealed {}
+}
+
+/// The options of a pool, and then the pool.
+///
+/// Made by `Pool::builder()` and `FuncPool::builder()` of either engine; the
+/// options that both engines share are described here once.
+#[must_use = "a builder does nothing until `build`"]
+pub struct Builder<P: Buildable> {
+    pub(crate) options: Options,
+    pub(crate) settings: P::Settings,
+}
+
+impl<P: Buildable> Builder<P> {
+    pub(crate) fn new() -> Self {
+        Self {
+            options: Options::new(P::default_capacity()),
+            settings: P::Settings::default(),
+        }
+    }
+
+    /// The same options for another pool of the engine.
+    pub(crate) fn convert<Q: Buildable<Settings = P::Settings>>(self) -> Builder<Q> {
+        Builder {
+            options: self.options,
+            settings: self.settings,
+        }
+    }
+
+    /// The name of the pool, in errors, spans, panics and thread names.
+    /// `"pool"` by default.
+    pub fn name(mut self, name: impl AsRef<str>) -> Self {
+        self.options.name = Arc::from(name.as_ref());
+        self
+    }
+
+    /// The most jobs that run at once, and so the most workers; at least 1.
+    /// Workers are made as jobs come, not before.
+    pub fn capacity(mut self, capacity: usize) -> Self {
+        self.options.capacity = capacity;
+        self
+    }
+
+    /// The most accepted jobs that wait for a worker; 1024 by default. 0 hands
+    /// over only, as `ants` does: a job is accepted when a worker is free for
+    /// it. Memory for the whole queue is taken when the pool is built.
+    pub fn queue(mut self, bound: usize) -> Self {
+        self.options.queue = bound;
+        self
+    }
+
+    /// The most submitters that may be blocked at once; no limit by default.
+    /// The next one fails with [`Reason::Crowded`]. With 0 no one blocks, and
+    /// a full pool fails with [`Reason::Full`]. Answers to
+    /// `WithMaxBlockingTasks` and `WithNonblocking` of `ants`.
+    pub fn max_blocked(mut self, most: usize) -> Self {
+        self.options.max_blocked = most;
+        self
+    }
+
+    /// Called on the worker with the panic of a job. Without a handler the
+    /// panic is counted, and the standard panic hook has printed it. The
+    /// worker survives either way, even when the handler panics too.
+    pub fn panic_handler<H>(mut self, handler: H) -> Self
+    where
+        H: Fn(JobPanic<'_>) + Send + Sync + 'static,
+    {
+        self.options.panic_handler = Some(Arc::new(handler));
+        self
+    }
+}

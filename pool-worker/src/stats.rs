@@ -1,30 +1,33 @@
-//! What a pool did, and does.
+//! The figures of a pool.
 
-/// Figures of a pool at one moment.
+/// The figures of a pool at one moment.
+///
+/// Each is exact at some moment during the call; together they may be a few
+/// jobs apart while the pool works.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Jobs accepted since the start.
+    /// Jobs accepted since the pool was built.
     pub submitted: u64,
     /// Jobs that ran to their end.
     pub ran: u64,
     /// Jobs that panicked.
     pub panicked: u64,
-    /// Jobs given back to their submitter.
+    /// Accepted jobs that were dropped before their end, because the runtime
+    /// that ran the workers was shut down. 0 on threads.
+    pub cancelled: u64,
+    /// Jobs given back to the submitter, for whichever reason.
     pub rejected: u64,
-    /// Accepted jobs that were never run, or not to their end, because their
-    /// runtime went away.
-    pub dropped: u64,
-    /// Jobs that wait for a worker now.
+    /// Jobs accepted and not yet started.
     pub queued: usize,
-    /// Jobs being run now.
+    /// Jobs running.
     pub running: usize,
-    /// Submitters that wait now (ants: `Waiting`).
-    pub waiting: usize,
-    /// Workers, busy and idle (ants: `Running`).
-    pub workers: usize,
-    /// Workers without a job now.
+    /// Workers without a job.
     pub idle: usize,
-    /// Jobs that may run at once (ants: `Cap`).
+    /// Submitters blocked because the pool is full.
+    pub waiting: usize,
+    /// Workers, with a job or without.
+    pub workers: usize,
+    /// The most jobs that run at once.
     pub capacity: usize,
 }

@@ -1,136 +1,164 @@
-//! A pool for any job.
+//! Any futures, on tasks.
 
 use std::fmt;
-use std::pin::Pin;
+use std::future::Future;
 use std::time::Duration;
 
-use super::worker::Tasks;
-use crate::engine::look_on_methods;
+use super::FuncPool;
+use super::job::Job;
+use crate::delay::DelaySnapshot;
 use crate::error::{CloseError, SubmitError};
-use crate::options::{Options, option_methods};
+use crate::options::Builder;
+use crate::stats::Stats;
 
-/// A job as a [`Pool`] keeps it, and gives it back: await it to run it.
-pub type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// Tasks that run futures, at most [`capacity`](Self::capacity) at once.
+/// A pool of tasks that run futures. Answers to `Pool` of `ants`.
 ///
-/// Worker tasks are made when they are needed, and stay. A panic of a job
-/// costs no worker. Dropping the pool closes it and does not wait: jobs that
-/// were accepted are still run, as long as their runtime is there.
+/// A future takes one allocation; where all jobs are the same async function,
+/// [`FuncPool`] takes none. Shared by reference or [`Arc`](std::sync::Arc).
+/// See the [module](super) for what a drop does.
 pub struct Pool {
-    tasks: Tasks<Job>,
+    jobs: FuncPool<Job>,
 }
 
 impl Pool {
-    /// A pool of at most `capacity` worker tasks, with the usual queue (ants:
-    /// `NewPool`).
+    /// A pool with this capacity and the defaults of [`builder`](Self::builder).
     ///
     /// # Panics
-    /// When `capacity` is 0.
-    #[must_use]
+    /// As [`Builder::build`].
     pub fn new(capacity: usize) -> Self {
         Self::builder().capacity(capacity).build()
     }
 
-    /// A pool with options.
-    #[must_use]
-    pub fn builder() -> PoolBuilder {
-        PoolBuilder {
-            options: Options::default(),
-        }
+    /// The options of a pool. The capacity is 64 times the
+    /// [`available_parallelism`](std::thread::available_parallelism) by
+    /// default.
+    pub fn builder() -> Builder<Self> {
+        Builder::new()
     }
 
-    /// Submits a job; waits while the pool is full (ants: `Submit`).
+    /// Accepts a job; waits while the pool is full.
     ///
-    /// Dropping the returned future before it is ready drops the job: it is
-    /// not run. A job that submits to its own pool may wait for ever, when
-    /// every worker does; use [`try_submit`](Self::try_submit) there.
+    /// Dropped while it waits, the job is dropped too, unless it was accepted
+    /// just then. On a worker of this pool it may wait for ever, when all
+    /// workers do so.
     ///
     /// # Errors
-    /// When the pool is closed, or is while this waits; the job comes back.
-    ///
-    /// # Panics
-    /// Outside of a tokio runtime.
-    pub async fn submit(
-        &self,
-        job: impl Future<Output = ()> + Send + 'static,
-    ) -> Result<(), SubmitError<Job>> {
-        self.tasks.submit(Box::pin(job)).await
+    /// [`Reason::Closed`](crate::Reason::Closed), also when the pool is closed
+    /// while this waits, and [`Reason::Crowded`](crate::Reason::Crowded); with
+    /// the job.
+    pub async fn submit<F>(&self, job: F) -> Result<(), SubmitError<F>>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let submitted = self.jobs.submit(Job::new(job)).await;
+        submitted.map_err(|error| error.map(Job::into_inner))
     }
 
-    /// Submits a job; waits while the pool is full, for at most `limit`.
-    ///
-    /// # Errors
-    /// When the pool is closed, or full for all the time; the job comes back.
+    /// Accepts a job; waits for at most `limit` while the pool is full.
     ///
     /// # Panics
-    /// Outside of a tokio runtime, or in one without timers.
-    pub async fn submit_timeout(
-        &self,
-        job: impl Future<Output = ()> + Send + 'static,
-        limit: Duration,
-    ) -> Result<(), SubmitError<Job>> {
-        self.tasks.submit_timeout(Box::pin(job), limit).await
+    /// As [`FuncPool::submit_timeout`].
+    ///
+    /// # Errors
+    /// [`Reason::Timeout`](crate::Reason::Timeout), and those of
+    /// [`submit`](Self::submit); with the job.
+    pub async fn submit_timeout<F>(&self, job: F, limit: Duration) -> Result<(), SubmitError<F>>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let submitted = self.jobs.submit_timeout(Job::new(job), limit).await;
+        submitted.map_err(|error| error.map(Job::into_inner))
     }
 
-    /// Submits a job, without waiting (ants: `Submit` with `WithNonblocking`).
+    /// Accepts a job; blocks the thread while the pool is full. For threads
+    /// that are not of a runtime.
     ///
     /// # Errors
-    /// When the pool is full or closed; the job comes back.
-    ///
-    /// # Panics
-    /// Outside of a tokio runtime.
-    pub fn try_submit(
-        &self,
-        job: impl Future<Output = ()> + Send + 'static,
-    ) -> Result<(), SubmitError<Job>> {
-        self.tasks.try_submit(Box::pin(job))
+    /// As [`submit`](Self::submit).
+    pub fn submit_blocking<F>(&self, job: F) -> Result<(), SubmitError<F>>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let submitted = self.jobs.submit_blocking(Job::new(job));
+        submitted.map_err(|error| error.map(Job::into_inner))
     }
 
-    /// Closes the pool: no more jobs are accepted, submitters that wait get
-    /// theirs back, what was accepted is run. Waits until that is done, for
-    /// at most `limit` (ants: `ReleaseTimeout`). Dropping the future does not
-    /// open the pool again.
+    /// Accepts a job, or fails at once. From any thread, in a runtime or not.
     ///
     /// # Errors
-    /// When it is not done in time: the pool stays closed and the jobs go on.
-    /// When it was closed before. When the workers' runtime went away before
-    /// them.
+    /// [`Reason::Full`](crate::Reason::Full) and
+    /// [`Reason::Closed`](crate::Reason::Closed); with the job.
+    #[inline]
+    pub fn try_submit<F>(&self, job: F) -> Result<(), SubmitError<F>>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let submitted = self.jobs.try_submit(Job::new(job));
+        submitted.map_err(|error| error.map(Job::into_inner))
+    }
+
+    /// As [`FuncPool::close`].
     ///
     /// # Panics
-    /// In a runtime without timers.
+    /// As [`FuncPool::close`].
+    ///
+    /// # Errors
+    /// As [`FuncPool::close`].
     pub async fn close(&self, limit: Duration) -> Result<(), CloseError> {
-        self.tasks.close(limit).await
+        self.jobs.close(limit).await
+    }
+
+    /// Whether the pool was closed.
+    pub fn is_closed(&self) -> bool {
+        self.jobs.is_closed()
+    }
+
+    /// The name of the pool.
+    pub fn name(&self) -> &str {
+        self.jobs.name()
+    }
+
+    /// The schedule delay of every job that started: from accepted to started.
+    pub fn delay(&self) -> DelaySnapshot {
+        self.jobs.delay()
+    }
+
+    /// How long submitters were blocked; see [`FuncPool::blocked`].
+    pub fn blocked(&self) -> DelaySnapshot {
+        self.jobs.blocked()
+    }
+
+    /// How long jobs ran; see [`FuncPool::run_time`].
+    pub fn run_time(&self) -> DelaySnapshot {
+        self.jobs.run_time()
+    }
+
+    /// The figures of the pool.
+    pub fn stats(&self) -> Stats {
+        self.jobs.stats()
     }
 }
 
-impl Pool {
-    look_on_methods!(tasks.engine);
+impl Builder<Pool> {
+    /// The pool.
+    ///
+    /// # Panics
+    /// Outside of a runtime, when [`runtime`](Self::runtime) was not given;
+    /// when the capacity is 0; when capacity and queue bound together are
+    /// above 2^30.
+    pub fn build(self) -> Pool {
+        let builder: Builder<FuncPool<Job>> = self.convert();
+        Pool {
+            jobs: builder.build(Job::run),
+        }
+    }
 }
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool")
+        f.debug_struct("tasks::Pool")
             .field("name", &self.name())
             .field("stats", &self.stats())
-            .finish()
-    }
-}
-
-/// Makes a [`Pool`].
-#[derive(Clone, Debug)]
-pub struct PoolBuilder {
-    options: Options,
-}
-
-impl PoolBuilder {
-    option_methods!();
-
-    /// Makes the pool. No worker is started before the first job.
-    #[must_use]
-    pub fn build(self) -> Pool {
-        Pool {
-            tasks: Tasks::new(self.options, |job: Job| job),
-        }
+            .finish_non_exhaustive()
     }
 }

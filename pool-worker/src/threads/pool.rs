@@ -1,133 +1,142 @@
-//! A pool for any job.
+//! Any closures, on threads.
 
 use std::fmt;
 use std::time::Duration;
 
-use super::worker::Threads;
-use crate::engine::look_on_methods;
+use super::FuncPool;
+use super::job::Job;
+use crate::delay::DelaySnapshot;
 use crate::error::{CloseError, SubmitError};
-use crate::options::{Options, option_methods};
+use crate::options::Builder;
+use crate::stats::Stats;
 
-/// A job as a [`Pool`] keeps it, and gives it back: call it to run it.
-pub type Job = Box<dyn FnOnce() + Send>;
-
-/// Threads that run closures, at most [`capacity`](Self::capacity) at once
-/// (ants: `Pool`).
+/// A pool of threads that run closures. Answers to `Pool` of `ants`.
 ///
-/// Threads are made when they are needed, and stay. A panic of a job costs no
-/// thread. Dropping the pool closes it and does not wait: jobs that were
-/// accepted are still run, and then the threads end.
+/// A closure takes one allocation; where all jobs are the same function,
+/// [`FuncPool`] takes none. Shared by reference or [`Arc`](std::sync::Arc).
+/// See the [module](super) for what a drop does.
 pub struct Pool {
-    threads: Threads<Job>,
+    jobs: FuncPool<Job>,
 }
 
 impl Pool {
-    /// A pool of at most `capacity` threads, with the usual queue (ants:
-    /// `NewPool`).
+    /// A pool with this capacity and the defaults of [`builder`](Self::builder).
     ///
     /// # Panics
-    /// When `capacity` is 0.
-    #[must_use]
+    /// As [`Builder::build`].
     pub fn new(capacity: usize) -> Self {
         Self::builder().capacity(capacity).build()
     }
 
-    /// A pool with options.
-    #[must_use]
-    pub fn builder() -> PoolBuilder {
-        PoolBuilder {
-            options: Options::default(),
-            stack_size: None,
-        }
+    /// The options of a pool. The capacity is that of the machine by default:
+    /// [`available_parallelism`](std::thread::available_parallelism).
+    pub fn builder() -> Builder<Self> {
+        Builder::new()
     }
 
-    /// Submits a job; blocks while the pool is full (ants: `Submit`).
+    /// Accepts a job; blocks while the pool is full.
     ///
-    /// A job that submits to its own pool may block for ever, when every
-    /// worker does; use [`try_submit`](Self::try_submit) there.
+    /// On a worker of this pool it may block for ever, when all workers do so.
     ///
     /// # Errors
-    /// When the pool is closed, or is while this blocks; the job comes back.
-    ///
-    /// # Panics
-    /// When the system refuses the first thread; the job is dropped with it.
-    pub fn submit(&self, job: impl FnOnce() + Send + 'static) -> Result<(), SubmitError<Job>> {
-        self.threads.submit(Box::new(job), None)
+    /// [`Reason::Closed`](crate::Reason::Closed), also when the pool is closed
+    /// while this blocks, and [`Reason::Crowded`](crate::Reason::Crowded);
+    /// with the job.
+    #[inline]
+    pub fn submit<F>(&self, job: F) -> Result<(), SubmitError<F>>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        let submitted = self.jobs.submit(Job::new(job));
+        submitted.map_err(|error| error.map(Job::into_inner))
     }
 
-    /// Submits a job; blocks while the pool is full, for at most `limit`.
+    /// Accepts a job; blocks for at most `limit` while the pool is full.
     ///
     /// # Errors
-    /// When the pool is closed, or full for all the time; the job comes back.
-    ///
-    /// # Panics
-    /// As [`submit`](Self::submit).
-    pub fn submit_timeout(
-        &self,
-        job: impl FnOnce() + Send + 'static,
-        limit: Duration,
-    ) -> Result<(), SubmitError<Job>> {
-        self.threads.submit(Box::new(job), Some(limit))
+    /// [`Reason::Timeout`](crate::Reason::Timeout), and those of
+    /// [`submit`](Self::submit); with the job.
+    #[inline]
+    pub fn submit_timeout<F>(&self, job: F, limit: Duration) -> Result<(), SubmitError<F>>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        let submitted = self.jobs.submit_timeout(Job::new(job), limit);
+        submitted.map_err(|error| error.map(Job::into_inner))
     }
 
-    /// Submits a job, without waiting (ants: `Submit` with `WithNonblocking`).
+    /// Accepts a job, or fails at once.
     ///
     /// # Errors
-    /// When the pool is full or closed; the job comes back.
-    ///
-    /// # Panics
-    /// As [`submit`](Self::submit).
-    pub fn try_submit(&self, job: impl FnOnce() + Send + 'static) -> Result<(), SubmitError<Job>> {
-        self.threads.try_submit(Box::new(job))
+    /// [`Reason::Full`](crate::Reason::Full) and
+    /// [`Reason::Closed`](crate::Reason::Closed); with the job.
+    #[inline]
+    pub fn try_submit<F>(&self, job: F) -> Result<(), SubmitError<F>>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        let submitted = self.jobs.try_submit(Job::new(job));
+        submitted.map_err(|error| error.map(Job::into_inner))
     }
 
-    /// Closes the pool: no more jobs are accepted, submitters that wait get
-    /// theirs back, what was accepted is run. Blocks until that is done, for
-    /// at most `limit` (ants: `ReleaseTimeout`).
+    /// As [`FuncPool::close`].
     ///
     /// # Errors
-    /// When it is not done in time: the pool stays closed and the jobs go on.
-    /// When it was closed before.
+    /// As [`FuncPool::close`].
     pub fn close(&self, limit: Duration) -> Result<(), CloseError> {
-        self.threads.close(limit)
+        self.jobs.close(limit)
+    }
+
+    /// Whether the pool was closed.
+    pub fn is_closed(&self) -> bool {
+        self.jobs.is_closed()
+    }
+
+    /// The name of the pool.
+    pub fn name(&self) -> &str {
+        self.jobs.name()
+    }
+
+    /// The schedule delay of every job that started: from accepted to started.
+    pub fn delay(&self) -> DelaySnapshot {
+        self.jobs.delay()
+    }
+
+    /// How long submitters were blocked; see [`FuncPool::blocked`].
+    pub fn blocked(&self) -> DelaySnapshot {
+        self.jobs.blocked()
+    }
+
+    /// How long jobs ran, those that panicked too.
+    pub fn run_time(&self) -> DelaySnapshot {
+        self.jobs.run_time()
+    }
+
+    /// The figures of the pool.
+    pub fn stats(&self) -> Stats {
+        self.jobs.stats()
     }
 }
 
-impl Pool {
-    look_on_methods!(threads.engine);
+impl Builder<Pool> {
+    /// The pool.
+    ///
+    /// # Panics
+    /// When the capacity is 0, when capacity and queue bound together are
+    /// above 2^30, and when the system gives no thread for the first worker.
+    pub fn build(self) -> Pool {
+        let builder: Builder<FuncPool<Job>> = self.convert();
+        Pool {
+            jobs: builder.build(Job::run),
+        }
+    }
 }
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool")
+        f.debug_struct("threads::Pool")
             .field("name", &self.name())
             .field("stats", &self.stats())
-            .finish()
-    }
-}
-
-/// Makes a [`Pool`].
-#[derive(Clone, Debug)]
-pub struct PoolBuilder {
-    options: Options,
-    stack_size: Option<usize>,
-}
-
-impl PoolBuilder {
-    option_methods!();
-
-    /// The stack of each thread, in bytes.
-    #[must_use]
-    pub fn thread_stack_size(mut self, bytes: usize) -> Self {
-        self.stack_size = Some(bytes);
-        self
-    }
-
-    /// Makes the pool. No thread is started before the first job.
-    #[must_use]
-    pub fn build(self) -> Pool {
-        Pool {
-            threads: Threads::new(self.options, self.stack_size, |job: Job| job()),
-        }
+            .finish_non_exhaustive()
     }
 }

@@ -1,0 +1,388 @@
+//! Where jobs and workers meet; the same for both engines.
+//!
+//! Locks are taken on the slow paths alone, never two of them at once, and
+//! nothing of the user's runs under them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::task::{Poll, Waker};
+
+use crate::clock::Clock;
+use crate::delay::Recorder;
+use crate::error::{CloseError, Reason};
+use crate::idle::{Seat, Sleeper, Workers};
+use crate::line::{Blocked, Line};
+use crate::options::Options;
+use crate::panic;
+use crate::queue::{Accepted, Queue, Refused};
+use crate::stats::Stats;
+use crate::sync::Mutex;
+use crate::worker::Worker;
+
+/// Starts a worker of the engine; gives it back if the system refuses.
+pub(crate) type Launch<J> = Box<dyn Fn(Worker<J>) -> Result<(), NotLaunched> + Send + Sync>;
+
+/// The system would not give another thread.
+pub(crate) struct NotLaunched;
+
+pub(crate) struct Dispatcher<J: Send + 'static> {
+    pub(crate) options: Options,
+    pub(crate) clock: Clock,
+    pub(crate) queue: Queue<J>,
+    pub(crate) recorder: Recorder,
+    pub(crate) panicked: AtomicU64,
+    pub(crate) cancelled: AtomicU64,
+    rejected: AtomicU64,
+    workers: Mutex<Workers>,
+    line: Mutex<Line<J>>,
+    launch: Launch<J>,
+}
+
+/// A job that was not accepted.
+pub(crate) struct Rejected<J> {
+    pub(crate) reason: Reason,
+    pub(crate) job: J,
+}
+
+/// What came of going to the line.
+pub(crate) enum Queued {
+    Accepted,
+    /// Blocked, under this name.
+    Blocked(u64),
+}
+
+/// What a worker that found no job should do.
+pub(crate) enum Rest {
+    /// Sleep until roused.
+    Sleep,
+    /// Look again: a job is there, or about to be.
+    Again,
+    /// The pool is closed and empty.
+    Leave,
+}
+
+impl<J: Send + 'static> Dispatcher<J> {
+    /// # Panics
+    /// When capacity or queue bound are out of range.
+    pub(crate) fn new(options: Options, launch: Launch<J>) -> Arc<Self> {
+        let limit = options.limit();
+        Arc::new(Self {
+            clock: Clock::start(),
+            queue: Queue::new(limit),
+            recorder: Recorder::new(options.capacity),
+            panicked: AtomicU64::new(0),
+            cancelled: AtomicU64::new(0),
+            rejected: AtomicU64::new(0),
+            workers: Mutex::new(Workers::default()),
+            line: Mutex::new(Line::new()),
+            launch,
+            options,
+        })
+    }
+
+    /// Accepts the job or gives it back, at once. Counts no rejection.
+    #[inline]
+    pub(crate) fn offer(self: &Arc<Self>, job: J) -> Result<(), Rejected<J>> {
+        let accepted = self.enqueue(job)?;
+        if accepted.wake {
+            self.rouse_one();
+        }
+        Ok(())
+    }
+
+    /// Counts a rejection that the submitter will see.
+    #[cold]
+    pub(crate) fn reject(&self, rejected: Rejected<J>) -> Rejected<J> {
+        self.rejected.fetch_add(1, Relaxed);
+        rejected
+    }
+
+    /// Joins the line of blocked submitters, unless the job is accepted after
+    /// all.
+    pub(crate) fn join_line(
+        self: &Arc<Self>,
+        job: J,
+        since: u64,
+        waker: &Waker,
+    ) -> Result<Queued, Rejected<J>> {
+        let mut line = self.line.lock();
+        // From here on whoever finishes a job comes to the line, and waits for
+        // this lock. So it is enough to try once more.
+        self.queue.flag_blocked();
+        let outcome = match self.enqueue(job) {
+            Err(full) if full.reason == Reason::Full => {
+                if line.len() < self.options.max_blocked {
+                    let waker = waker.clone();
+                    let job = full.job;
+                    return Ok(Queued::Blocked(line.join(Blocked { job, since, waker })));
+                }
+                Err(Rejected {
+                    reason: self.options.reason_not_to_block(),
+                    job: full.job,
+                })
+            }
+            outcome => outcome,
+        };
+        if line.is_empty() {
+            self.queue.unflag_blocked();
+        }
+        drop(line);
+        if outcome?.wake {
+            self.rouse_one();
+        }
+        Ok(Queued::Accepted)
+    }
+
+    /// Looks whether a blocked submitter was accepted; else it stays in line.
+    pub(crate) fn poll_line(&self, place: u64, waker: &Waker) -> Poll<Result<(), Rejected<J>>> {
+        let mut line = self.line.lock();
+        let Some(blocked) = line.get_mut(place) else {
+            return Poll::Ready(Ok(()));
+        };
+        if !self.queue.is_closed() {
+            blocked.waker.clone_from(waker);
+            return Poll::Pending;
+        }
+        drop(line);
+        Poll::Ready(match self.leave_line(place, Reason::Closed) {
+            None => Ok(()),
+            Some(rejected) => Err(rejected),
+        })
+    }
+
+    /// Takes a blocked submitter out of the line; `None` if it was accepted.
+    pub(crate) fn leave_line(&self, place: u64, reason: Reason) -> Option<Rejected<J>> {
+        let mut line = self.line.lock();
+        let blocked = line.leave(place)?;
+        if line.is_empty() {
+            self.queue.unflag_blocked();
+        }
+        drop(line);
+        self.recorder
+            .record_blocked(self.clock.now().saturating_sub(blocked.since));
+        Some(Rejected {
+            reason,
+            job: blocked.job,
+        })
+    }
+
+    /// Accepts from the line for as long as there is room.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn admit_line(self: &Arc<Self>) {
+        let mut wakers = Vec::new();
+        let mut wake = false;
+        let mut line = self.line.lock();
+        let now = self.clock.now();
+        while !line.is_empty() {
+            let Ok((place, accepted)) = self.queue.accept() else {
+                break;
+            };
+            let blocked = line.pop().expect("the line is not empty");
+            self.queue.fill(place, blocked.job, now);
+            wake |= accepted.wake;
+            self.recorder
+                .record_blocked(now.saturating_sub(blocked.since));
+            wakers.push(blocked.waker);
+        }
+        if line.is_empty() {
+            self.queue.unflag_blocked();
+        }
+        drop(line);
+        if wake {
+            self.rouse_one();
+        }
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    #[inline]
+    fn enqueue(&self, job: J) -> Result<Accepted, Rejected<J>> {
+        let now = self.clock.now();
+        match self.queue.accept() {
+            Ok((place, accepted)) => {
+                self.queue.fill(place, job, now);
+                Ok(accepted)
+            }
+            Err(refused) => Err(Rejected {
+                reason: Reason::from(refused),
+                job,
+            }),
+        }
+    }
+
+    /// Wakes the worker that slept last, or makes one if all are awake and
+    /// there may be more. Called by whoever took the request to do so.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn rouse_one(self: &Arc<Self>) {
+        let mut workers = self.workers.lock();
+        if let Some(sleeper) = workers.asleep.pop() {
+            drop(workers);
+            sleeper.rouse();
+            return;
+        }
+        if workers.count == self.options.capacity {
+            // All are awake: each looks at the queue before it sleeps.
+            return;
+        }
+        let seat = self.seat(&mut workers);
+        drop(workers);
+        // A worker that could not be started leaves as it is dropped, which
+        // asks the next submitter to try again.
+        let _ = (self.launch)(Worker::new(Arc::clone(self), seat));
+    }
+
+    /// Makes a worker before there is a job for it.
+    pub(crate) fn launch_first(self: &Arc<Self>) -> Result<(), NotLaunched> {
+        let seat = self.seat(&mut self.workers.lock());
+        (self.launch)(Worker::new(Arc::clone(self), seat))
+    }
+
+    fn seat(&self, workers: &mut Workers) -> Arc<Seat> {
+        workers.count += 1;
+        workers.vacant.pop().unwrap_or_else(|| {
+            workers.seats += 1;
+            Seat::new(self.recorder.shard(workers.seats - 1))
+        })
+    }
+
+    /// A roused worker found a job: if there is more to do and someone to do
+    /// it, it passes the call on, so a burst wakes workers one after another
+    /// and no more of them than have work. True if it roused one.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn relay(self: &Arc<Self>) -> bool {
+        let workers = self.workers.lock();
+        let more = !workers.asleep.is_empty() || workers.count < self.options.capacity;
+        let rouse = more && self.queue.arm().queued > 0 && self.queue.disarm();
+        drop(workers);
+        if rouse {
+            self.rouse_one();
+        }
+        rouse
+    }
+
+    /// A worker found no job.
+    pub(crate) fn rest(&self, seat: &Arc<Seat>, waker: &Waker) -> Rest {
+        let mut workers = self.workers.lock();
+        if self.queue.counts().queued > 0 {
+            return Rest::Again;
+        }
+        // Announce, then look again: a job accepted before this step is in
+        // these counts, and whoever accepts one after it will rouse a worker,
+        // for which it needs the lock that is held here.
+        let counts = self.queue.arm();
+        if counts.queued > 0 {
+            return Rest::Again;
+        }
+        if counts.closed {
+            return Rest::Leave;
+        }
+        workers.asleep.push(Sleeper {
+            seat: Arc::clone(seat),
+            waker: waker.clone(),
+        });
+        Rest::Sleep
+    }
+
+    /// A worker is gone. `abandoned` if its runtime took it away: then nothing
+    /// that is accepted will run, so the pool closes, and the last worker
+    /// gives up what is queued.
+    pub(crate) fn left(self: &Arc<Self>, seat: Arc<Seat>, abandoned: bool) {
+        if abandoned {
+            let _ = self.close();
+        }
+        let mut workers = self.workers.lock();
+        workers.count -= 1;
+        workers.vacant.push(seat);
+        workers.abandoned |= abandoned;
+        self.queue.arm();
+        if workers.count > 0 {
+            return;
+        }
+        let give_up = workers.abandoned;
+        drop(workers);
+        if give_up {
+            while let Some(taken) = self.queue.take(false) {
+                panic::contain(|| drop(taken.job));
+                self.cancelled.fetch_add(1, Relaxed);
+                self.queue.finish();
+            }
+        }
+        let closer = self.workers.lock().closer.take();
+        if let Some(closer) = closer {
+            closer.wake();
+        }
+    }
+
+    /// Accepts nothing from now on, and tells everyone who sleeps or waits.
+    pub(crate) fn close(&self) -> Result<(), CloseError> {
+        if !self.queue.close() {
+            return Err(CloseError::Closed);
+        }
+        let sleepers = std::mem::take(&mut self.workers.lock().asleep);
+        for sleeper in sleepers {
+            sleeper.rouse();
+        }
+        let wakers = self.line.lock().wakers();
+        wakers.into_iter().for_each(Waker::wake);
+        Ok(())
+    }
+
+    /// Whether every accepted job has ended and every worker has left.
+    pub(crate) fn poll_drained(&self, waker: &Waker) -> Poll<()> {
+        let mut workers = self.workers.lock();
+        // A job accepted before the close may have no worker yet: its
+        // submitter is about to make one.
+        if workers.count == 0 && self.queue.counts().unfinished == 0 {
+            return Poll::Ready(());
+        }
+        workers.closer = Some(waker.clone());
+        Poll::Pending
+    }
+
+    pub(crate) fn late(&self) -> CloseError {
+        let unfinished = self.queue.counts().unfinished as usize;
+        CloseError::Late { unfinished }
+    }
+
+    /// Tells pools apart.
+    pub(crate) fn address(self: &Arc<Self>) -> usize {
+        Arc::as_ptr(self).addr()
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let (workers, asleep) = {
+            let workers = self.workers.lock();
+            (workers.count, workers.asleep.len())
+        };
+        let waiting = self.line.lock().len();
+        let panicked = self.panicked.load(Relaxed);
+        let cancelled = self.cancelled.load(Relaxed);
+        let counts = self.queue.counts();
+        let running = (counts.unfinished - counts.queued.min(counts.unfinished)) as usize;
+        let finished = counts.accepted - counts.unfinished;
+        Stats {
+            submitted: counts.accepted,
+            ran: finished.saturating_sub(panicked + cancelled),
+            panicked,
+            cancelled,
+            rejected: self.rejected.load(Relaxed),
+            queued: counts.queued as usize,
+            running,
+            idle: workers.saturating_sub(running).max(asleep),
+            waiting,
+            workers,
+            capacity: self.options.capacity,
+        }
+    }
+}
+
+impl From<Refused> for Reason {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Full => Self::Full,
+            Refused::Closed => Self::Closed,
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! A log-linear histogram of durations that is cheap enough to be always on.
+//!
+//! Each power of two is cut into 32 equal buckets, so a bucket is at most 1/32
+//! of its lower bound wide, and its middle is off by at most 1/64.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use crate::delay::DelaySnapshot;
+
+const SUB_BITS: u32 = 5;
+const SUBS: usize = 1 << SUB_BITS;
+/// Values from 2^42 ns (73 minutes) on share the last bucket; the maximum is
+/// kept exactly.
+const RANGE_BITS: u32 = 42;
+const BUCKETS: usize = (RANGE_BITS - SUB_BITS + 1) as usize * SUBS;
+
+fn bucket_of(nanos: u64) -> usize {
+    let nanos = nanos.min((1 << RANGE_BITS) - 1);
+    let shift = (u64::BITS - nanos.leading_zeros()).saturating_sub(SUB_BITS + 1);
+    shift as usize * SUBS + (nanos >> shift) as usize
+}
+
+fn middle_of(bucket: usize) -> u64 {
+    let shift = (bucket / SUBS).saturating_sub(1);
+    let low = ((bucket - shift * SUBS) as u64) << shift;
+    low + (1 << shift) / 2
+}
+
+/// Counts by bucket, written by workers and read by anyone at any time.
+///
+/// Relaxed throughout: a count is a figure, nothing is published through it.
+pub(crate) struct Histogram {
+    counts: Box<[AtomicU64]>,
+    max: AtomicU64,
+}
+
+impl Histogram {
+    pub(crate) fn new() -> Self {
+        Self {
+            counts: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect(),
+            max: AtomicU64::new(0),
+        }
+    }
+
+    /// Records for a histogram with one writer at a time: plain loads and
+    /// stores, no locked instruction.
+    #[inline]
+    pub(crate) fn record_alone(&self, nanos: u64) {
+        let count = &self.counts[bucket_of(nanos)];
+        count.store(count.load(Relaxed) + 1, Relaxed);
+        if nanos > self.max.load(Relaxed) {
+            self.max.store(nanos, Relaxed);
+        }
+    }
+
+    /// Records for a histogram with many writers.
+    #[inline]
+    pub(crate) fn record_shared(&self, nanos: u64) {
+        self.counts[bucket_of(nanos)].fetch_add(1, Relaxed);
+        if nanos > self.max.load(Relaxed) {
+            self.max.fetch_max(nanos, Relaxed);
+        }
+    }
+}
+
+/// The sum of histograms at one moment.
+pub(crate) struct Merged {
+    counts: Vec<u64>,
+    max: u64,
+}
+
+impl Merged {
+    pub(crate) fn of<'a>(histograms: impl IntoIterator<Item = &'a Histogram>) -> Self {
+        let mut merged = Self {
+            counts: vec![0; BUCKETS],
+            max: 0,
+        };
+        for histogram in histograms {
+            for (sum, count) in merged.counts.iter_mut().zip(&histogram.counts) {
+                *sum += count.load(Relaxed);
+            }
+            merged.max = merged.max.max(histogram.max.load(Relaxed));
+        }
+        merged
+    }
+
+    pub(crate) fn snapshot(&self) -> DelaySnapshot {
+        let count = self.counts.iter().sum();
+        let quantile = |per_mille| Duration::from_nanos(self.value_at(count, per_mille));
+        DelaySnapshot {
+            count,
+            p50: quantile(500),
+            p90: quantile(900),
+            p99: quantile(990),
+            p999: quantile(999),
+            max: Duration::from_nanos(self.max),
+        }
+    }
+
+    /// The middle of the bucket that holds the value of rank `per_mille`.
+    fn value_at(&self, count: u64, per_mille: u128) -> u64 {
+        let rank = (u128::from(count) * per_mille).div_ceil(1000).max(1);
+        let mut seen = 0;
+        for (bucket, count) in self.counts.iter().enumerate() {
+            seen += u128::from(*count);
+            if seen >= rank {
+                return middle_of(bucket).min(self.max);
+            }
+        }
+        self.max
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_are_contiguous_and_hold_their_middle() {
+        for bucket in 0..BUCKETS {
+            assert_eq!(bucket_of(middle_of(bucket)), bucket);
+        }
+        for nanos in 1..100_000u64 {
+            let step = bucket_of(nanos) - bucket_of(nanos - 1);
+            assert!(step <= 1, "a gap before {nanos}");
+        }
+        assert_eq!(bucket_of(u64::MAX), BUCKETS - 1);
+    }
+
+    #[test]
+    fn a_middle_is_within_the_stated_error() {
+        let mut nanos = 1u64;
+        while nanos < 1 << RANGE_BITS {
+            let error = middle_of(bucket_of(nanos)).abs_diff(nanos) as f64 / nanos as f64;
+            assert!(error <= DelaySnapshot::RELATIVE_ERROR, "{nanos}: {error}");
+            nanos = nanos * 17 / 16 + 1;
+        }
+    }
+
+    #[test]
+    fn quantiles_follow_rank_over_all_writers() {
+        let (alone, shared) = (Histogram::new(), Histogram::new());
+        for nanos in 1..=16 {
+            alone.record_alone(nanos);
+        }
+        for nanos in 17..=31 {
+            shared.record_shared(nanos);
+        }
+        let snapshot = Merged::of([&alone, &shared]).snapshot();
+        assert_eq!(snapshot.count, 31);
+        assert_eq!(snapshot.p50, Duration::from_nanos(16));
+        assert_eq!(snapshot.p90, Duration::from_nanos(28));
+        assert_eq!(snapshot.max, Duration::from_nanos(31));
+    }
+
+    #[test]
+    fn nothing_recorded_is_all_zero() {
+        let snapshot = Merged::of([&Histogram::new()]).snapshot();
+        assert_eq!(snapshot, DelaySnapshot::default());
+    }
+}

@@ -1,0 +1,66 @@
+//! The workers: how many there are, which of them sleep, and who waits for the
+//! last to leave.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use crate::delay::Shard;
+use crate::sync::{AtomicBool, Ordering};
+
+/// What a worker has for as long as it lives, and its successor after it.
+pub(crate) struct Seat {
+    pub(crate) shard: Arc<Shard>,
+    /// Set by whoever takes the worker from the stack, cleared by the worker.
+    roused: AtomicBool,
+}
+
+impl Seat {
+    pub(crate) fn new(shard: Arc<Shard>) -> Arc<Self> {
+        Arc::new(Self {
+            shard,
+            roused: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether the sleeping worker was roused. Tells so once.
+    pub(crate) fn take_rouse(&self) -> bool {
+        // Acquire pairs with the Release in `Sleeper::rouse`. Only the worker
+        // clears, so load and store need not be one step.
+        let roused = self.roused.load(Ordering::Acquire);
+        if roused {
+            self.roused.store(false, Ordering::Relaxed);
+        }
+        roused
+    }
+}
+
+/// A sleeping worker.
+pub(crate) struct Sleeper {
+    pub(crate) seat: Arc<Seat>,
+    pub(crate) waker: Waker,
+}
+
+impl Sleeper {
+    pub(crate) fn rouse(self) {
+        self.seat.roused.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+}
+
+/// Guarded by one lock of the dispatcher.
+#[derive(Default)]
+pub(crate) struct Workers {
+    /// The last to sleep is roused first: its cache is warm, and those at the
+    /// bottom are the ones that are not needed.
+    pub(crate) asleep: Vec<Sleeper>,
+    /// How many workers live, asleep or not.
+    pub(crate) count: usize,
+    /// Seats of workers that left.
+    pub(crate) vacant: Vec<Arc<Seat>>,
+    /// How many seats were ever made.
+    pub(crate) seats: usize,
+    /// The runtime took workers away.
+    pub(crate) abandoned: bool,
+    /// Waits until all have left.
+    pub(crate) closer: Option<Waker>,
+}

@@ -1,0 +1,122 @@
+//! The bounded queue: accepted jobs in order, and the account of each.
+//!
+//! Three numbers only ever grow: jobs *accepted*, *taken* by a worker, and
+//! *finished*. A job is accepted while `accepted - finished` is below the
+//! limit (capacity + queue bound), so a job that was accepted always finds a
+//! slot; with a queue bound of 0 it also always finds a worker. The numbers
+//! are in [`ledger`]; the jobs lie in [`slots`].
+
+mod ledger;
+mod slots;
+
+use crossbeam_utils::CachePadded;
+
+pub(crate) use self::ledger::{Accepted, Counts, Refused};
+use self::ledger::{Ledger, PutTicket};
+use self::slots::Slots;
+
+/// A job taken from the queue.
+pub(crate) struct Taken<J> {
+    pub(crate) job: J,
+    /// When it was accepted.
+    pub(crate) accepted_at: u64,
+    /// Whether submitters are blocked who may now get in: the taker reported
+    /// a finished job with the same step.
+    pub(crate) unblocks: bool,
+}
+
+/// A place in the queue that must be filled.
+#[must_use]
+pub(crate) struct Place(PutTicket);
+
+pub(crate) struct Queue<J> {
+    ledger: Ledger,
+    slots: CachePadded<Slots<J>>,
+}
+
+impl<J> Queue<J> {
+    /// # Panics
+    /// When `limit` is 0 or above [`MAX_LIMIT`](Self::MAX_LIMIT).
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            ledger: Ledger::new(limit),
+            slots: CachePadded::new(Slots::new(limit)),
+        }
+    }
+
+    pub(crate) const MAX_LIMIT: usize = Ledger::MAX_LIMIT;
+
+    /// Accepts one job, if the limit and the state of the pool allow. The
+    /// place must be filled at once: takers wait for it.
+    #[inline]
+    pub(crate) fn accept(&self) -> Result<(Place, Accepted), Refused> {
+        let (ticket, accepted) = self.ledger.accept()?;
+        Ok((Place(ticket), accepted))
+    }
+
+    /// Fills an accepted place.
+    #[inline]
+    pub(crate) fn fill(&self, place: Place, job: J, accepted_at: u64) {
+        self.slots.put(place.0, job, accepted_at);
+    }
+
+    /// Takes the oldest job and, in the same step, reports an earlier one as
+    /// finished. `None` if there is none ready; then nothing was reported.
+    #[inline]
+    pub(crate) fn take(&self, finishing: bool) -> Option<Taken<J>> {
+        let (ticket, unblocks) = self
+            .ledger
+            .take(finishing, |ticket| self.slots.is_ready(ticket))?;
+        let (job, accepted_at) = self.slots.take(ticket);
+        Some(Taken {
+            job,
+            accepted_at,
+            unblocks,
+        })
+    }
+
+    /// Reports a job as finished; true if submitters are blocked.
+    pub(crate) fn finish(&self) -> bool {
+        self.ledger.finish()
+    }
+
+    /// Asks the next submitter to wake a worker. Counts are of this moment.
+    pub(crate) fn arm(&self) -> Counts {
+        self.ledger.arm()
+    }
+
+    /// Undoes [`arm`](Self::arm); true if no submitter had taken the request.
+    pub(crate) fn disarm(&self) -> bool {
+        self.ledger.disarm()
+    }
+
+    /// Asks finishing workers to let blocked submitters in.
+    pub(crate) fn flag_blocked(&self) {
+        self.ledger.flag_blocked();
+    }
+
+    pub(crate) fn unflag_blocked(&self) {
+        self.ledger.unflag_blocked();
+    }
+
+    /// Accepts nothing from now on; false if that was so before.
+    pub(crate) fn close(&self) -> bool {
+        self.ledger.close()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.ledger.is_closed()
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        self.ledger.counts()
+    }
+}
+
+impl<J> Drop for Queue<J> {
+    fn drop(&mut self) {
+        while let Some(taken) = self.take(true) {
+            drop(taken);
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The ring that holds accepted jobs inline. All `unsafe` of the crate.
+//!
+//! The slot of number `n` is `n % size`. Its state is `n` while it is free for
+//! job `n`, `n + 1` while it holds job `n`, and `n + size` once that job was
+//! moved out, which is free for the next lap. The idea is Vyukov's bounded
+//! queue; there, two indices decide who fills and empties which slot, here it
+//! is the ledger, whose tickets exist once for each number.
+
+use std::mem::MaybeUninit;
+
+use super::ledger::{PutTicket, TakeTicket};
+use crate::sync::{AtomicU32, Ordering, UnsafeCell, spin_loop, yield_now};
+
+struct Slot<J> {
+    state: AtomicU32,
+    entry: UnsafeCell<MaybeUninit<(J, u64)>>,
+}
+
+pub(super) struct Slots<J> {
+    ring: Box<[Slot<J>]>,
+    mask: u32,
+}
+
+// SAFETY: a job is moved in by one thread and out by another, which needs
+// `J: Send`. It is never reached through a shared reference, so `J: Sync` is
+// not needed: the entry of a slot is accessed only by the holder of the one
+// ticket whose turn the state says it is.
+unsafe impl<J: Send> Sync for Slots<J> {}
+
+impl<J> Slots<J> {
+    pub(super) fn new(at_least: usize) -> Self {
+        // With one slot, "holds n" and "free for the next lap" would be equal.
+        let size = at_least.next_power_of_two().max(2);
+        let ring: Box<[_]> = (0..size as u32)
+            .map(|number| Slot {
+                state: AtomicU32::new(number),
+                entry: UnsafeCell::new(MaybeUninit::uninit()),
+            })
+            .collect();
+        let mask = size as u32 - 1;
+        Self { ring, mask }
+    }
+
+    #[inline]
+    fn slot(&self, number: u32) -> &Slot<J> {
+        &self.ring[(number & self.mask) as usize]
+    }
+
+    /// Moves the job of this ticket in. The slot is free, or about to be: the
+    /// limit lets this ticket exist only after the slot's last job was taken.
+    #[inline]
+    pub(super) fn put(&self, ticket: PutTicket, job: J, stamp: u64) {
+        let number = ticket.spend();
+        let slot = self.slot(number);
+        wait_for(&slot.state, number);
+        slot.entry.with_mut(|entry| {
+            // SAFETY: the state says the slot is free for `number`, the ledger
+            // made one `PutTicket` for it, and this is it; takers wait for
+            // `number + 1`. So no one else accesses the entry.
+            unsafe { entry.cast::<(J, u64)>().write((job, stamp)) };
+        });
+        // Pairs with the Acquire in `is_ready` and `take`.
+        slot.state.store(number.wrapping_add(1), Ordering::Release);
+    }
+
+    /// Whether the job of this number lies in its slot.
+    #[inline]
+    pub(super) fn is_ready(&self, number: u32) -> bool {
+        self.slot(number).state.load(Ordering::Acquire) == number.wrapping_add(1)
+    }
+
+    /// Moves the job of this ticket out. It is there, or about to be.
+    #[inline]
+    pub(super) fn take(&self, ticket: TakeTicket) -> (J, u64) {
+        let number = ticket.spend();
+        let slot = self.slot(number);
+        wait_for(&slot.state, number.wrapping_add(1));
+        let entry = slot.entry.with_mut(|entry| {
+            // SAFETY: the state says the slot holds job `number`, written by
+            // `put` and published by its Release. The ledger made one
+            // `TakeTicket` for it, and this is it, so it is read once.
+            unsafe { entry.cast::<(J, u64)>().read() }
+        });
+        // Pairs with the Acquire in `put` one lap later.
+        let next_lap = number.wrapping_add(self.mask).wrapping_add(1);
+        slot.state.store(next_lap, Ordering::Release);
+        entry
+    }
+}
+
+/// Waits until the one thread that may bring `state` to `wanted` has done so.
+/// That thread is between two adjacent steps, so the wait is short unless it
+/// was descheduled there.
+#[inline]
+fn wait_for(state: &AtomicU32, wanted: u32) {
+    if state.load(Ordering::Acquire) != wanted {
+        wait_longer(state, wanted);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn wait_longer(state: &AtomicU32, wanted: u32) {
+    let mut spins = 0u32;
+    while state.load(Ordering::Acquire) != wanted {
+        if spins < 64 && !cfg!(loom_models) {
+            spins += 1;
+            spin_loop();
+        } else {
+            yield_now();
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! One async function over many arguments, on tasks.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::block_on::block_on;
+use crate::delay::DelaySnapshot;
+use crate::dispatcher::{Dispatcher, Rejected};
+use crate::error::{CloseError, Reason, SubmitError};
+use crate::options::Builder;
+use crate::span::Carried;
+use crate::stats::Stats;
+use crate::submit::Submission;
+
+/// A pool of tasks that run one async function; a job is its argument, and
+/// nothing is boxed. Answers to `PoolWithFuncGeneric` of `ants`.
+///
+/// Shared by reference or [`Arc`]. See the [module](super) for what a drop
+/// does.
+///
+/// ```
+/// use pool_worker::tasks::FuncPool;
+/// use std::time::Duration;
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let (results, mut received) = tokio::sync::mpsc::unbounded_channel();
+/// let pool = FuncPool::builder().capacity(2).build(move |n: u64| {
+///     let results = results.clone();
+///     async move { results.send(n * n).unwrap() }
+/// });
+/// for n in 1..=3 {
+///     pool.submit(n).await?;
+/// }
+/// pool.close(Duration::from_secs(5)).await?;
+/// let mut sum = 0;
+/// while let Ok(square) = received.try_recv() {
+///     sum += square;
+/// }
+/// assert_eq!(sum, 14);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+pub struct FuncPool<T: Send + 'static> {
+    dispatcher: Arc<Dispatcher<Carried<T>>>,
+}
+
+impl<T: Send + 'static> FuncPool<T> {
+    /// A pool with this capacity and the defaults of [`builder`](Self::builder).
+    ///
+    /// # Panics
+    /// As [`Builder::build`].
+    pub fn new<F, Fut>(capacity: usize, run: F) -> Self
+    where
+        F: Fn(T) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        Self::builder().capacity(capacity).build(run)
+    }
+
+    /// The options of a pool. The capacity is 64 times the
+    /// [`available_parallelism`](std::thread::available_parallelism) by
+    /// default.
+    pub fn builder() -> Builder<Self> {
+        Builder::new()
+    }
+
+    /// Accepts the argument of a job; waits while the pool is full.
+    ///
+    /// Dropped while it waits, the job is dropped too, unless it was accepted
+    /// just then; the others in the line do not notice. On a worker of this
+    /// pool it may wait for ever, when all workers do so.
+    ///
+    /// # Errors
+    /// [`Reason::Closed`], also when the pool is closed while this waits, and
+    /// [`Reason::Crowded`]; with the argument.
+    pub async fn submit(&self, job: T) -> Result<(), SubmitError<T>> {
+        let job = self.offer(job)?;
+        let Some(job) = job else { return Ok(()) };
+        let submission = Submission::new(&self.dispatcher, job);
+        submission.await.map_err(|rejected| self.refuse(rejected))
+    }
+
+    /// Accepts the argument of a job; waits for at most `limit` while the pool
+    /// is full. Dropped while it waits, it is as [`submit`](Self::submit).
+    ///
+    /// # Panics
+    /// When it must wait and is not called in a runtime with time enabled.
+    ///
+    /// # Errors
+    /// [`Reason::Timeout`], and those of [`submit`](Self::submit); with the
+    /// argument.
+    pub async fn submit_timeout(&self, job: T, limit: Duration) -> Result<(), SubmitError<T>> {
+        let job = self.offer(job)?;
+        let Some(job) = job else { return Ok(()) };
+        let mut submission = Submission::new(&self.dispatcher, job);
+        timeout(limit, &mut submission)
+            .await
+            .unwrap_or_else(|_elapsed| submission.give_up())
+            .map_err(|rejected| self.refuse(rejected))
+    }
+
+    /// Accepts the argument of a job; blocks the thread while the pool is
+    /// full. For threads that are not of a runtime.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit).
+    pub fn submit_blocking(&self, job: T) -> Result<(), SubmitError<T>> {
+        let job = self.offer(job)?;
+        let Some(job) = job else { return Ok(()) };
+        let mut submission = Submission::new(&self.dispatcher, job);
+        block_on(&mut submission, None)
+            .unwrap_or_else(|| submission.give_up())
+            .map_err(|rejected| self.refuse(rejected))
+    }
+
+    /// Accepts the argument of a job, or fails at once. From any thread, in a
+    /// runtime or not.
+    ///
+    /// # Errors
+    /// [`Reason::Full`] and [`Reason::Closed`]; with the argument.
+    #[inline]
+    pub fn try_submit(&self, job: T) -> Result<(), SubmitError<T>> {
+        match self.dispatcher.offer(Carried::new(job)) {
+            Ok(()) => Ok(()),
+            Err(rejected) => Err(self.refuse(self.dispatcher.reject(rejected))),
+        }
+    }
+
+    /// The job if it must wait, or `None` if it was accepted.
+    #[inline]
+    fn offer(&self, job: T) -> Result<Option<Carried<T>>, SubmitError<T>> {
+        match self.dispatcher.offer(Carried::new(job)) {
+            Ok(()) => Ok(None),
+            Err(full) if full.reason == Reason::Full => Ok(Some(full.job)),
+            Err(rejected) => Err(self.refuse(self.dispatcher.reject(rejected))),
+        }
+    }
+
+    fn refuse(&self, rejected: Rejected<Carried<T>>) -> SubmitError<T> {
+        let name = &self.dispatcher.options.name;
+        SubmitError::new(name, rejected.reason, rejected.job.into_job())
+    }
+
+    /// Accepts nothing from now on, and waits until what was accepted has run
+    /// and every worker has left, for at most `limit`. Blocked submitters fail
+    /// with [`Reason::Closed`]. Answers to `ReleaseTimeout` of `ants`.
+    ///
+    /// Closes when first polled; dropped after that, the pool stays closed and
+    /// the workers finish. A job that closes its own pool waits for itself, so
+    /// until the limit.
+    ///
+    /// # Panics
+    /// When not called in a runtime with time enabled.
+    ///
+    /// # Errors
+    /// [`CloseError::Closed`] if the pool was closed before;
+    /// [`CloseError::Late`] if the limit passed: the pool stays closed, and
+    /// the workers go on with what was accepted.
+    pub async fn close(&self, limit: Duration) -> Result<(), CloseError> {
+        self.dispatcher.close()?;
+        let drained = poll_fn(|cx| self.dispatcher.poll_drained(cx.waker()));
+        let drained = timeout(limit, drained).await;
+        drained.map_err(|_elapsed| self.dispatcher.late())
+    }
+
+    /// Whether the pool was closed.
+    pub fn is_closed(&self) -> bool {
+        self.dispatcher.queue.is_closed()
+    }
+
+    /// The name of the pool.
+    pub fn name(&self) -> &str {
+        &self.dispatcher.options.name
+    }
+
+    /// The schedule delay of every job that started: from accepted to started.
+    pub fn delay(&self) -> DelaySnapshot {
+        self.dispatcher.recorder.queued()
+    }
+
+    /// How long submitters were blocked; only those that were, whether their
+    /// job was accepted in the end or not. No part of [`delay`](Self::delay).
+    pub fn blocked(&self) -> DelaySnapshot {
+        self.dispatcher.recorder.blocked()
+    }
+
+    /// How long jobs ran, from their start to their end, waiting included;
+    /// those that panicked too.
+    pub fn run_time(&self) -> DelaySnapshot {
+        self.dispatcher.recorder.ran()
+    }
+
+    /// The figures of the pool.
+    pub fn stats(&self) -> Stats {
+        self.dispatcher.stats()
+    }
+}
+
+impl<T: Send + 'static> Builder<FuncPool<T>> {
+    /// The pool that runs this function.
+    ///
+    /// # Panics
+    /// Outside of a runtime, when [`runtime`](Self::runtime) was not given;
+    /// when the capacity is 0; when capacity and queue bound together are
+    /// above 2^30.
+    pub fn build<F, Fut>(self, run: F) -> FuncPool<T>
+    where
+        F: Fn(T) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let launch = self.settings.launch(run);
+        FuncPool {
+            dispatcher: Dispatcher::new(self.options, launch),
+        }
+    }
+}
+
+impl<T: Send + 'static> Drop for FuncPool<T> {
+    fn drop(&mut self) {
+        // Closed already is as good.
+        let _ = self.dispatcher.close();
+    }
+}
+
+impl<T: Send + 'static> fmt::Debug for FuncPool<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("tasks::FuncPool")
+            .field("name", &self.name())
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}

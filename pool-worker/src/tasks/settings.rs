@@ -1,0 +1,71 @@
+//! What only pools of tasks can be told.
+
+use std::future::Future;
+use std::num::NonZero;
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+
+use super::work;
+use super::{FuncPool, Pool};
+use crate::dispatcher::Launch;
+use crate::options::{Buildable, Builder, sealed::Sealed};
+use crate::span::Carried;
+
+#[derive(Default)]
+pub struct Settings {
+    runtime: Option<Handle>,
+}
+
+impl Sealed for Pool {}
+impl<T: Send + 'static> Sealed for FuncPool<T> {}
+
+impl Buildable for Pool {
+    type Settings = Settings;
+
+    fn default_capacity() -> usize {
+        default_capacity()
+    }
+}
+
+impl<T: Send + 'static> Buildable for FuncPool<T> {
+    type Settings = Settings;
+
+    fn default_capacity() -> usize {
+        default_capacity()
+    }
+}
+
+/// Tasks wait most of the time, so there may be more of them than CPUs.
+fn default_capacity() -> usize {
+    64 * std::thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+impl<P: Buildable<Settings = Settings>> Builder<P> {
+    /// The runtime of the workers; by default the one that `build` is called
+    /// in.
+    pub fn runtime(mut self, runtime: Handle) -> Self {
+        self.settings.runtime = Some(runtime);
+        self
+    }
+}
+
+impl Settings {
+    /// Starts a task for each worker.
+    ///
+    /// # Panics
+    /// Outside of a runtime, when none was given.
+    pub(super) fn launch<T, F, Fut>(self, run: F) -> Launch<Carried<T>>
+    where
+        T: Send + 'static,
+        F: Fn(T) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let run = Arc::new(run);
+        let runtime = self.runtime.unwrap_or_else(Handle::current);
+        Box::new(move |worker| {
+            drop(runtime.spawn(work::work(worker, Arc::clone(&run))));
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,120 @@
+//! The loop of a worker task.
+
+use std::any::Any;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use crate::dispatcher::Rest;
+use crate::span::Carried;
+use crate::worker::Worker;
+
+/// How long a worker goes on without giving the runtime's thread to others.
+const STRETCH_NANOS: u64 = 100_000;
+
+pub(super) async fn work<T, F, Fut>(mut worker: Worker<Carried<T>>, run: Arc<F>)
+where
+    T: Send + 'static,
+    F: Fn(T) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = ()> + Send + 'static,
+{
+    // When this worker last gave way to others.
+    let mut fresh = None;
+    loop {
+        while let Some(job) = worker.next() {
+            if worker.relay() {
+                // The worker it roused is bound to this thread of the runtime
+                // until this one leaves it; the other way round, any thread
+                // can have this one.
+                give_way().await;
+                worker.gave_way();
+            }
+            worker.begin();
+            let mut waited = false;
+            let outcome = contain(job.run_async(&*run), &mut waited).await;
+            worker.ended(outcome);
+            if waited {
+                fresh = None;
+            }
+            let since = *fresh.get_or_insert(worker.started());
+            if worker.started() - since > STRETCH_NANOS {
+                give_way().await;
+                worker.gave_way();
+                fresh = None;
+            }
+        }
+        fresh = None;
+        match rest(&mut worker).await {
+            Next::Go => {}
+            // A submitter is about to put a job down: not worth sleeping.
+            Next::Soon => give_way().await,
+            Next::Leave => return,
+        }
+    }
+}
+
+/// Runs a job to its end or its panic. Notes whether it ever had to wait.
+async fn contain(
+    job: impl Future<Output = ()>,
+    waited: &mut bool,
+) -> Result<(), Box<dyn Any + Send>> {
+    let mut job = pin!(job);
+    poll_fn(
+        |cx| match catch_unwind(AssertUnwindSafe(|| job.as_mut().poll(cx))) {
+            Ok(Poll::Ready(())) => Poll::Ready(Ok(())),
+            Ok(Poll::Pending) => {
+                *waited = true;
+                Poll::Pending
+            }
+            Err(payload) => Poll::Ready(Err(payload)),
+        },
+    )
+    .await
+}
+
+/// Goes to the end of this thread's queue, where other threads may take it
+/// from. After `yield_now` it would be bound to this thread until that had run
+/// out of other work, and so wait for a long job of another worker.
+async fn give_way() {
+    let mut gone = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut gone, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+enum Next {
+    Go,
+    Soon,
+    Leave,
+}
+
+async fn rest<J: Send + 'static>(worker: &mut Worker<J>) -> Next {
+    let mut asleep = false;
+    poll_fn(|cx| {
+        if asleep {
+            // The waker given below stays good: it is that of this task, which
+            // is always polled by the runtime that spawned it.
+            return if worker.is_roused() {
+                Poll::Ready(Next::Go)
+            } else {
+                Poll::Pending
+            };
+        }
+        match worker.rest(cx.waker()) {
+            Rest::Sleep => {
+                asleep = true;
+                Poll::Pending
+            }
+            Rest::Again => Poll::Ready(Next::Soon),
+            Rest::Leave => Poll::Ready(Next::Leave),
+        }
+    })
+    .await
+}

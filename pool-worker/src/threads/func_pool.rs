@@ -1,0 +1,216 @@
+//! One function over many arguments, on threads.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::work;
+use crate::block_on::block_on;
+use crate::delay::DelaySnapshot;
+use crate::dispatcher::{Dispatcher, Rejected};
+use crate::error::{CloseError, Reason, SubmitError};
+use crate::options::Builder;
+use crate::span::Carried;
+use crate::stats::Stats;
+use crate::submit::Submission;
+
+/// A pool of threads that run one function; a job is its argument, and nothing
+/// is boxed. Answers to `PoolWithFuncGeneric` of `ants`.
+///
+/// Shared by reference or [`Arc`]. See the [module](super) for what a drop
+/// does.
+///
+/// ```
+/// use pool_worker::threads::FuncPool;
+/// use std::sync::mpsc;
+///
+/// let (results, received) = mpsc::channel();
+/// let pool = FuncPool::builder()
+///     .capacity(2)
+///     .build(move |n: u64| results.send(n * n).unwrap());
+/// for n in 1..=3 {
+///     pool.submit(n)?;
+/// }
+/// assert_eq!(received.iter().take(3).sum::<u64>(), 14);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct FuncPool<T: Send + 'static> {
+    dispatcher: Arc<Dispatcher<Carried<T>>>,
+}
+
+impl<T: Send + 'static> FuncPool<T> {
+    /// A pool with this capacity and the defaults of [`builder`](Self::builder).
+    ///
+    /// # Panics
+    /// As [`Builder::build`].
+    pub fn new<F>(capacity: usize, run: F) -> Self
+    where
+        F: Fn(T) + Send + Sync + 'static,
+    {
+        Self::builder().capacity(capacity).build(run)
+    }
+
+    /// The options of a pool. The capacity is that of the machine by default:
+    /// [`available_parallelism`](std::thread::available_parallelism).
+    pub fn builder() -> Builder<Self> {
+        Builder::new()
+    }
+
+    /// Accepts the argument of a job; blocks while the pool is full.
+    ///
+    /// On a worker of this pool it may block for ever, when all workers do so.
+    ///
+    /// # Errors
+    /// [`Reason::Closed`], also when the pool is closed while this blocks, and
+    /// [`Reason::Crowded`]; with the argument.
+    #[inline]
+    pub fn submit(&self, job: T) -> Result<(), SubmitError<T>> {
+        match self.dispatcher.offer(Carried::new(job)) {
+            Ok(()) => Ok(()),
+            Err(rejected) => self.wait(rejected, None),
+        }
+    }
+
+    /// Accepts the argument of a job; blocks for at most `limit` while the
+    /// pool is full.
+    ///
+    /// # Errors
+    /// [`Reason::Timeout`], and those of [`submit`](Self::submit); with the
+    /// argument.
+    #[inline]
+    pub fn submit_timeout(&self, job: T, limit: Duration) -> Result<(), SubmitError<T>> {
+        match self.dispatcher.offer(Carried::new(job)) {
+            Ok(()) => Ok(()),
+            Err(rejected) => self.wait(rejected, Some(limit)),
+        }
+    }
+
+    /// Accepts the argument of a job, or fails at once.
+    ///
+    /// # Errors
+    /// [`Reason::Full`] and [`Reason::Closed`]; with the argument.
+    #[inline]
+    pub fn try_submit(&self, job: T) -> Result<(), SubmitError<T>> {
+        match self.dispatcher.offer(Carried::new(job)) {
+            Ok(()) => Ok(()),
+            Err(rejected) => Err(self.refuse(self.dispatcher.reject(rejected))),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wait(
+        &self,
+        rejected: Rejected<Carried<T>>,
+        limit: Option<Duration>,
+    ) -> Result<(), SubmitError<T>> {
+        if rejected.reason != Reason::Full {
+            return Err(self.refuse(self.dispatcher.reject(rejected)));
+        }
+        let mut submission = Submission::new(&self.dispatcher, rejected.job);
+        block_on(&mut submission, limit)
+            .unwrap_or_else(|| submission.give_up())
+            .map_err(|rejected| self.refuse(rejected))
+    }
+
+    fn refuse(&self, rejected: Rejected<Carried<T>>) -> SubmitError<T> {
+        SubmitError::new(self.name_shared(), rejected.reason, rejected.job.into_job())
+    }
+
+    fn name_shared(&self) -> &Arc<str> {
+        &self.dispatcher.options.name
+    }
+
+    /// Accepts nothing from now on, and waits until what was accepted has run
+    /// and every worker has left, for at most `limit`. Blocked submitters fail
+    /// with [`Reason::Closed`]. Answers to `ReleaseTimeout` of `ants`.
+    ///
+    /// A job that closes its own pool waits for itself, so until the limit.
+    ///
+    /// # Errors
+    /// [`CloseError::Closed`] if the pool was closed before;
+    /// [`CloseError::Late`] if the limit passed: the pool stays closed, and
+    /// the workers go on with what was accepted.
+    pub fn close(&self, limit: Duration) -> Result<(), CloseError> {
+        self.dispatcher.close()?;
+        let mut drained = poll_fn(|cx| self.dispatcher.poll_drained(cx.waker()));
+        block_on(&mut drained, Some(limit)).ok_or_else(|| self.dispatcher.late())
+    }
+
+    /// Whether the pool was closed.
+    pub fn is_closed(&self) -> bool {
+        self.dispatcher.queue.is_closed()
+    }
+
+    /// The name of the pool.
+    pub fn name(&self) -> &str {
+        self.name_shared()
+    }
+
+    /// The schedule delay of every job that started: from accepted to started.
+    pub fn delay(&self) -> DelaySnapshot {
+        self.dispatcher.recorder.queued()
+    }
+
+    /// How long submitters were blocked; only those that were, whether their
+    /// job was accepted in the end or not. No part of [`delay`](Self::delay).
+    pub fn blocked(&self) -> DelaySnapshot {
+        self.dispatcher.recorder.blocked()
+    }
+
+    /// How long jobs ran, those that panicked too.
+    pub fn run_time(&self) -> DelaySnapshot {
+        self.dispatcher.recorder.ran()
+    }
+
+    /// The figures of the pool.
+    pub fn stats(&self) -> Stats {
+        self.dispatcher.stats()
+    }
+}
+
+impl<T: Send + 'static> Builder<FuncPool<T>> {
+    /// The pool that runs this function.
+    ///
+    /// # Panics
+    /// When the capacity is 0, when capacity and queue bound together are
+    /// above 2^30, and when the system gives no thread for the first worker.
+    pub fn build<F>(self, run: F) -> FuncPool<T>
+    where
+        F: Fn(T) + Send + Sync + 'static,
+    {
+        let name = Arc::clone(&self.options.name);
+        let launch = self
+            .settings
+            .launch(name, move |job: Carried<T>| job.run(&run));
+        let dispatcher = Dispatcher::new(self.options, launch);
+        // Workers are made as jobs come; but without any, an accepted job
+        // would be lost when the system has no thread to give.
+        assert!(
+            dispatcher.launch_first().is_ok(),
+            "no thread for the first worker"
+        );
+        FuncPool { dispatcher }
+    }
+}
+
+impl<T: Send + 'static> Drop for FuncPool<T> {
+    fn drop(&mut self) {
+        let closed_before = self.dispatcher.close().is_err();
+        if closed_before || work::is_worker_of(self.dispatcher.address()) {
+            return;
+        }
+        let mut drained = poll_fn(|cx| self.dispatcher.poll_drained(cx.waker()));
+        block_on(&mut drained, None);
+    }
+}
+
+impl<T: Send + 'static> fmt::Debug for FuncPool<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("threads::FuncPool")
+            .field("name", &self.name())
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,40 @@
+//! The loop of a worker thread.
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::dispatcher::Rest;
+use crate::sync;
+use crate::worker::Worker;
+
+sync::thread_local! {
+    /// The pool whose worker this thread is, by address; 0 if none.
+    #[allow(clippy::missing_const_for_thread_local, reason = "loom has no const form")]
+    static POOL: Cell<usize> = Cell::new(0);
+}
+
+/// Whether the current thread is a worker of this pool.
+pub(super) fn is_worker_of(pool: usize) -> bool {
+    POOL.with(Cell::get) == pool
+}
+
+pub(super) fn work<J: Send + 'static>(mut worker: Worker<J>, run: &impl Fn(J)) {
+    POOL.with(|pool| pool.set(worker.pool()));
+    let waker = sync::thread_waker();
+    loop {
+        while let Some(job) = worker.next() {
+            worker.relay();
+            worker.begin();
+            worker.ended(catch_unwind(AssertUnwindSafe(|| run(job))));
+        }
+        match worker.rest(&waker) {
+            Rest::Sleep => {
+                while !worker.is_roused() {
+                    sync::park(None);
+                }
+            }
+            Rest::Again => sync::yield_now(),
+            Rest::Leave => return,
+        }
+    }
+}

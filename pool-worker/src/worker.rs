@@ -1,0 +1,157 @@
+//! A worker, as both engines have it: it takes jobs, accounts for them, and
+//! rests. How it runs a job and how it sleeps is the engine's.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::Waker;
+
+use crate::dispatcher::{Dispatcher, Rest};
+use crate::idle::Seat;
+use crate::panic;
+
+pub(crate) struct Worker<J: Send + 'static> {
+    dispatcher: Arc<Dispatcher<J>>,
+    seat: Arc<Seat>,
+    /// Holds the account of a job: running, or ended and not yet reported.
+    account: Account,
+    /// Was woken or made for a job and found none yet. It answers for jobs
+    /// that came meanwhile, because their submitters woke no one.
+    roused: bool,
+    /// The end of the last job, which is the start of the next when that
+    /// follows at once: one look at the clock a job.
+    now: Option<u64>,
+    accepted_at: u64,
+    started: u64,
+    leaving: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Account {
+    Empty,
+    Running,
+    Ended,
+}
+
+impl<J: Send + 'static> Worker<J> {
+    pub(crate) fn new(dispatcher: Arc<Dispatcher<J>>, seat: Arc<Seat>) -> Self {
+        Self {
+            dispatcher,
+            seat,
+            account: Account::Empty,
+            roused: true,
+            now: None,
+            accepted_at: 0,
+            started: 0,
+            leaving: false,
+        }
+    }
+
+    /// Tells which pool this is a worker of.
+    pub(crate) fn pool(&self) -> usize {
+        self.dispatcher.address()
+    }
+
+    /// The next job, if one is ready. Reports the job before it. To be followed
+    /// by [`begin`](Self::begin).
+    #[inline]
+    pub(crate) fn next(&mut self) -> Option<J> {
+        let ended = self.account == Account::Ended;
+        let taken = match self.dispatcher.queue.take(ended) {
+            Some(taken) => taken,
+            None if ended => {
+                self.account = Account::Empty;
+                if !self.dispatcher.queue.finish() {
+                    return None;
+                }
+                self.dispatcher.admit_line();
+                self.dispatcher.queue.take(false)?
+            }
+            None => return None,
+        };
+        self.account = Account::Running;
+        self.accepted_at = taken.accepted_at;
+        if taken.unblocks {
+            self.dispatcher.admit_line();
+        }
+        Some(taken.job)
+    }
+
+    /// Passes the call on if it was roused for the job of the last
+    /// [`next`](Self::next). True if that roused another worker.
+    #[inline]
+    pub(crate) fn relay(&mut self) -> bool {
+        std::mem::take(&mut self.roused) && self.dispatcher.relay()
+    }
+
+    /// The job of the last [`next`](Self::next) starts now.
+    #[inline]
+    pub(crate) fn begin(&mut self) {
+        self.started = self.now.unwrap_or_else(|| self.dispatcher.clock.now());
+        // A job may have come after the last one ended: it did not wait.
+        let queued = self.started.saturating_sub(self.accepted_at);
+        self.seat.shard.record_queued(queued);
+    }
+
+    /// The job of the last [`next`](Self::next) has ended.
+    #[inline]
+    pub(crate) fn ended(&mut self, outcome: Result<(), Box<dyn Any + Send>>) {
+        debug_assert!(self.account == Account::Running);
+        let now = self.dispatcher.clock.now();
+        self.now = Some(now);
+        self.seat.shard.record_ran(now.saturating_sub(self.started));
+        if let Err(payload) = outcome {
+            self.dispatcher.panicked.fetch_add(1, Relaxed);
+            let options = &self.dispatcher.options;
+            panic::report(options.panic_handler.as_ref(), &options.name, payload);
+            self.now = None;
+        }
+        self.account = Account::Ended;
+    }
+
+    /// The worker gave way to others, so the end of its last job is no longer
+    /// the start of its next.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn gave_way(&mut self) {
+        self.now = None;
+    }
+
+    /// When the job of the last [`next`](Self::next) started.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn started(&self) -> u64 {
+        self.started
+    }
+
+    /// What to do after [`next`](Self::next) found nothing.
+    #[cold]
+    pub(crate) fn rest(&mut self, waker: &Waker) -> Rest {
+        self.now = None;
+        let rest = self.dispatcher.rest(&self.seat, waker);
+        match rest {
+            Rest::Sleep => self.roused = false,
+            Rest::Again => {}
+            Rest::Leave => self.leaving = true,
+        }
+        rest
+    }
+
+    /// Whether a sleeping worker may go on.
+    pub(crate) fn is_roused(&mut self) -> bool {
+        self.roused = self.seat.take_rouse();
+        self.roused
+    }
+}
+
+impl<J: Send + 'static> Drop for Worker<J> {
+    fn drop(&mut self) {
+        // An engine that is dropped in the middle, as tokio does with its
+        // tasks at shutdown, must not leave the account open.
+        if self.account == Account::Running {
+            self.dispatcher.cancelled.fetch_add(1, Relaxed);
+        }
+        if self.account != Account::Empty && self.dispatcher.queue.finish() {
+            self.dispatcher.admit_line();
+        }
+        self.dispatcher.left(Arc::clone(&self.seat), !self.leaving);
+    }
+}

@@ -1,0 +1,86 @@
+//! The figures tell what happened.
+
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use pool_worker::DelaySnapshot;
+
+use crate::harness::{LONG, Pool, until};
+
+over_all_pools! {
+    every_job_has_its_delay_and_its_run_time,
+    time_in_the_queue_is_told_apart_from_time_blocked,
+    figures_follow_a_job_through_the_pool,
+}
+
+fn every_job_has_its_delay_and_its_run_time<P: Pool>() {
+    let pool = P::new(3, 10);
+    for nth in 0..500 {
+        let job = move || assert!(nth % 100 != 0, "as intended");
+        pool.submit(Box::new(job)).unwrap();
+    }
+    pool.close(LONG).unwrap();
+    assert_eq!(pool.delay().count, 500);
+    assert_eq!(pool.run_time().count, 500);
+    let DelaySnapshot {
+        p50,
+        p90,
+        p99,
+        p999,
+        max,
+        ..
+    } = pool.delay();
+    assert!(p50 <= p90 && p90 <= p99 && p99 <= p999 && p999 <= max);
+    assert_eq!((pool.stats().ran, pool.stats().panicked), (495, 5));
+}
+
+fn time_in_the_queue_is_told_apart_from_time_blocked<P: Pool>() {
+    let pool = P::new(1, 1);
+    let (gate, closed) = channel::<()>();
+    pool.submit(Box::new(move || assert!(closed.recv().is_err())))
+        .unwrap();
+    pool.submit(Box::new(|| ())).unwrap();
+    assert_eq!(pool.blocked().count, 0);
+
+    let begin = Instant::now();
+    std::thread::scope(|scope| {
+        let blocked = scope.spawn(|| pool.submit(Box::new(|| ())));
+        until(|| pool.stats().waiting == 1);
+        let waited = Instant::now();
+        until(|| waited.elapsed() >= Duration::from_millis(5));
+        drop(gate);
+        blocked.join().unwrap().unwrap();
+    });
+    pool.close(LONG).unwrap();
+    let all = begin.elapsed();
+
+    // Both the queued and the blocked job stood still for the 5 ms.
+    assert_eq!(pool.delay().count, 3);
+    assert!(pool.delay().max >= Duration::from_millis(5));
+    assert_eq!(pool.blocked().count, 1);
+    assert!(pool.blocked().max >= Duration::from_millis(5));
+    // Together they would count the time of the third job twice.
+    assert!(pool.blocked().max <= all);
+}
+
+fn figures_follow_a_job_through_the_pool<P: Pool>() {
+    let pool = P::new(2, 3);
+    assert_eq!(pool.stats().capacity, 2);
+    let (gate, closed) = channel::<()>();
+    let closed = std::sync::Arc::new(std::sync::Mutex::new(closed));
+    for _ in 0..4 {
+        let closed = std::sync::Arc::clone(&closed);
+        pool.submit(Box::new(move || {
+            assert!(closed.lock().unwrap().recv().is_err());
+        }))
+        .unwrap();
+    }
+    until(|| pool.stats().running == 2);
+    let stats = pool.stats();
+    assert_eq!((stats.submitted, stats.queued, stats.idle), (4, 2, 0));
+    assert_eq!((stats.ran, stats.workers), (0, 2));
+    drop(gate);
+    until(|| pool.stats().ran == 4 && pool.stats().idle == 2);
+    assert_eq!(pool.stats().running, 0);
+    pool.close(LONG).unwrap();
+}

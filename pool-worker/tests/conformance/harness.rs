@@ -1,0 +1,212 @@
+//! One face for every pool, so that a case is written once.
+//!
+//! Jobs are closures that may block, also on tasks: the runtime of a harness
+//! has a thread for each worker that a case uses.
+
+use std::mem::ManuallyDrop;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use pool_worker::{
+    Buildable, Builder, CloseError, DelaySnapshot, Reason, Stats, SubmitError, tasks, threads,
+};
+use tokio::runtime::Runtime;
+
+pub(crate) type Job = Box<dyn FnOnce() + Send>;
+
+/// Far longer than any test takes: where it passes, something hangs.
+pub(crate) const LONG: Duration = Duration::from_secs(60);
+
+/// What a rejection tells.
+pub(crate) struct Refused {
+    pub(crate) reason: Reason,
+    pub(crate) pool: String,
+    pub(crate) job: Job,
+}
+
+impl std::fmt::Debug for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?} by {}", self.reason, self.pool)
+    }
+}
+
+/// The options that both engines share.
+#[derive(Clone)]
+pub(crate) struct Options {
+    pub(crate) capacity: usize,
+    pub(crate) queue: usize,
+    pub(crate) max_blocked: usize,
+    pub(crate) panic_handler: fn(pool_worker::JobPanic<'_>),
+}
+
+impl Options {
+    pub(crate) fn new(capacity: usize, queue: usize) -> Self {
+        Self {
+            capacity,
+            queue,
+            max_blocked: usize::MAX,
+            panic_handler: |_| (),
+        }
+    }
+
+    fn apply<P: Buildable>(self, builder: Builder<P>) -> Builder<P> {
+        builder
+            .name("suite")
+            .capacity(self.capacity)
+            .queue(self.queue)
+            .max_blocked(self.max_blocked)
+            .panic_handler(self.panic_handler)
+    }
+}
+
+pub(crate) trait Pool: Send + Sync + Sized + 'static {
+    fn build(options: Options) -> Self;
+    fn submit(&self, job: Job) -> Result<(), Refused>;
+    fn submit_timeout(&self, job: Job, limit: Duration) -> Result<(), Refused>;
+    fn try_submit(&self, job: Job) -> Result<(), Refused>;
+    fn close(&self, limit: Duration) -> Result<(), CloseError>;
+    fn is_closed(&self) -> bool;
+    fn delay(&self) -> DelaySnapshot;
+    fn blocked(&self) -> DelaySnapshot;
+    fn run_time(&self) -> DelaySnapshot;
+    fn stats(&self) -> Stats;
+
+    fn new(capacity: usize, queue: usize) -> Self {
+        Self::build(Options::new(capacity, queue))
+    }
+}
+
+/// What comes over a channel; fails instead of hanging for ever.
+pub(crate) fn soon<T>(from: &Receiver<T>) -> T {
+    from.recv_timeout(LONG).expect("nothing came")
+}
+
+/// Waits for a state that has no event to wait for.
+pub(crate) fn until(reached: impl Fn() -> bool) {
+    let begin = std::time::Instant::now();
+    while !reached() {
+        assert!(begin.elapsed() < LONG, "the state was never reached");
+        std::thread::yield_now();
+    }
+}
+
+fn refused<J>(error: SubmitError<J>, back: impl FnOnce(J) -> Job) -> Refused {
+    Refused {
+        reason: error.reason(),
+        pool: error.pool().to_owned(),
+        job: back(error.into_job()),
+    }
+}
+
+macro_rules! figures {
+    ($($path:ident)?) => {
+        fn is_closed(&self) -> bool { self$(.$path)?.is_closed() }
+        fn delay(&self) -> DelaySnapshot { self$(.$path)?.delay() }
+        fn blocked(&self) -> DelaySnapshot { self$(.$path)?.blocked() }
+        fn run_time(&self) -> DelaySnapshot { self$(.$path)?.run_time() }
+        fn stats(&self) -> Stats { self$(.$path)?.stats() }
+    };
+}
+
+macro_rules! on_threads {
+    ($pool:ty, $options:ident => $build:expr) => {
+        impl Pool for $pool {
+            fn build($options: Options) -> Self {
+                $build
+            }
+            fn submit(&self, job: Job) -> Result<(), Refused> {
+                self.submit(job).map_err(|e| refused(e, |job| job))
+            }
+            fn submit_timeout(&self, job: Job, limit: Duration) -> Result<(), Refused> {
+                self.submit_timeout(job, limit)
+                    .map_err(|e| refused(e, |job| job))
+            }
+            fn try_submit(&self, job: Job) -> Result<(), Refused> {
+                self.try_submit(job).map_err(|e| refused(e, |job| job))
+            }
+            fn close(&self, limit: Duration) -> Result<(), CloseError> {
+                self.close(limit)
+            }
+            figures!();
+        }
+    };
+}
+
+on_threads!(threads::Pool, options => options.apply(Self::builder()).build());
+on_threads!(
+    threads::FuncPool<Job>,
+    options => options.apply(Self::builder()).build(|job: Job| job())
+);
+
+/// A pool of tasks with the runtime that it needs.
+///
+/// The runtime is never dropped, because the workers of a dropped pool go on
+/// in it, and a case may drop the pool from one of its own jobs.
+pub(crate) struct Tasks<P> {
+    pool: P,
+    runtime: ManuallyDrop<Runtime>,
+}
+
+fn runtime(capacity: usize) -> Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(capacity + 1)
+        .enable_time()
+        .build()
+        .expect("a runtime")
+}
+
+macro_rules! on_tasks {
+    ($pool:ty, $options:ident, $runtime:ident => $build:expr, $wrap:expr, $back:expr) => {
+        impl Pool for Tasks<$pool> {
+            fn build($options: Options) -> Self {
+                let $runtime = runtime($options.capacity);
+                Self {
+                    pool: $build,
+                    runtime: ManuallyDrop::new($runtime),
+                }
+            }
+            fn submit(&self, job: Job) -> Result<(), Refused> {
+                let submitted = self.pool.submit_blocking($wrap(job));
+                submitted.map_err(|e| refused(e, $back))
+            }
+            fn submit_timeout(&self, job: Job, limit: Duration) -> Result<(), Refused> {
+                let submitted = self.pool.submit_timeout($wrap(job), limit);
+                let submitted = self.runtime.block_on(submitted);
+                submitted.map_err(|e| refused(e, $back))
+            }
+            fn try_submit(&self, job: Job) -> Result<(), Refused> {
+                let submitted = self.pool.try_submit($wrap(job));
+                submitted.map_err(|e| refused(e, $back))
+            }
+            fn close(&self, limit: Duration) -> Result<(), CloseError> {
+                self.runtime.block_on(self.pool.close(limit))
+            }
+            figures!(pool);
+        }
+    };
+}
+
+on_tasks!(
+    tasks::Pool,
+    options, runtime => options
+        .apply(tasks::Pool::builder())
+        .runtime(runtime.handle().clone())
+        .build(),
+    |job: Job| async move { job() },
+    |job| -> Job { Box::new(move || futures_block_on(job)) }
+);
+on_tasks!(
+    tasks::FuncPool<Job>,
+    options, runtime => options
+        .apply(tasks::FuncPool::builder())
+        .runtime(runtime.handle().clone())
+        .build(|job: Job| async move { job() }),
+    |job: Job| job,
+    |job| job
+);
+
+/// Runs a future that never waits.
+fn futures_block_on(future: impl Future<Output = ()>) {
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(std::pin::pin!(future).poll(&mut cx).is_ready());
+}

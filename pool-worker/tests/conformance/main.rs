@@ -1,0 +1,35 @@
+//! One suite over every pool of either engine: what is promised of one is
+//! promised of all.
+#![cfg(all(feature = "tokio", not(loom_models)))]
+
+/// The named cases of a module, once for each kind of pool.
+macro_rules! over_all_pools {
+    ($($case:ident,)*) => {
+        mod threads_pool {
+            $(#[test] fn $case() { super::$case::<pool_worker::threads::Pool>(); })*
+        }
+        mod threads_func_pool {
+            $(#[test] fn $case() {
+                super::$case::<pool_worker::threads::FuncPool<$crate::harness::Job>>();
+            })*
+        }
+        mod tasks_pool {
+            $(#[test] fn $case() {
+                super::$case::<$crate::harness::Tasks<pool_worker::tasks::Pool>>();
+            })*
+        }
+        mod tasks_func_pool {
+            $(#[test] fn $case() {
+                type Inner = pool_worker::tasks::FuncPool<$crate::harness::Job>;
+                super::$case::<$crate::harness::Tasks<Inner>>();
+            })*
+        }
+    };
+}
+
+mod accounting;
+mod closing;
+mod figures;
+mod harness;
+mod panics;
+mod submitting;

@@ -1,0 +1,208 @@
+//! Models of the sleep, wake and hand-over protocols, over the whole pool.
+//!
+//! A lost wake-up shows as a deadlock, which loom reports; a job lost or run
+//! twice fails an assertion. No model waits for its jobs by `close`, which
+//! would wake everyone and so hide what it looks for.
+#![cfg(loom_models)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use loom::sync::{Condvar, Mutex};
+use loom::thread;
+use pool_worker::threads::FuncPool;
+use pool_worker::{CloseError, Reason};
+
+const LONG: Duration = Duration::from_secs(1_000_000);
+
+/// Explores every schedule with at most this many preemptions.
+fn model(preemptions: usize, f: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(preemptions);
+    builder.max_branches = 20_000;
+    builder.check(f);
+}
+
+/// Counts up, and waits for a count.
+#[derive(Default)]
+struct Tally {
+    count: Mutex<usize>,
+    changed: Condvar,
+}
+
+impl Tally {
+    fn new() -> Arc<Self> {
+        Arc::new(Self::default())
+    }
+
+    fn add(&self) {
+        *self.count.lock().unwrap() += 1;
+        self.changed.notify_all();
+    }
+
+    fn wait_for(&self, wanted: usize) {
+        let mut count = self.count.lock().unwrap();
+        while *count < wanted {
+            count = self.changed.wait(count).unwrap();
+        }
+    }
+
+    fn get(&self) -> usize {
+        *self.count.lock().unwrap()
+    }
+}
+
+/// A pool whose jobs count themselves.
+fn counting(capacity: usize, queue: usize) -> (Arc<FuncPool<()>>, Arc<Tally>) {
+    let ran = Tally::new();
+    let tally = Arc::clone(&ran);
+    let pool = FuncPool::builder()
+        .capacity(capacity)
+        .queue(queue)
+        .build(move |()| tally.add());
+    (Arc::new(pool), ran)
+}
+
+/// Rules out: the worker sees no job and sleeps, while the submitter sees no
+/// sleeper and wakes no one. Fails when `Dispatcher::rest` does not look at
+/// the counts after it armed.
+#[test]
+fn submit_against_park() {
+    model(2, || {
+        let (pool, ran) = counting(1, 1);
+        pool.submit(()).unwrap();
+        ran.wait_for(1);
+        pool.submit(()).unwrap();
+        ran.wait_for(2);
+        pool.close(LONG).unwrap();
+    });
+}
+
+/// Rules out: with a queue bound of 0, a submitter blocks after the worker
+/// finished and saw no one blocked. Fails when `join_line` flags the line only
+/// after its last try, and when `finish` does not look at the flag.
+#[test]
+fn hand_over_against_block() {
+    model(2, || {
+        let (pool, ran) = counting(1, 0);
+        let other = {
+            let pool = Arc::clone(&pool);
+            thread::spawn(move || pool.submit(()).unwrap())
+        };
+        pool.submit(()).unwrap();
+        ran.wait_for(2);
+        other.join().unwrap();
+        assert_eq!(pool.stats().waiting, 0);
+        pool.close(LONG).unwrap();
+        assert_eq!(ran.get(), 2);
+    });
+}
+
+/// Rules out: a submitter blocks just as the pool closes, and is never told.
+/// The one worker is busy until the submitter is back, so only the close can
+/// release it. Fails when `close` does not wake the line.
+#[test]
+fn blocked_submitter_against_close() {
+    model(2, || {
+        let (started, back) = (Tally::new(), Tally::new());
+        let pool = {
+            let (started, back) = (Arc::clone(&started), Arc::clone(&back));
+            Arc::new(
+                FuncPool::builder()
+                    .capacity(1)
+                    .queue(0)
+                    .build(move |_: u8| {
+                        started.add();
+                        back.wait_for(1);
+                    }),
+            )
+        };
+        pool.submit(1).unwrap();
+        started.wait_for(1);
+        let submitter = {
+            let pool = Arc::clone(&pool);
+            thread::spawn(move || {
+                let error = pool.submit(2).unwrap_err();
+                assert_eq!(error.reason(), Reason::Closed);
+                assert_eq!(error.into_job(), 2);
+                back.add();
+            })
+        };
+        pool.close(LONG).unwrap();
+        submitter.join().unwrap();
+        assert_eq!(started.get(), 1);
+    });
+}
+
+/// Rules out: a job is accepted while the pool closes, and the drain ends
+/// without it, or never. Fails when a closed worker leaves before it looks for
+/// jobs.
+#[test]
+fn last_job_against_close() {
+    model(2, || {
+        let (pool, ran) = counting(1, 1);
+        let submitter = {
+            let pool = Arc::clone(&pool);
+            thread::spawn(move || match pool.try_submit(()) {
+                Ok(()) => 1,
+                Err(error) => {
+                    assert_eq!(error.reason(), Reason::Closed);
+                    0
+                }
+            })
+        };
+        pool.close(LONG).unwrap();
+        let ran_by_then = ran.get();
+        let accepted = submitter.join().unwrap();
+        assert_eq!(ran_by_then, accepted);
+        assert_eq!(pool.close(LONG), Err(CloseError::Closed));
+    });
+}
+
+/// Rules out: two jobs come in one burst, the first submitter wakes a worker,
+/// the second relies on it, and the second worker sleeps on. Each job waits
+/// for the other, so both workers must wake. Fails when a roused worker does
+/// not relay.
+#[test]
+fn burst_against_wake_throttling() {
+    model(1, || {
+        let started = Tally::new();
+        let pool = {
+            let started = Arc::clone(&started);
+            FuncPool::builder().capacity(2).queue(0).build(move |()| {
+                started.add();
+                started.wait_for(2);
+            })
+        };
+        pool.submit(()).unwrap();
+        pool.submit(()).unwrap();
+        started.wait_for(2);
+        pool.close(LONG).unwrap();
+    });
+}
+
+/// Rules out: a submitter gives up just as the worker lets it in, and its slot
+/// or its job is lost, or the job is both run and given back. Fails when
+/// `admit_line` takes room before it knows that someone is in the line.
+#[test]
+fn give_up_against_admission() {
+    model(2, || {
+        let (pool, ran) = counting(1, 0);
+        let hasty = {
+            let pool = Arc::clone(&pool);
+            thread::spawn(move || match pool.submit_timeout((), Duration::ZERO) {
+                Ok(()) => 1,
+                Err(error) => {
+                    assert_eq!(error.reason(), Reason::Timeout);
+                    0
+                }
+            })
+        };
+        pool.submit(()).unwrap();
+        let accepted = 1 + hasty.join().unwrap();
+        ran.wait_for(accepted);
+        pool.close(LONG).unwrap();
+        assert_eq!(ran.get(), accepted);
+        assert_eq!(pool.stats().waiting, 0);
+    });
+}
