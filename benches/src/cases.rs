@@ -2,10 +2,10 @@
 
 use crate::contestant::Case;
 use crate::go::Go;
-use crate::{errgroup, object, worker};
+use crate::{errgroup, object, rpc, worker};
 
 /// The names of all cases, in their order.
-pub const NAMES: [&str; 14] = [
+pub const NAMES: [&str; 20] = [
     "object/get_put/1t",
     "object/get_put/2t",
     "object/static/1t",
@@ -20,6 +20,12 @@ pub const NAMES: [&str; 14] = [
     "errgroup/limit2",
     "errgroup/limit64",
     "errgroup/unlimited",
+    "rpc/echo/1x1",
+    "rpc/echo/64x1",
+    "rpc/echo/16x64/pooled",
+    "rpc/echo/16x64/inline",
+    "rpc/echo/64x1/16k",
+    "rpc/idle",
 ];
 
 /// A case by its name, with the Go originals where they can be had.
@@ -28,7 +34,8 @@ pub const NAMES: [&str; 14] = [
 #[must_use]
 pub fn case(name: &'static str, go: Option<&Go>) -> Option<Case> {
     let families = [object::case, worker::case, errgroup::case];
-    let mut case = families.into_iter().find_map(|family| family(name))?;
+    let case = families.into_iter().find_map(|family| family(name));
+    let mut case = case.or_else(|| rpc::case(name, go))?;
     case.contestants
         .extend(go.into_iter().flat_map(|go| go.contestants(name)));
     Some(case)

@@ -20,11 +20,7 @@ pub fn case(name: &'static str) -> Option<Case> {
         "errgroup/unlimited" => ("spawn and run a task; no limit", unlimited()),
         _ => return None,
     };
-    Some(Case {
-        name,
-        what,
-        contestants,
-    })
+    Some(Case::timed(name, what, contestants))
 }
 
 fn limited(limit: usize) -> Vec<Contestant> {

@@ -1,11 +1,14 @@
-//! The Go originals: a program that is built once and asked turn by turn.
+//! The Go originals: a program that is built once and asked turn by turn, and
+//! a server.
 
 use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::rc::Rc;
 use std::time::Duration;
+
+use tempfile::TempDir;
 
 use crate::contestant::{Contestant, Lost};
 
@@ -46,6 +49,8 @@ pub struct Go {
     known: Vec<String>,
     /// What `go version` says.
     pub version: String,
+    /// Where the programs are, until this is dropped.
+    built: TempDir,
 }
 
 impl Go {
@@ -58,23 +63,21 @@ impl Go {
         let version = Command::new("go").arg("version").output();
         let version = version.map_err(|error| format!("go is not installed ({error})"))?;
         let version = String::from_utf8_lossy(&version.stdout).trim().to_owned();
-        let binary = std::env::temp_dir().join(format!("benches-go-{}", std::process::id()));
-        let built = Command::new("go")
+        let built = TempDir::with_prefix("benches-go-").map_err(|error| error.to_string())?;
+        let build = Command::new("go")
             .args(["build", "-o"])
-            .arg(&binary)
-            .arg(".")
+            .arg(built.path())
+            .arg("./...")
             .current_dir(source)
             .output()
             .map_err(|error| error.to_string())?;
-        if !built.status.success() {
-            return Err(String::from_utf8_lossy(&built.stderr).trim().to_owned());
+        if !build.status.success() {
+            return Err(String::from_utf8_lossy(&build.stderr).trim().to_owned());
         }
-        let child = Command::new(&binary)
+        let child = Command::new(built.path().join("benches"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn();
-        // The running program keeps the file.
-        let _ = std::fs::remove_file(&binary);
         let mut child = child.map_err(|error| error.to_string())?;
         let (Some(ask), Some(answer)) = (child.stdin.take(), child.stdout.take()) else {
             return Err("no pipes to the Go program".into());
@@ -95,7 +98,14 @@ impl Go {
             program: Rc::new(RefCell::new(program)),
             known,
             version,
+            built,
         })
+    }
+
+    /// The server of trpc-go.
+    #[must_use]
+    pub fn trpc(&self) -> PathBuf {
+        self.built.path().join("trpc")
     }
 
     /// The Go contestants of a case.

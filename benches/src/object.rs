@@ -56,11 +56,7 @@ pub fn case(name: &'static str) -> Option<Case> {
         "object/buffer/4k" => ("buffer of 4 KiB written, frozen, dropped", buffer()),
         _ => return None,
     };
-    Some(Case {
-        name,
-        what,
-        contestants,
-    })
+    Some(Case::timed(name, what, contestants))
 }
 
 /// Runs an operation so many times.

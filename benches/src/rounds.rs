@@ -4,9 +4,9 @@
 //! the contestants take turns, many short ones, there and back again
 //! (a b c, c b a, ...), and the figure is the median of the turns.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::contestant::{Case, Contestant, Lost};
+use crate::contestant::{Amount, Case, Contestant, Lost, Turn};
 
 /// How long and how often.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +15,8 @@ pub struct Effort {
     pub turn: Duration,
     /// How many turns each contestant has.
     pub turns: usize,
+    /// Whether cases of a fixed amount have fewer turns.
+    pub quick: bool,
 }
 
 impl Effort {
@@ -22,25 +24,66 @@ impl Effort {
     pub const FULL: Self = Self {
         turn: Duration::from_millis(100),
         turns: 15,
+        quick: false,
     };
     /// A family of cases in less than a minute.
     pub const QUICK: Self = Self {
         turn: Duration::from_millis(25),
         turns: 7,
+        quick: true,
     };
+
+    /// How many turns each contestant of `case` has.
+    #[must_use]
+    pub fn turns(self, case: &Case) -> usize {
+        match case.amount {
+            Amount::Fill(_) => self.turns,
+            Amount::Fixed { quick, .. } if self.quick => quick,
+            Amount::Fixed { turns, .. } => turns,
+        }
+    }
 }
 
-/// What one contestant got, in nanoseconds an operation.
+/// The middle, and how far the turns were apart.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spread {
+    /// The middle of the turns.
+    pub median: f64,
+    /// The least of the turns.
+    pub min: f64,
+    /// The greatest of the turns.
+    pub max: f64,
+}
+
+impl Spread {
+    fn of(mut turns: Vec<f64>) -> Self {
+        turns.sort_by(f64::total_cmp);
+        let middle = turns.len() / 2;
+        let median = if turns.len() % 2 == 1 {
+            turns[middle]
+        } else {
+            f64::midpoint(turns[middle - 1], turns[middle])
+        };
+        Self {
+            median,
+            min: turns[0],
+            max: turns[turns.len() - 1],
+        }
+    }
+}
+
+/// What one contestant got.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figure {
     /// Who.
     pub who: String,
-    /// The middle of its turns.
-    pub median: f64,
-    /// The best of its turns.
-    pub min: f64,
-    /// The worst of its turns.
-    pub max: f64,
+    /// Whether it is shown beside the others only.
+    pub is_aside: bool,
+    /// In the unit of the case.
+    pub spread: Spread,
+    /// The medians of what stands beside it, in the order of
+    /// [`Case::beside`].
+    pub beside: Vec<f64>,
 }
 
 /// Measures the contestants of `case`, in their order; `turn` is called
@@ -53,61 +96,52 @@ pub fn measure(
     effort: Effort,
     mut turn: impl FnMut(),
 ) -> Result<Vec<Figure>, Lost> {
-    let mut all = Vec::new();
-    for contestant in &mut case.contestants {
-        all.push((
-            operations(contestant, effort.turn)?,
-            Vec::with_capacity(effort.turns),
-        ));
-    }
+    let (rounds, amount) = (effort.turns(case), case.amount);
     let count = case.contestants.len();
-    for round in 0..effort.turns {
+    let mut all = Vec::with_capacity(count);
+    for contestant in &mut case.contestants {
+        let operations = match amount {
+            Amount::Fill(times) => operations(contestant, effort.turn * times)?,
+            Amount::Fixed { operations, .. } => operations,
+        };
+        all.push((operations, Vec::with_capacity(rounds)));
+    }
+    for round in 0..rounds {
         for nth in 0..count {
             let at = if round % 2 == 0 { nth } else { count - 1 - nth };
             let (operations, turns) = &mut all[at];
-            turns.push(nanos(&mut case.contestants[at], *operations)?);
+            turns.push(take_turn(&mut case.contestants[at], *operations)?);
             turn();
         }
     }
-    let figure = |(contestant, (_, mut turns)): (&Contestant, (u64, Vec<f64>))| {
-        turns.sort_by(f64::total_cmp);
-        let who = contestant.who.clone();
+    let figure = |(contestant, (_, turns)): (&Contestant, (u64, Vec<Turn>))| {
+        let beside = |at: usize| Spread::of(turns.iter().map(|turn| turn.beside[at]).collect());
         Figure {
-            who,
-            median: median(&turns),
-            min: turns[0],
-            max: turns[turns.len() - 1],
+            who: contestant.who.clone(),
+            is_aside: contestant.is_aside,
+            beside: (0..case.beside.len()).map(|at| beside(at).median).collect(),
+            spread: Spread::of(turns.iter().map(|turn| turn.value).collect()),
         }
     };
     Ok(case.contestants.iter().zip(all).map(figure).collect())
 }
 
-fn nanos(contestant: &mut Contestant, operations: u64) -> Result<f64, Lost> {
-    let took = (contestant.work)(operations)
-        .map_err(|Lost(what)| Lost(format!("{}: {what}", contestant.who)))?;
-    Ok(took.as_secs_f64() * 1e9 / operations as f64)
+fn take_turn(contestant: &mut Contestant, operations: u64) -> Result<Turn, Lost> {
+    (contestant.work)(operations).map_err(|Lost(what)| Lost(format!("{}: {what}", contestant.who)))
 }
 
 /// How many operations fill a turn. Also warms up.
 fn operations(contestant: &mut Contestant, turn: Duration) -> Result<u64, Lost> {
     let mut operations = 64;
     loop {
-        let took = nanos(contestant, operations)? * operations as f64 / 1e9;
-        if took >= turn.as_secs_f64() / 2.0 {
-            let fill = operations as f64 * turn.as_secs_f64() / took;
+        let start = Instant::now();
+        take_turn(contestant, operations)?;
+        let took = start.elapsed();
+        if took >= turn / 2 {
+            let fill = operations as f64 * turn.as_secs_f64() / took.as_secs_f64();
             return Ok((fill as u64).max(2) / 2 * 2);
         }
         operations *= 2;
-    }
-}
-
-/// The middle of `sorted`.
-fn median(sorted: &[f64]) -> f64 {
-    let middle = sorted.len() / 2;
-    if sorted.len() % 2 == 1 {
-        sorted[middle]
-    } else {
-        f64::midpoint(sorted[middle - 1], sorted[middle])
     }
 }
 
@@ -118,31 +152,42 @@ mod tests {
     #[test]
     fn contestants_take_turns_there_and_back_and_lost_work_fails_the_run() {
         let order = std::rc::Rc::new(std::cell::RefCell::new(String::new()));
-        let contestant = |who: &'static str, nanos: u64| {
+        let contestant = |who: &'static str, value: f64| {
             let order = order.clone();
-            Contestant::new(who, move |operations| {
+            Contestant::measured(who, move |_| {
                 order.borrow_mut().push_str(who);
-                Ok(Duration::from_nanos(operations * nanos))
+                Ok(Turn {
+                    value,
+                    beside: vec![2.0 * value],
+                })
             })
         };
-        let contestants = vec![contestant("a", 10), contestant("b", 40)];
+        let contestants = vec![contestant("a", 10.0), contestant("b", 40.0)];
         let mut case = Case {
-            name: "x",
-            what: "",
-            contestants,
+            beside: &["twice"],
+            amount: Amount::Fixed {
+                operations: 1,
+                turns: 3,
+                quick: 1,
+            },
+            ..Case::timed("x", "", contestants)
         };
-        let effort = Effort {
-            turn: Duration::from_nanos(100),
-            turns: 3,
-        };
-        let figures = measure(&mut case, effort, || ()).unwrap();
-        assert!(order.borrow().ends_with("abbaab"), "{}", order.borrow());
-        assert_eq!(figures[1].median / figures[0].median, 4.0);
+        let figures = measure(&mut case, Effort::FULL, || ()).unwrap();
+        assert_eq!(*order.borrow(), "abbaab");
+        assert_eq!(figures[1].spread.median, 40.0);
+        assert_eq!(figures[1].beside, [80.0]);
         case.contestants
             .push(Contestant::new("c", |_| Err(Lost("a job".into()))));
         assert_eq!(
-            measure(&mut case, effort, || ()),
+            measure(&mut case, Effort::QUICK, || ()),
             Err(Lost("c: a job".into()))
         );
+    }
+
+    #[test]
+    fn the_middle_of_the_turns_is_the_figure() {
+        let odd = Spread::of(vec![3.0, 1.0, 8.0]);
+        assert_eq!((odd.median, odd.min, odd.max), (3.0, 1.0, 8.0));
+        assert_eq!(Spread::of(vec![4.0, 1.0, 2.0, 9.0]).median, 3.0);
     }
 }

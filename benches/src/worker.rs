@@ -38,11 +38,7 @@ pub fn case(name: &'static str) -> Option<Case> {
         ),
         _ => return None,
     };
-    Some(Case {
-        name,
-        what,
-        contestants,
-    })
+    Some(Case::timed(name, what, contestants))
 }
 
 /// Submits jobs to a pool of threads that stays from turn to turn.

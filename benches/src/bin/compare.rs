@@ -8,7 +8,8 @@ use benches::cases::{self, NAMES};
 use benches::go::Go;
 use benches::results;
 use benches::rounds::{self, Effort};
-use benches::table::Outcome;
+use benches::rpc;
+use benches::table::{self, Outcome};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -24,6 +25,9 @@ struct Args {
     /// Writes a JSON line for every contestant of every case
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Becomes one of the servers that take part
+    #[arg(long, hide = true)]
+    serve: Option<rpc::Kind>,
 }
 
 fn main() -> ExitCode {
@@ -38,6 +42,9 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<(), String> {
+    if let Some(kind) = args.serve {
+        return rpc::serve(kind);
+    }
     if cfg!(debug_assertions) {
         return Err("a debug build says nothing about speed; add --release".into());
     }
@@ -67,21 +74,18 @@ fn run(args: &Args) -> Result<(), String> {
     let mut outcomes = Vec::new();
     for name in names {
         let mut case = cases::case(name, go.as_ref().ok()).expect("every name has a case");
-        let turns = (effort.turns * case.contestants.len()) as u64;
+        let turns = (effort.turns(&case) * case.contestants.len()) as u64;
         let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len}");
         let bar = ProgressBar::new(turns).with_style(style.expect("a constant template"));
         bar.set_prefix(name);
         let figures = rounds::measure(&mut case, effort, || bar.inc(1));
         bar.finish_and_clear();
         let figures = figures.map_err(|lost| format!("{name}: work was lost: {lost}"))?;
-        let outcome = Outcome {
-            case: name,
-            what: case.what,
-            figures,
-        };
+        let outcome = Outcome::new(&case, figures);
         println!("{}", outcome.text());
         outcomes.push(outcome);
     }
+    println!("{}", table::summary(&outcomes));
     if let Some(file) = json {
         results::write_lines(&outcomes, file).map_err(|error| format!("the JSON file: {error}"))?;
     }

@@ -1,0 +1,85 @@
+//! What a process costs, as Linux tells it.
+
+use std::fs;
+use std::io;
+use std::time::Duration;
+
+use nix::time::{clock_getcpuclockid, clock_gettime};
+use nix::unistd::Pid;
+
+/// A running process.
+#[derive(Clone, Copy, Debug)]
+pub struct Process(u32);
+
+impl Process {
+    /// The process of this number.
+    #[must_use]
+    pub fn new(id: u32) -> Self {
+        Self(id)
+    }
+
+    /// The process that asks.
+    #[must_use]
+    pub fn this() -> Self {
+        Self(std::process::id())
+    }
+
+    /// How long its threads have been running on a CPU, all together, in the
+    /// kernel and out of it.
+    ///
+    /// # Errors
+    /// When there is no such process.
+    pub fn cpu(self) -> io::Result<Duration> {
+        let clock = clock_getcpuclockid(Pid::from_raw(self.0.cast_signed()))?;
+        Ok(clock_gettime(clock)?.into())
+    }
+
+    /// Bytes of it that are in memory.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn resident(self) -> io::Result<u64> {
+        self.status("VmRSS:")
+    }
+
+    /// The most bytes of it that ever were in memory.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn peak(self) -> io::Result<u64> {
+        self.status("VmHWM:")
+    }
+
+    fn status(self, field: &str) -> io::Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.0))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        let missing = || io::Error::new(io::ErrorKind::NotFound, format!("{field} is not told"));
+        Ok(kib.ok_or_else(missing)? * 1024)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_process_costs_grows_with_what_it_does() {
+        let this = Process::this();
+        let (cpu, peak) = (this.cpu().unwrap(), this.peak().unwrap());
+        let memory = vec![1_u8; 64 << 20];
+        assert_eq!(
+            memory.iter().map(|&byte| usize::from(byte)).sum::<usize>(),
+            64 << 20
+        );
+        assert!(this.cpu().unwrap() > cpu);
+        assert!(this.peak().unwrap() >= peak);
+        assert!(this.resident().unwrap() >= 64 << 20);
+        assert!(this.peak().unwrap() >= this.resident().unwrap() / 2);
+    }
+
+    #[test]
+    fn a_process_that_is_not_there_is_told() {
+        assert!(Process::new(u32::MAX >> 1).resident().is_err());
+    }
+}
