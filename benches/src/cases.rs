@@ -2,10 +2,10 @@
 
 use crate::contestant::Case;
 use crate::go::Go;
-use crate::{errgroup, object, rpc, worker};
+use crate::{errgroup, object, rpc, sleepers, worker};
 
 /// The names of all cases, in their order.
-pub const NAMES: [&str; 20] = [
+pub const NAMES: [&str; 21] = [
     "object/get_put/1t",
     "object/get_put/2t",
     "object/static/1t",
@@ -17,6 +17,7 @@ pub const NAMES: [&str; 20] = [
     "worker/threads/wake",
     "worker/tasks/pool",
     "worker/tasks/func",
+    "worker/sleepers",
     "errgroup/limit2",
     "errgroup/limit64",
     "errgroup/unlimited",
@@ -34,8 +35,9 @@ pub const NAMES: [&str; 20] = [
 #[must_use]
 pub fn case(name: &'static str, go: Option<&Go>) -> Option<Case> {
     let families = [object::case, worker::case, errgroup::case];
-    let case = families.into_iter().find_map(|family| family(name));
-    let mut case = case.or_else(|| rpc::case(name, go))?;
+    let in_process = families.into_iter().find_map(|family| family(name));
+    let processes = || sleepers::case(name, go).or_else(|| rpc::case(name, go));
+    let mut case = in_process.or_else(processes)?;
     case.contestants
         .extend(go.into_iter().flat_map(|go| go.contestants(name)));
     Some(case)

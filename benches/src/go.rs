@@ -74,7 +74,7 @@ impl Go {
         if !build.status.success() {
             return Err(String::from_utf8_lossy(&build.stderr).trim().to_owned());
         }
-        let child = Command::new(built.path().join("benches"))
+        let child = Command::new(program(&built))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn();
@@ -100,6 +100,12 @@ impl Go {
             version,
             built,
         })
+    }
+
+    /// The program that is asked turn by turn, to be run by itself.
+    #[must_use]
+    pub fn program(&self) -> PathBuf {
+        program(&self.built)
     }
 
     /// The server of trpc-go.
@@ -133,4 +139,8 @@ impl Go {
             .map(contestant)
             .collect()
     }
+}
+
+fn program(built: &TempDir) -> PathBuf {
+    built.path().join("benches")
 }

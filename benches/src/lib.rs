@@ -15,6 +15,7 @@ pub mod results;
 pub mod rounds;
 pub mod rpc;
 pub mod runtime;
+pub mod sleepers;
 pub mod slots;
 pub mod table;
 pub mod worker;

@@ -8,8 +8,8 @@ use benches::cases::{self, NAMES};
 use benches::go::Go;
 use benches::results;
 use benches::rounds::{self, Effort};
-use benches::rpc;
 use benches::table::{self, Outcome};
+use benches::{rpc, sleepers};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -28,6 +28,11 @@ struct Args {
     /// Becomes one of the servers that take part
     #[arg(long, hide = true)]
     serve: Option<rpc::Kind>,
+    /// Lets jobs sleep, as one of those that take part
+    #[arg(long, hide = true, requires = "jobs")]
+    sleep: Option<sleepers::Kind>,
+    #[arg(hide = true, requires = "sleep")]
+    jobs: Option<u64>,
 }
 
 fn main() -> ExitCode {
@@ -44,6 +49,9 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<(), String> {
     if let Some(kind) = args.serve {
         return rpc::serve(kind);
+    }
+    if let (Some(kind), Some(jobs)) = (args.sleep, args.jobs) {
+        return sleepers::sleep(kind, jobs);
     }
     if cfg!(debug_assertions) {
         return Err("a debug build says nothing about speed; add --release".into());
