@@ -3,14 +3,18 @@
 //!
 //! [`cases`] says what there is to measure, a [`contestant`] does it,
 //! [`rounds`] measures the contestants of a case side by side, and
-//! [`table`] and [`results`] show what came out.
+//! [`table`], [`results`], [`report`] and [`chart`] show what came out, on which
+//! [`machine`].
 
 pub mod cases;
+pub mod chart;
 pub mod contestant;
 pub mod errgroup;
 pub mod go;
+pub mod machine;
 pub mod object;
 pub mod process;
+pub mod report;
 pub mod results;
 pub mod rounds;
 pub mod rpc;

@@ -1,6 +1,6 @@
 //! The object pools: take an object, touch it, give it back.
 
-use std::sync::{Arc, Barrier, Mutex, mpsc};
+use std::sync::{Arc, Barrier, LazyLock, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use bytes::{BufMut, BytesMut};
@@ -99,23 +99,23 @@ impl Threads for TwoThreads {
     ) -> Contestant {
         Contestant::new(who, move |count| {
             let shared = &shared;
-            let begin = Barrier::new(3);
+            let begin = Barrier::new(2);
             Ok(std::thread::scope(|scope| {
                 let begin = &begin;
                 let threads = [(); 2].map(|()| {
                     scope.spawn(move || {
                         begin.wait();
+                        let start = Instant::now();
                         for _ in 0..count / 2 {
                             operation(shared);
                         }
+                        (start, Instant::now())
                     })
                 });
-                begin.wait();
-                let start = Instant::now();
-                for thread in threads {
-                    thread.join().expect("no operation panics");
-                }
-                start.elapsed()
+                let times = threads.map(|thread| thread.join().expect("no operation panics"));
+                let [(one, _), (other, _)] = times;
+                let [(_, this), (_, that)] = times;
+                this.max(that) - one.min(other)
             }))
         })
     }
@@ -194,16 +194,32 @@ impl opool::PoolAllocator<Buffer> for OpoolBuffers {
 }
 
 fn in_static() -> Vec<Contestant> {
-    static LAZY: std::sync::LazyLock<lockfree_object_pool::LinearObjectPool<Buffer>> =
-        std::sync::LazyLock::new(|| {
-            lockfree_object_pool::LinearObjectPool::new(make, |buffer: &mut Buffer| buffer.clear())
-        });
-    static REGEX: std::sync::LazyLock<RegexPool<Buffer>> =
-        std::sync::LazyLock::new(|| RegexPool::new(make as fn() -> Buffer));
+    static LAZY: LazyLock<lockfree_object_pool::LinearObjectPool<Buffer>> = LazyLock::new(|| {
+        lockfree_object_pool::LinearObjectPool::new(make, |buffer: &mut Buffer| buffer.clear())
+    });
+    static OBJECTS: LazyLock<object_pool::Pool<Buffer>> =
+        LazyLock::new(|| object_pool::Pool::new(32, make));
+    static OPOOL: LazyLock<opool::Pool<OpoolBuffers, Buffer>> =
+        LazyLock::new(|| opool::Pool::new_prefilled(32, OpoolBuffers));
+    static QUEUE: LazyLock<ArrayQueue<Buffer>> = LazyLock::new(|| ArrayQueue::new(32));
+    static REGEX: LazyLock<RegexPool<Buffer>> =
+        LazyLock::new(|| RegexPool::new(make as fn() -> Buffer));
     static MUTEX: Mutex<Vec<Buffer>> = Mutex::new(Vec::new());
     vec![
         OneThread.contestant("ours", (), |()| touch(&mut STATIC.get())),
         OneThread.contestant("lockfree-object-pool", (), |()| touch(&mut LAZY.pull())),
+        OneThread.contestant("object-pool", (), |()| {
+            let mut buffer = OBJECTS.pull(make);
+            touch(&mut buffer);
+            buffer.clear();
+        }),
+        OneThread.contestant("opool", (), |()| touch(&mut OPOOL.get())),
+        OneThread.contestant("ArrayQueue", (), |()| {
+            let mut buffer = QUEUE.pop().unwrap_or_else(make);
+            touch(&mut buffer);
+            buffer.clear();
+            let _ = QUEUE.push(buffer);
+        }),
         OneThread.contestant("regex-automata", (), |()| {
             let mut buffer = REGEX.get();
             touch(&mut buffer);

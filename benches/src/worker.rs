@@ -77,7 +77,11 @@ fn thread_pools(submitters: usize) -> Vec<Contestant> {
         .capacity(WORKERS)
         .queue(QUEUE)
         .build();
-    let threadpool = std::sync::Mutex::new(threadpool::ThreadPool::new(WORKERS));
+    let threadpool = threadpool::ThreadPool::new(WORKERS);
+    // It is not to be shared, so each submitter has a clone to itself.
+    let threadpools: Vec<_> = (0..submitters)
+        .map(|_| std::sync::Mutex::new(threadpool.clone()))
+        .collect();
     let rusty = rusty_pool::ThreadPool::new(WORKERS, WORKERS, Duration::from_secs(60));
     let rayon = rayon::ThreadPoolBuilder::new()
         .num_threads(WORKERS)
@@ -85,7 +89,7 @@ fn thread_pools(submitters: usize) -> Vec<Contestant> {
         .expect("threads");
     let (send, receive) = crossbeam::channel::unbounded::<Box<dyn FnOnce() + Send>>();
     run_all(&receive, |job| job());
-    let mut contestants = vec![
+    vec![
         submits("ours", submitters, move |slots, at| {
             assert!(
                 ours.submit(move || slots.mark(at)).is_ok(),
@@ -102,17 +106,12 @@ fn thread_pools(submitters: usize) -> Vec<Contestant> {
             send.send(Box::new(move || slots.mark(at)))
                 .expect("the threads go on");
         }),
-    ];
-    if submitters == 1 {
-        // Not to be shared but by a lock or a clone a submitter.
-        contestants.push(submits("threadpool", 1, move |slots, at| {
-            threadpool
-                .lock()
-                .expect("no one panics")
-                .execute(move || slots.mark(at));
-        }));
-    }
-    contestants
+        submits("threadpool", submitters, move |slots, at| {
+            let own = threadpools[at % submitters].lock();
+            let own = own.expect("no one panics");
+            own.execute(move || slots.mark(at));
+        }),
+    ]
 }
 
 fn thread_funcs() -> Vec<Contestant> {

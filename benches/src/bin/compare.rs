@@ -1,11 +1,13 @@
 //! Everything side by side, in one run.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use benches::cases::{self, NAMES};
 use benches::go::Go;
+use benches::machine::Machine;
+use benches::report;
 use benches::results;
 use benches::rounds::{self, Effort};
 use benches::table::{self, Outcome};
@@ -25,6 +27,9 @@ struct Args {
     /// Writes a JSON line for every contestant of every case
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Writes RESULTS.md and its charts beside the benches
+    #[arg(long, conflicts_with = "case")]
+    write: bool,
     /// Becomes one of the servers that take part
     #[arg(long, hide = true)]
     serve: Option<rpc::Kind>,
@@ -94,6 +99,15 @@ fn run(args: &Args) -> Result<(), String> {
         outcomes.push(outcome);
     }
     println!("{}", table::summary(&outcomes));
+    if args.write {
+        let machine = Machine::this(go.as_ref().ok().map(|go| go.version.as_str()));
+        let quick = if args.quick { " --quick" } else { "" };
+        let command = format!("cargo run --release -p benches --bin compare -- --write{quick}");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        report::write(folder, &outcomes, &machine, &command)
+            .map_err(|error| format!("RESULTS.md: {error}"))?;
+        println!("written: RESULTS.md and charts/*.svg in benches/");
+    }
     if let Some(file) = json {
         results::write_lines(&outcomes, file).map_err(|error| format!("the JSON file: {error}"))?;
     }
