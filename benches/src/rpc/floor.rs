@@ -1,21 +1,26 @@
 //! The floor: a bare tokio loop that answers frames, and nothing else. It
-//! knows no method, no deadline, no filter, no figure.
+//! knows no method, no deadline, no filter, no figure; it does not even read
+//! the head of a request, and the head of its replies is always the same but
+//! for the number.
 
 use std::io;
 use std::sync::Arc;
 
-use bytes::BytesMut;
-use rpc_demo::wire::frame::{self, FIXED_HEAD, Lengths, MAX_FRAME, VERSION};
-use rpc_demo::wire::{ContentType, ResponseProtocol};
+use bytes::{Buf, BytesMut};
+use rpc_demo::wire::frame::{self, FIXED_HEAD, Lengths, MAGIC, MAX_FRAME, VERSION};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Mutex;
 
+use super::number::{NUMBER, varint};
+
 const READ: usize = 64 << 10;
+/// The protobuf head: the request's number as field 3, raw bytes as field 9.
+const HEAD: usize = 8;
 
 /// How requests are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub(super) enum Answer {
     /// All that one read brought, by one write.
     Inline,
     /// Each by a task of its own.
@@ -40,11 +45,14 @@ pub(super) async fn serve(listener: TcpListener, answer: Answer) -> io::Result<(
 }
 
 async fn inline(mut stream: TcpStream) -> io::Result<()> {
-    let (mut requests, mut replies) = (BytesMut::new(), BytesMut::new());
+    let (mut requests, mut replies) = (BytesMut::new(), Vec::new());
     while fill(&mut stream, &mut requests).await? {
-        while let Some(request) = take(&mut requests)? {
-            reply(&request, &mut replies);
+        let mut taken = 0;
+        while let Some(lengths) = next(&requests[taken..])? {
+            reply(&requests[taken..], lengths, &mut replies);
+            taken += lengths.frame;
         }
+        requests.advance(taken);
         stream.write_all(&replies).await?;
         replies.clear();
     }
@@ -56,11 +64,12 @@ async fn spawned(stream: TcpStream) -> io::Result<()> {
     let to = Arc::new(Mutex::new(to));
     let mut requests = BytesMut::new();
     while fill(&mut from, &mut requests).await? {
-        while let Some(request) = take(&mut requests)? {
+        while let Some(lengths) = next(&requests)? {
+            let request = requests.split_to(lengths.frame);
             let to = Arc::clone(&to);
             tokio::spawn(async move {
-                let mut out = BytesMut::new();
-                reply(&request, &mut out);
+                let mut out = Vec::new();
+                reply(&request, lengths, &mut out);
                 // A peer that is gone wants no reply.
                 let _ = to.lock().await.write_all(&out).await;
             });
@@ -74,35 +83,25 @@ async fn fill(from: &mut (impl AsyncReadExt + Unpin), requests: &mut BytesMut) -
     Ok(from.read_buf(requests).await? > 0)
 }
 
-/// A request's number, and its body.
-struct Request {
-    number: u32,
-    head: usize,
-    frame: BytesMut,
-}
-
-fn take(requests: &mut BytesMut) -> io::Result<Option<Request>> {
+/// The lengths of the next request, if it has come as a whole.
+fn next(requests: &[u8]) -> io::Result<Option<Lengths>> {
     let lengths = frame::measure(requests, MAX_FRAME).map_err(io::Error::other)?;
-    let Some(Lengths { frame, head }) = lengths.filter(|there| there.frame <= requests.len())
-    else {
-        return Ok(None);
-    };
-    let frame = requests.split_to(frame);
-    let number = u32::from_be_bytes([frame[10], frame[11], frame[12], frame[13]]);
-    Ok(Some(Request {
-        number,
-        head,
-        frame,
-    }))
+    Ok(lengths.filter(|there| there.frame <= requests.len()))
 }
 
-fn reply(request: &Request, out: &mut BytesMut) {
-    let head = ResponseProtocol {
-        request_id: request.number,
-        content_type: ContentType::RAW.0,
-        ..ResponseProtocol::default()
-    };
-    let body = &request.frame[FIXED_HEAD + request.head..];
-    let encoded = frame::encode(out, request.number, VERSION, &head, body, MAX_FRAME);
-    encoded.expect("a body that came in a frame");
+fn reply(request: &[u8], lengths: Lengths, out: &mut Vec<u8>) {
+    let body = &request[FIXED_HEAD + lengths.head..lengths.frame];
+    let number = request[NUMBER..].first_chunk().expect("a whole head");
+    let mut heads = [0; FIXED_HEAD + HEAD];
+    heads[..2].copy_from_slice(&MAGIC.to_be_bytes());
+    let length = heads.len() + body.len();
+    heads[4..8].copy_from_slice(&(length as u32).to_be_bytes());
+    heads[9] = HEAD as u8;
+    heads[NUMBER..NUMBER + 4].copy_from_slice(number);
+    heads[14] = VERSION;
+    heads[FIXED_HEAD] = 3 << 3;
+    heads[FIXED_HEAD + 1..FIXED_HEAD + 6].copy_from_slice(&varint(u32::from_be_bytes(*number)));
+    heads[FIXED_HEAD + 6..].copy_from_slice(&[9 << 3, 4]);
+    out.extend_from_slice(&heads);
+    out.extend_from_slice(body);
 }

@@ -18,12 +18,11 @@ use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 
 use super::answers::{Answers, Caller};
+use super::number::{NUMBER, varint};
 use super::shape::Shape;
 
 /// Makes a number take five bytes, always.
 const HIGH: u32 = 1 << 31;
-/// Where the number stands in the fixed head.
-const NUMBER: usize = 10;
 /// Bytes for replies that are read at once.
 const READ: usize = 64 << 10;
 
@@ -128,14 +127,6 @@ impl Request {
             && body[..8] == u64::from(number).to_be_bytes()
             && body[8..] == sent[8..]
     }
-}
-
-/// A number with the high bit set, as protobuf writes it.
-fn varint(number: u32) -> [u8; 5] {
-    std::array::from_fn(|at| {
-        let bits = (number >> (7 * at)) as u8 & 0x7f;
-        if at == 4 { bits } else { bits | 0x80 }
-    })
 }
 
 #[derive(Debug)]

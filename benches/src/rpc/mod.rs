@@ -3,6 +3,7 @@
 mod answers;
 mod floor;
 mod generator;
+mod number;
 mod server;
 mod shape;
 mod tarpc;
