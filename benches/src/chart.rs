@@ -10,7 +10,7 @@ const WIDTH: f64 = 760.0;
 /// Where bars begin.
 const LEFT: f64 = 180.0;
 /// What is left free for the figures after the longest bar.
-const RIGHT: f64 = 110.0;
+const RIGHT: f64 = 150.0;
 const ROW: f64 = 18.0;
 const BAR: f64 = 12.0;
 const HEADING: f64 = 40.0;
@@ -170,11 +170,11 @@ mod tests {
         };
         let drawn = cases(&[&outcome]);
         assert!(
-            drawn.contains(r#"class="ours" height="12" width="117.5""#),
+            drawn.contains(r#"class="ours" height="12" width="107.5""#),
             "{drawn}"
         );
         assert!(
-            drawn.contains(r#"class="peer" height="12" width="470""#),
+            drawn.contains(r#"class="peer" height="12" width="430""#),
             "{drawn}"
         );
         assert!(drawn.contains("1 &lt; 2"), "{drawn}");

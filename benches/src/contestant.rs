@@ -108,7 +108,8 @@ impl Unit {
         match self {
             Self::Nanos if figure < 10.0 => format!("{figure:.2} ns"),
             Self::Nanos if figure < 100.0 => format!("{figure:.1} ns"),
-            Self::Nanos if figure < 10_000.0 => format!("{figure:.0} ns"),
+            Self::Nanos if figure < 1e3 => format!("{figure:.0} ns"),
+            Self::Nanos if figure < 1e4 => format!("{:.2} us", figure / 1e3),
             Self::Nanos => format!("{:.1} us", figure / 1e3),
             Self::Calls if figure < 100_000.0 => format!("{:.1} k/s", figure / 1e3),
             Self::Calls if figure < 1e6 => format!("{:.0} k/s", figure / 1e3),

@@ -61,11 +61,16 @@ pub fn markdown(outcomes: &[Outcome], machine: &Machine, command: &str) -> Strin
     let mut text = format!(
         "# Results
 
-Written by `{command}`; [README.md](README.md) says how to read them. The figure
-is the median of the turns, the spread is from the least to the greatest of
-them. \"Ours / it\" is what ours costs in terms of the other, in time or memory:
-below 1 we are ahead. What stands in brackets is shown beside the others and not
-counted as one to beat.
+Written by
+
+```sh
+{command}
+```
+
+[README.md](README.md) says how to read them. The figure is the median of the
+turns, the spread is from the least to the greatest of them. \"Ours / it\" is what
+ours costs in terms of the other, in time or memory: below 1 we are ahead. What
+stands in brackets is shown beside the others and not counted as one to beat.
 
 - {date}
 - {hardware}
@@ -83,7 +88,7 @@ counted as one to beat.
             // Writing to a string does not fail.
             let _ = writeln!(
                 text,
-                "| `{}` | {} | {} | {} | {:.2} | {} |",
+                "| `{}` | {} | {} | `{}` | {:.2} | {} |",
                 outcome.case,
                 outcome.unit.show(verdict.ours.spread.median),
                 outcome.unit.show(verdict.best.spread.median),
@@ -122,9 +127,9 @@ fn table(outcome: &Outcome) -> String {
     for figure in &ranked {
         let spread = figure.spread;
         let who = if figure.is_aside {
-            format!("({})", figure.who)
+            format!("(`{}`)", figure.who)
         } else {
-            figure.who.clone()
+            format!("`{}`", figure.who)
         };
         let ratio = if std::ptr::eq(*figure, ranked[0]) {
             String::new()
