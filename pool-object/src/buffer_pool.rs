@@ -2,9 +2,10 @@
 
 use crate::{
     Buffer, Pool, Stats,
+    dealing::Dealing,
     size_class::{CLASSES, Class, Emptied, LARGEST, Memory},
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// Bytes that a [`BufferPool`] keeps idle at most, unless told otherwise: 64 MiB.
 const DEFAULT_MAX_IDLE_BYTES: usize = 64 << 20;
@@ -31,9 +32,14 @@ const DEFAULT_MAX_IDLE_BYTES: usize = 64 << 20;
 ///
 /// It answers to the usual `sync.Pool` of `*bytes.Buffer`, and to the size classes
 /// of .NET's `ArrayPool`.
+///
+/// The bytes it may keep are dealt out among the sizes: evenly at first, and from then
+/// on, at each [`trim`](Self::trim) and now and then when buffers have to be made, by
+/// what was asked for, so that memory stays where it is used.
 #[derive(Debug)]
 pub struct BufferPool {
     classes: [Pool<Vec<u8>, Emptied>; CLASSES],
+    dealing: Dealing,
 }
 
 impl BufferPool {
@@ -45,18 +51,40 @@ impl BufferPool {
         // was out is no reason to drop it.
         let pool = Self {
             classes: [const { Pool::new(Emptied).keep_after_panic(true) }; CLASSES],
+            dealing: Dealing::new(),
         };
         pool.max_idle_bytes(DEFAULT_MAX_IDLE_BYTES)
     }
 
-    /// Bounds the bytes of idle buffers, over all threads and sizes together. Each of
-    /// the 13 size classes may keep the same share of it, so none can starve another;
-    /// a class whose buffers are larger than its share keeps none.
+    /// Bounds the bytes of idle buffers, over all threads and sizes together; see
+    /// [`set_max_idle_bytes`](Self::set_max_idle_bytes).
     #[must_use]
     pub const fn max_idle_bytes(mut self, bytes: usize) -> Self {
+        self.dealing.init(bytes);
         let mut class = 0;
         while class < CLASSES {
-            self.classes[class].set_max_idle(bytes / CLASSES / Class(class).size());
+            self.classes[class].init_max_idle(bytes / CLASSES / Class(class).size());
+            class += 1;
+        }
+        self
+    }
+
+    /// Sets the bound on idle bytes anew while the pool is in use, and drops what is
+    /// idle beyond it.
+    ///
+    /// It is dealt out among the 13 sizes; a size whose share is less than one buffer
+    /// keeps none.
+    pub fn set_max_idle_bytes(&self, bytes: usize) {
+        self.dealing.deal(&self.classes, Some(bytes));
+    }
+
+    /// Has the pool [`trim`](Self::trim) itself when `period` has passed; see
+    /// [`Pool::trim_every`].
+    #[must_use]
+    pub const fn trim_every(mut self, period: Duration) -> Self {
+        let mut class = 0;
+        while class < CLASSES {
+            self.classes[class].init_trim_period(period);
             class += 1;
         }
         self
@@ -88,8 +116,10 @@ impl BufferPool {
         self.classes.iter().for_each(Pool::clear);
     }
 
-    /// Drops the buffers that two trims in a row found unused; see [`Pool::trim`].
+    /// Drops the buffers that two trims in a row found unused, see [`Pool::trim`]; and
+    /// deals out anew which sizes may keep how much.
     pub fn trim(&self) {
+        self.dealing.deal(&self.classes, None);
         self.classes.iter().for_each(Pool::trim);
     }
 
@@ -118,7 +148,10 @@ impl BufferPool {
     #[inline]
     pub(crate) fn take(&self, capacity: usize) -> Memory {
         match Class::holding(capacity) {
-            Some(class) => self.classes[class.0].take_or_else(|| Vec::with_capacity(class.size())),
+            Some(class) => self.classes[class.0].take_or_else(|| {
+                self.dealing.look_at_the_time(&self.classes);
+                Vec::with_capacity(class.size())
+            }),
             None => self.take_oversized(capacity),
         }
     }

@@ -2,204 +2,161 @@
 
 use crate::{
     counters::Counters,
-    object::Object,
-    sync::{AtomicPtr, AtomicUsize, Ordering, UnsafeCell},
+    gate::Gate,
+    magazine::Magazine,
+    object::{Idle, Object},
+    slot::Slot,
+    sync::{AtomicUsize, Ordering},
 };
-use std::{
-    cell::Cell,
-    ptr::{self, NonNull},
-};
-
-/// Objects the magazine holds beside the slot.
-pub(crate) const MAGAZINE: usize = if cfg!(loom_models) { 2 } else { 32 };
-
-/// Objects that move between a cache and a shard at once.
-pub(crate) const BATCH: usize = MAGAZINE / 2;
+use std::{cell::Cell, ptr::NonNull};
 
 /// The objects one thread keeps of one pool: a private slot, then a magazine.
 ///
 /// Who may touch what:
-/// - the **owner** (the thread whose table points here) everything, while it holds
-///   a borrow of the pool; and once more as it ends, under the registry's lock;
+/// - the **owner** (the thread whose table points here) the slot, by the slot's own
+///   rules, and the magazine while it is inside the gate; both while it holds a
+///   borrow of the pool;
+/// - **who has the lock of the pool's list of caches**, the slot as its sweeper, and
+///   the magazine after shutting the gate and waiting; if it is the owner, as its
+///   thread ends, everything at once;
 /// - the **pool**, as it is dropped, everything: it has `&mut`, so no borrow is left,
 ///   and has left the registry, so no ending thread finds it;
 /// - **anybody with a borrow of the pool**, the atomics, to read: figures only.
-///
-/// The slot and the length are atomics for those readers alone, hence relaxed;
-/// objects never pass from thread to thread through them.
 #[derive(Debug)]
 #[repr(C, align(128))]
 pub(crate) struct Cache {
-    slot: AtomicPtr<()>,
-    len: AtomicUsize,
-    /// Places of the magazine that this cache holds of the pool's budget:
-    /// `len <= room <= MAGAZINE`. One more is held for the slot.
-    room: Cell<usize>,
+    pub(crate) slot: Slot,
+    /// Places held for the slot: no heavier object goes in. Written by the owner alone;
+    /// an atomic for readers of figures, hence relaxed.
+    slot_room: AtomicUsize,
+    pub(crate) gate: Gate,
     pub(crate) counters: Counters,
-    /// The shard to trade with first: the one where objects were found last.
+    /// The shard to trade with first: the one where objects were found last. The
+    /// owner's alone.
     pub(crate) home: Cell<usize>,
-    /// Clears and trims of the pool that this cache has followed.
-    pub(crate) seen: Cell<Epochs>,
+    /// The slot of a pool in a `static` (see `StaticPool`), on this thread: in the
+    /// thread's own memory, which outlives the cache. Holds what weighs 1. Guarded by
+    /// the list's lock.
+    pub(crate) front: Cell<Option<NonNull<Slot>>>,
     /// Where the pool's list of caches has this one; guarded by the list's lock.
     pub(crate) position: Cell<usize>,
-    magazine: [UnsafeCell<NonNull<()>>; MAGAZINE],
-}
-
-/// How often a pool was cleared and trimmed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Epochs {
-    pub(crate) clears: usize,
-    pub(crate) trims: usize,
+    pub(crate) magazine: Magazine,
 }
 
 impl Cache {
+    /// One that holds a place for its slot.
     pub(crate) fn new(home: usize) -> Self {
+        let slot = Slot::new_closed();
+        slot.open();
         Self {
-            slot: AtomicPtr::new(ptr::null_mut()),
-            len: AtomicUsize::new(0),
-            room: Cell::new(0),
-            home: Cell::new(home),
-            seen: Cell::default(),
+            slot,
+            slot_room: AtomicUsize::new(1),
+            gate: Gate::new(),
             counters: Counters::default(),
+            home: Cell::new(home),
+            front: Cell::new(None),
             position: Cell::new(0),
-            magazine: std::array::from_fn(|_| UnsafeCell::new(NonNull::dangling())),
+            magazine: Magazine::new(),
         }
     }
 
-    /// Takes the object out of the slot. Owner only.
+    /// Puts an object into the slot, or gives it back. Owner only.
     #[inline(always)]
-    pub(crate) fn take_slot(&self) -> Option<Object> {
-        let object = NonNull::new(self.slot.load(Ordering::Relaxed))?;
-        self.slot.store(ptr::null_mut(), Ordering::Relaxed);
-        self.counters.hits_thread.bump();
-        Some(Object::from_ptr(object))
-    }
-
-    /// Puts an object into the slot, or gives it back if one is there. Owner only.
-    #[inline(always)]
-    pub(crate) fn put_slot(&self, object: Object) -> Result<(), Object> {
-        if !self.slot.load(Ordering::Relaxed).is_null() {
-            return Err(object);
+    pub(crate) fn put_slot(&self, idle: Idle) -> Result<(), Idle> {
+        let weight = idle.weight;
+        // The first half spares pools that do not weigh the second.
+        if weight <= 1 || weight <= self.slot_room() {
+            let refused = self.slot.put(idle.object);
+            refused.map_err(|object| Idle { object, weight })
+        } else {
+            Err(idle)
         }
-        self.slot
-            .store(object.into_ptr().as_ptr(), Ordering::Relaxed);
-        Ok(())
     }
 
     /// Takes an object out, if one is here. Owner only.
     #[inline]
     pub(crate) fn take(&self) -> Option<Object> {
-        self.take_slot().or_else(|| {
-            let object = self.pop()?;
-            self.counters.hits_thread.bump();
-            Some(object)
+        self.slot.take().or_else(|| {
+            let _inside = self.gate.enter()?;
+            self.pop()
         })
     }
 
     /// Puts an object in, or gives it back if the places held are full. Owner only.
     #[inline]
-    pub(crate) fn put(&self, object: Object) -> Result<(), Object> {
-        let object = match self.put_slot(object) {
-            Ok(()) => return Ok(()),
-            Err(object) => object,
-        };
-        if self.len() < self.room.get() {
-            self.push(object);
-            Ok(())
-        } else {
-            Err(object)
-        }
+    pub(crate) fn put(&self, idle: Idle) -> Result<(), Idle> {
+        self.put_slot(idle).or_else(|idle| match self.gate.enter() {
+            Some(_inside) => self.magazine.push(idle),
+            None => Err(idle),
+        })
     }
 
-    #[inline]
-    fn pop(&self) -> Option<Object> {
-        let top = self.len().checked_sub(1)?;
-        let object = self.read(top);
-        self.set_len(top);
-        Some(object)
-    }
-
-    #[inline]
-    fn push(&self, object: Object) {
-        let len = self.len();
-        self.write(len, object);
-        self.set_len(len + 1);
-    }
-
-    /// Empties slot and magazine without counting hits.
-    pub(crate) fn drain(&self) -> Vec<Object> {
-        let mut objects = Vec::with_capacity(self.idle());
-        while let Some(object) = self.pop() {
-            objects.push(object);
-        }
-        if let Some(object) = NonNull::new(self.slot.load(Ordering::Relaxed)) {
-            self.slot.store(ptr::null_mut(), Ordering::Relaxed);
-            objects.push(Object::from_ptr(object));
-        }
-        objects
-    }
-
-    /// Takes a batch off the bottom of a full magazine, oldest first, together
-    /// with its places.
-    pub(crate) fn spill(&self) -> [Object; BATCH] {
-        debug_assert!(self.len() == MAGAZINE && self.room.get() == MAGAZINE);
-        let batch = std::array::from_fn(|i| self.read(i));
-        for i in BATCH..MAGAZINE {
-            self.write(i - BATCH, self.read(i));
-        }
-        self.set_len(MAGAZINE - BATCH);
-        self.room.set(MAGAZINE - BATCH);
-        batch
-    }
-
-    /// Adds objects to an empty magazine, each with the place it comes in.
-    pub(crate) fn refill(&self, object: Object) {
-        self.room.set(self.room.get() + 1);
-        self.push(object);
-    }
-
-    /// Adds empty places to the magazine.
-    pub(crate) fn widen(&self, places: usize) {
-        debug_assert!(self.room.get() + places <= MAGAZINE);
-        self.room.set(self.room.get() + places);
-    }
-
-    /// Takes the empty places of the magazine away; how many.
-    pub(crate) fn narrow(&self) -> usize {
-        self.room.replace(self.len()) - self.len()
-    }
-
-    pub(crate) fn room(&self) -> usize {
-        self.room.get()
-    }
-
-    /// Objects here. From another thread than the owner: as of a moment ago.
-    pub(crate) fn idle(&self) -> usize {
-        self.len() + usize::from(!self.slot.load(Ordering::Relaxed).is_null())
+    /// Takes an object out of the magazine and counts the hit. Owner only, inside the
+    /// gate.
+    pub(crate) fn pop(&self) -> Option<Object> {
+        let idle = self.magazine.pop()?;
+        self.counters.hits_thread.bump();
+        Some(idle.object)
     }
 
     #[inline(always)]
-    fn len(&self) -> usize {
-        self.len.load(Ordering::Relaxed)
+    fn slot_room(&self) -> usize {
+        self.slot_room.load(Ordering::Relaxed)
     }
 
-    #[inline(always)]
-    fn set_len(&self, len: usize) {
-        self.len.store(len, Ordering::Relaxed);
+    /// Places that the slot lacks for an object of this weight. Owner only.
+    pub(crate) fn slot_lacks(&self, weight: usize) -> usize {
+        weight.saturating_sub(self.slot_room())
     }
 
-    #[inline(always)]
-    fn read(&self, index: usize) -> Object {
-        // SAFETY: only who owns the cache at the time (see the type) is here, so
-        // nothing writes; entries below `len` are objects put in by `write`, and the
-        // callers leave behind no two entries that stand for one object.
-        Object::from_ptr(self.magazine[index].with(|entry| unsafe { *entry }))
+    /// Adds places to those held for the slot. Owner only.
+    pub(crate) fn widen_slot(&self, places: usize) {
+        self.slot_room
+            .store(self.slot_room() + places, Ordering::Relaxed);
     }
 
-    #[inline(always)]
-    fn write(&self, index: usize, object: Object) {
-        // SAFETY: only who owns the cache at the time (see the type) is here, so
-        // nothing else reads or writes the entry.
-        self.magazine[index].with_mut(|entry| unsafe { *entry = object.into_ptr() });
+    /// Takes out of the slot and the front of an ended thread what is in them, with
+    /// all places held for them; and how many more of these there are. Under the
+    /// list's lock, owner only.
+    pub(crate) fn retire_slots(&self, mut sink: impl FnMut(Idle)) -> usize {
+        let rooms = [self.slot_room(), 1];
+        let mut empty = 0;
+        for (slot, room) in self.slots().zip(rooms) {
+            match slot.retire() {
+                Some(object) => sink(Idle {
+                    object,
+                    weight: room,
+                }),
+                None => empty += room,
+            }
+        }
+        empty
+    }
+
+    /// Objects in slot, front and magazine, and what they weigh: those in the slot at
+    /// most, for it is not known of them. From another thread than the owner: as of a
+    /// moment ago. Under the list's lock, for the front.
+    pub(crate) fn idle(&self) -> (usize, usize) {
+        let rooms = [self.slot_room(), 1];
+        self.slots()
+            .zip(rooms)
+            .filter(|(slot, _)| slot.is_full())
+            .fold(
+                (self.magazine.len(), self.magazine.weight()),
+                |(len, weight), (_, room)| (len + 1, weight + room),
+            )
+    }
+
+    /// Hits in slot and front. Under the list's lock, for the front.
+    pub(crate) fn slot_hits(&self) -> usize {
+        self.slots().map(Slot::hits).sum()
+    }
+
+    /// The slot, and the front if there is one. Under the list's lock.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = &Slot> {
+        // SAFETY: the front is in the memory of the owner's thread, good until that
+        // ends, and the end takes the cache off the list first, under its lock.
+        let front = self.front.get().map(|front| unsafe { front.as_ref() });
+        std::iter::once(&self.slot).chain(front)
     }
 }

@@ -1,16 +1,23 @@
 //! A pool with its type erased: the fast path, and the way off it.
 
 use crate::{
+    ageing::{Ageing, PRESSURE_PERIOD, REFUSALS},
     cache::Cache,
     counters::{Count, Counters},
-    object::Object,
+    object::{Idle, Object},
     registry::{self, Stamp},
+    slot::Slot,
     stats::Stats,
     store::Store,
+    sweep::Sweep,
     thread,
 };
 use once_cell::race::OnceBox;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    ptr::NonNull,
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+    time::Duration,
+};
 
 /// Drops objects as the type they are of.
 ///
@@ -21,10 +28,13 @@ pub(crate) type Discard = unsafe fn(Vec<Object>);
 /// Keeps idle objects of one type that it does not know.
 #[derive(Debug)]
 pub(crate) struct Depot {
-    /// The present [`Stamp`]. Relaxed everywhere: a thread compares it with what it
-    /// wrote itself; whoever sees an old one only leaves the fast path.
+    /// The [`Stamp`], once it has one. Relaxed everywhere: a thread compares it with
+    /// what it wrote itself; who sees none only leaves the fast path.
     stamp: AtomicU64,
-    max_idle: usize,
+    /// The bound, until the store has it.
+    max_idle: AtomicUsize,
+    ageing: Ageing,
+    refusals: AtomicUsize,
     discard: Discard,
     store: OnceBox<Store>,
 }
@@ -36,61 +46,89 @@ impl Depot {
     pub(crate) const unsafe fn new(max_idle: usize, discard: Discard) -> Self {
         Self {
             stamp: AtomicU64::new(Stamp::NONE.0),
-            max_idle,
+            max_idle: AtomicUsize::new(max_idle),
+            ageing: Ageing::new(None),
+            refusals: AtomicUsize::new(0),
             discard,
             store: OnceBox::new(),
         }
     }
 
-    pub(crate) const fn set_max_idle(&mut self, max_idle: usize) {
-        self.max_idle = max_idle;
+    pub(crate) const fn init_max_idle(&mut self, max_idle: usize) {
+        self.max_idle = AtomicUsize::new(max_idle);
     }
 
-    pub(crate) const fn max_idle(&self) -> usize {
-        self.max_idle
+    pub(crate) const fn init_trim_period(&mut self, period: Duration) {
+        self.ageing = Ageing::new(Some(period));
+    }
+
+    pub(crate) fn max_idle(&self) -> usize {
+        match self.store.get() {
+            Some(store) => store.budget.limit(),
+            None => self.max_idle.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Sets the bound anew, and drops what is idle beyond it.
+    #[cold]
+    pub(crate) fn set_max_idle(&self, max_idle: usize) {
+        self.store().budget.set_limit(max_idle);
+        self.sweep(Sweep::Excess);
     }
 
     /// The object in this thread's slot, if there is one: the hit path, and all of
     /// it that is worth inlining into every caller. Counts the hit.
+    ///
+    /// Now and then there is none though there is, so that [`take`](Self::take) gets to
+    /// see a thread that needs nothing else.
     #[inline(always)]
     pub(crate) fn take_slot(&self) -> Option<Object> {
-        self.cache()?.take_slot()
+        self.cache()?.slot.take_often()
     }
 
     /// Keeps an object in this thread's slot, or gives it back if that is full.
     #[inline(always)]
-    pub(crate) fn put_slot(&self, object: Object) -> Result<(), Object> {
+    pub(crate) fn put_slot(&self, idle: Idle) -> Result<(), Idle> {
         match self.cache() {
-            Some(cache) => cache.put_slot(object),
-            None => Err(object),
+            Some(cache) => cache.put_slot(idle),
+            None => Err(idle),
         }
     }
 
     /// An idle object, if one is within reach. Counts the hit.
     #[inline]
     pub(crate) fn take(&self) -> Option<Object> {
+        self.look_at_the_time();
         match self.cache().and_then(Cache::take) {
             Some(object) => Some(object),
             None => self.take_off_the_fast_path(),
         }
     }
 
-    /// Keeps an object, or gives it back if no place is left.
+    /// Trims if that is due.
     #[inline]
-    pub(crate) fn put(&self, object: Object) -> Result<(), Object> {
-        match self.cache() {
-            Some(cache) => match cache.put(object) {
-                Ok(()) => Ok(()),
-                Err(object) => self.put_off_the_fast_path(object),
-            },
-            None => self.put_off_the_fast_path(object),
+    pub(crate) fn look_at_the_time(&self) {
+        if self.ageing.is_due() {
+            self.sweep(Sweep::Unused);
         }
     }
 
-    /// This thread's cache, if it has one that bears the present stamp.
+    /// Keeps an object, or gives it back if no place is left.
+    #[inline]
+    pub(crate) fn put(&self, idle: Idle) -> Result<(), Idle> {
+        match self.cache() {
+            Some(cache) => match cache.put(idle) {
+                Ok(()) => Ok(()),
+                Err(idle) => self.put_off_the_fast_path(idle),
+            },
+            None => self.put_off_the_fast_path(idle),
+        }
+    }
+
+    /// This thread's cache, if it is near.
     #[inline(always)]
     fn cache(&self) -> Option<&Cache> {
-        let cache = thread::find(self.stamp())?;
+        let cache = thread::find_near(self.stamp())?;
         // SAFETY: the entry bears the stamp of this pool, which is borrowed, hence
         // alive; so the cache is freed only as this very thread ends.
         Some(unsafe { cache.as_ref() })
@@ -106,7 +144,7 @@ impl Depot {
     fn take_off_the_fast_path(&self) -> Option<Object> {
         let store = self.store();
         match self.enter() {
-            // Not always empty: it may just have got the new stamp.
+            // Not always empty: it may not have been near.
             Some(cache) => cache.take().or_else(|| store.refill(cache)),
             None => store.take(),
         }
@@ -114,82 +152,62 @@ impl Depot {
 
     #[cold]
     #[inline(never)]
-    fn put_off_the_fast_path(&self, object: Object) -> Result<(), Object> {
+    fn put_off_the_fast_path(&self, idle: Idle) -> Result<(), Idle> {
         let store = self.store();
         match self.enter() {
-            Some(cache) => cache
-                .put(object)
-                .or_else(|object| store.overflow(cache, object)),
-            None => store.put(0, object),
+            Some(cache) => cache.put(idle).or_else(|idle| store.overflow(cache, idle)),
+            None => store.put(0, idle),
         }
     }
 
     /// Puts an object where every thread finds it.
-    pub(crate) fn put_shared(&self, home: usize, object: Object) -> Result<(), Object> {
-        self.store().put(home, object)
+    pub(crate) fn put_shared(&self, home: usize, idle: Idle) -> Result<(), Idle> {
+        self.store().put(home, idle)
     }
 
-    /// This thread's cache, with one made if it has none and may have one, and
-    /// with the clears and trims since it was last here carried out.
+    /// This thread's cache, with one made if it has none and may have one.
     fn enter(&self) -> Option<&Cache> {
         if let Some(cache) = self.cache() {
             return Some(cache);
         }
         let store = self.store();
-        let cache = thread::enter(store.birth()?, self.stamp(), || store.register())?;
+        let cache = thread::enter(store.birth()?, || store.register())?;
         // SAFETY: as in `cache`.
-        let cache = unsafe { cache.as_ref() };
-        self.discard(store.follow(cache));
-        Some(cache)
+        Some(unsafe { cache.as_ref() })
+    }
+
+    /// Has this thread's cache take a slot in charge that is not its own; says whether
+    /// it did.
+    ///
+    /// # Safety
+    /// The slot belongs to no cache, and is good until this thread has given its caches
+    /// back.
+    pub(crate) unsafe fn open_front(&self, front: NonNull<Slot>) -> bool {
+        let Some(cache) = self.enter() else {
+            return false;
+        };
+        // SAFETY: it is this thread's cache; the rest is the caller's promise.
+        unsafe { self.store().open_front(cache, front) }
     }
 
     /// The store, made and entered in the registry if this is the first use.
     fn store(&self) -> &Store {
         let store = self
             .store
-            .get_or_init(|| Box::new(Store::new(self.max_idle)));
+            .get_or_init(|| Box::new(Store::new(self.max_idle.load(Ordering::Relaxed))));
         if self.stamp() == Stamp::NONE
-            && let Some(birth) = registry::enrol(store)
+            && let Some(stamp) = registry::enrol(store)
         {
-            // Whoever comes second finds a stamp, be it this one or a newer.
-            let _ = self.stamp.compare_exchange(
-                Stamp::NONE.0,
-                birth.0,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            );
+            self.stamp.store(stamp.0, Ordering::Relaxed);
         }
         store
     }
 
-    /// Drops what is idle in the shards and in this thread's cache, and has the
-    /// other threads drop theirs when they next come by.
+    /// Takes idle objects out of the shards and the threads' caches, and drops them.
     #[cold]
-    pub(crate) fn clear(&self) {
-        self.sweep(Store::clear);
-    }
-
-    /// The same for what two sweeps in a row find unused.
-    #[cold]
-    pub(crate) fn trim(&self) {
-        self.sweep(Store::trim);
-    }
-
-    fn sweep(&self, take_out: impl FnOnce(&Store) -> Vec<Object>) {
-        let Some(store) = self.store.get() else {
-            return;
-        };
-        let swept = take_out(store);
-        if let Some(birth) = store.birth()
-            && let Some(stamp) = registry::renew(birth)
-        {
-            self.stamp.store(stamp.0, Ordering::Relaxed);
-        }
-        self.discard(swept);
-        // Not `enter`: to sweep is not to use.
-        if let Some(cache) = store.birth().and_then(thread::known) {
-            // SAFETY: as in `cache`.
-            self.discard(store.age(unsafe { cache.as_ref() }));
+    pub(crate) fn sweep(&self, what: Sweep) {
+        if let Some(store) = self.store.get() {
+            self.discard(store.sweep(what, store.birth().and_then(thread::find)));
         }
     }
 
@@ -202,6 +220,17 @@ impl Depot {
         self.count(|counters| &counters.aged, objects.len());
         // SAFETY: what was put in may be discarded, see `new`.
         unsafe { (self.discard)(objects) };
+    }
+
+    /// An object was refused for lack of places: if that goes on, what is not used, with
+    /// threads that sleep for instance, makes way.
+    #[cold]
+    pub(crate) fn count_full(&self) {
+        self.count(|counters| &counters.full, 1);
+        let refusals = self.refusals.fetch_add(1, Ordering::Relaxed);
+        if refusals % REFUSALS == REFUSALS - 1 && self.ageing.is_over(PRESSURE_PERIOD) {
+            self.sweep(Sweep::Unused);
+        }
     }
 
     /// Counts something that did not happen on the hit path.

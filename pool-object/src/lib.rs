@@ -1,25 +1,39 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(loom_models, allow(missing_docs))]
 
+mod ageing;
+mod asymmetric;
 mod budget;
 #[cfg(feature = "bytes")]
 mod buffer;
 #[cfg(feature = "bytes")]
 mod buffer_pool;
 mod cache;
+#[cfg(feature = "checks")]
+mod checks;
 mod counters;
+#[cfg(feature = "bytes")]
+mod dealing;
 mod depot;
-mod guard;
+mod gate;
+mod loan;
+mod magazine;
 mod object;
-mod owned_guard;
 mod policy;
 mod pool;
+#[cfg(feature = "prometheus")]
+mod prometheus;
 mod registry;
 mod shard;
 #[cfg(feature = "bytes")]
 mod size_class;
+mod slot;
+#[cfg(not(loom_models))]
+mod static_pool;
 mod stats;
 mod store;
+mod sweep;
 mod sync;
 mod thread;
 
@@ -27,12 +41,38 @@ mod thread;
 #[cfg_attr(docsrs, doc(cfg(feature = "bytes")))]
 pub use {buffer::Buffer, buffer_pool::BufferPool};
 
-pub use guard::Guard;
-pub use owned_guard::OwnedGuard;
-pub use policy::{Policy, WithReset};
+#[cfg(feature = "checks")]
+#[cfg_attr(docsrs, doc(cfg(feature = "checks")))]
+pub use checks::{Checks, OpenLoan};
+#[cfg(feature = "prometheus")]
+#[cfg_attr(docsrs, doc(cfg(feature = "prometheus")))]
+pub use prometheus::PoolCollector;
+
+pub use loan::{Guard, Home, Loan, OwnedGuard};
+pub use policy::{Policy, TryPolicy, WithReset};
 pub use pool::{DEFAULT_MAX_IDLE, Pool};
+#[cfg(not(loom_models))]
+pub use static_pool::StaticPool;
 pub use stats::{Dropped, Hits, Stats};
 
 #[cfg(loom_models)]
 #[doc(hidden)]
 pub use thread::end_of_thread;
+
+#[cfg(not(loom_models))]
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::static_pool::{Front, PoolOf, get};
+}
+
+/// The parts whose protocols are modelled by themselves.
+#[cfg(loom_models)]
+#[doc(hidden)]
+pub mod parts {
+    pub use crate::{
+        asymmetric::{heavy, light},
+        gate::Gate,
+        object::Object,
+        slot::Slot,
+    };
+}

@@ -1,5 +1,7 @@
 //! How a pool makes, resets and judges its objects.
 
+use std::convert::Infallible;
+
 /// What to make, how to reset it, and whether to keep it.
 ///
 /// Dispatched statically; a closure or function that makes a `T` is a policy that
@@ -42,6 +44,48 @@ pub trait Policy<T> {
         let _ = object;
         true
     }
+
+    /// What an idle object weighs against the pool's bound: 1, unless the policy says
+    /// something else, such as its bytes.
+    ///
+    /// Asked after each reset; at least 1 counts. It costs the hit path a comparison.
+    ///
+    /// ```
+    /// use pool_object::{Policy, Pool};
+    ///
+    /// struct Pages;
+    /// impl Policy<Vec<u8>> for Pages {
+    ///     fn create(&self) -> Vec<u8> {
+    ///         Vec::new()
+    ///     }
+    ///     fn reset(&self, page: &mut Vec<u8>) -> bool {
+    ///         page.clear();
+    ///         page.capacity() > 0
+    ///     }
+    ///     fn weigh(&self, page: &Vec<u8>) -> usize {
+    ///         page.capacity()
+    ///     }
+    /// }
+    ///
+    /// // At most 1 MiB idle, however that is divided.
+    /// let pool = Pool::new(Pages).max_idle(1 << 20);
+    /// let mut pages: Vec<_> = (0..1000).map(|_| pool.get()).collect();
+    /// pages.iter_mut().for_each(|page| page.reserve(4096));
+    /// drop(pages);
+    /// assert!(pool.stats().idle_weight <= 1 << 20);
+    /// assert!(pool.stats().idle <= 256);
+    /// ```
+    #[inline]
+    fn weigh(&self, object: &T) -> usize {
+        let _ = object;
+        1
+    }
+
+    /// Overwrites what its next user must not rely on, after `reset`, in a pool that
+    /// `checks` for that (feature `checks`); nothing unless the policy knows better.
+    fn poison(&self, object: &mut T) {
+        let _ = object;
+    }
 }
 
 impl<T, F: Fn() -> T> Policy<T> for F {
@@ -67,5 +111,78 @@ impl<T, C: Fn() -> T, R: Fn(&mut T) -> bool> Policy<T> for WithReset<C, R> {
     #[inline]
     fn reset(&self, object: &mut T) -> bool {
         (self.reset)(object)
+    }
+}
+
+/// A policy whose `create` may fail, with an error of its own, such as one that opens
+/// a file. Every [`Policy`] is one that never does.
+///
+/// ```
+/// use pool_object::{Pool, TryPolicy};
+/// use std::{fs::File, io};
+///
+/// struct Sources;
+/// impl TryPolicy<File> for Sources {
+///     type Error = io::Error;
+///     fn try_create(&self) -> io::Result<File> {
+///         File::open("Cargo.toml")
+///     }
+/// }
+///
+/// static SOURCES: Pool<File, Sources> = Pool::new(Sources);
+/// let source = SOURCES.get_or_error()?;
+/// # Ok::<(), io::Error>(())
+/// ```
+pub trait TryPolicy<T> {
+    /// Why an object could not be made.
+    type Error;
+
+    /// Makes an object, because none is idle.
+    ///
+    /// # Errors
+    /// What goes to the caller of [`Pool::get_or_error`](crate::Pool::get_or_error);
+    /// the pool stays as it was.
+    fn try_create(&self) -> Result<T, Self::Error>;
+
+    /// See [`Policy::reset`].
+    #[inline]
+    fn reset(&self, object: &mut T) -> bool {
+        let _ = object;
+        true
+    }
+
+    /// See [`Policy::weigh`].
+    #[inline]
+    fn weigh(&self, object: &T) -> usize {
+        let _ = object;
+        1
+    }
+
+    /// See [`Policy::poison`].
+    fn poison(&self, object: &mut T) {
+        let _ = object;
+    }
+}
+
+impl<T, P: Policy<T>> TryPolicy<T> for P {
+    type Error = Infallible;
+
+    #[inline]
+    fn try_create(&self) -> Result<T, Infallible> {
+        Ok(self.create())
+    }
+
+    #[inline]
+    fn reset(&self, object: &mut T) -> bool {
+        Policy::reset(self, object)
+    }
+
+    #[inline]
+    fn weigh(&self, object: &T) -> usize {
+        Policy::weigh(self, object)
+    }
+
+    fn poison(&self, object: &mut T) {
+        Policy::poison(self, object);
     }
 }

@@ -1,13 +1,16 @@
 //! The pool of objects of one type.
 
+#[cfg(feature = "checks")]
+mod checked;
 mod give_back;
+mod hand_out;
 
-use crate::{Guard, OwnedGuard, Policy, Stats, WithReset, depot::Depot, object::Object};
+use crate::{Policy, Stats, TryPolicy, WithReset, depot::Depot, object::Object, sweep::Sweep};
 use std::{
     fmt,
     marker::PhantomData,
     panic::{RefUnwindSafe, UnwindSafe},
-    sync::Arc,
+    time::Duration,
 };
 
 /// Idle objects a pool keeps at most, unless [`max_idle`](Pool::max_idle) says
@@ -29,6 +32,8 @@ pub const DEFAULT_MAX_IDLE: usize = 1024;
 pub struct Pool<T, P = fn() -> T> {
     depot: Depot,
     keep_after_panic: bool,
+    #[cfg(feature = "checks")]
+    checker: crate::checks::Checker,
     policy: P,
     objects: PhantomData<Box<T>>,
 }
@@ -75,6 +80,8 @@ impl<T, P> Pool<T, P> {
             // the pool is used on threads that may drop a `T` (see `Sync`).
             depot: unsafe { Depot::new(DEFAULT_MAX_IDLE, discard::<T>) },
             keep_after_panic: false,
+            #[cfg(feature = "checks")]
+            checker: crate::checks::Checker::new(crate::Checks::none()),
             policy,
             objects: PhantomData,
         }
@@ -84,13 +91,18 @@ impl<T, P> Pool<T, P> {
     /// more. What comes back beyond that is dropped. The default is
     /// [`DEFAULT_MAX_IDLE`]; 0 keeps nothing.
     ///
+    /// If the policy [weighs](Policy::weigh) its objects, it is their weights that are
+    /// bounded, bytes for instance. Where objects are dropped for lack of places, a pool
+    /// trims itself at most once a second, so that what threads keep and do not use
+    /// makes way.
+    ///
     /// A thread holds places for its cache in advance (one, and up to 32 more as it
     /// needs them), so with many threads somewhat less than the bound may be kept;
     /// a quarter of it is never held in advance. Below 3, no thread has a cache and
     /// every call goes through a lock.
     #[must_use]
     pub const fn max_idle(mut self, objects: usize) -> Self {
-        self.depot.set_max_idle(objects);
+        self.depot.init_max_idle(objects);
         self
     }
 
@@ -102,9 +114,46 @@ impl<T, P> Pool<T, P> {
         self
     }
 
+    /// Has the pool [`trim`](Self::trim) itself when `period` has passed, so that what was
+    /// not used for one to two periods is dropped.
+    ///
+    /// There is no thread for it: those that use the pool look at the time, when they
+    /// find nothing in their slot and once in 1,024 hits. A pool that nobody uses is not
+    /// trimmed.
+    #[must_use]
+    pub const fn trim_every(mut self, period: Duration) -> Self {
+        self.depot.init_trim_period(period);
+        self
+    }
+
     #[cfg(feature = "bytes")]
-    pub(crate) const fn set_max_idle(&mut self, objects: usize) {
-        self.depot.set_max_idle(objects);
+    pub(crate) fn bound(&self) -> usize {
+        self.depot.max_idle()
+    }
+
+    #[cfg(feature = "bytes")]
+    pub(crate) const fn init_trim_period(&mut self, period: Duration) {
+        self.depot.init_trim_period(period);
+    }
+
+    #[cfg(feature = "bytes")]
+    pub(crate) const fn init_max_idle(&mut self, objects: usize) {
+        self.depot.init_max_idle(objects);
+    }
+
+    #[cfg(not(loom_models))]
+    pub(crate) fn look_at_the_time(&self) {
+        self.depot.look_at_the_time();
+    }
+
+    /// See [`Depot::open_front`].
+    ///
+    /// # Safety
+    /// As there.
+    #[cfg(not(loom_models))]
+    pub(crate) unsafe fn open_front(&self, front: std::ptr::NonNull<crate::slot::Slot>) -> bool {
+        // SAFETY: promised by the caller.
+        unsafe { self.depot.open_front(front) }
     }
 
     /// The policy it was made with.
@@ -112,22 +161,34 @@ impl<T, P> Pool<T, P> {
         &self.policy
     }
 
-    /// Drops the objects that are idle.
+    /// Sets the bound anew while the pool is in use; see [`max_idle`](Self::max_idle).
     ///
-    /// Those in the shards and in the calling thread's cache at once; another thread
-    /// drops what is in its cache when it next uses the pool, or hands it to the
-    /// shards if it ends before. Objects that are out are not touched.
+    /// What is idle beyond a lower one is dropped before this returns: from the shards
+    /// first, and if that does not do, from every thread's cache. From then on the
+    /// new bound holds, but for the one object that each thread that has used the pool
+    /// may keep in its slot.
+    pub fn set_max_idle(&self, objects: usize) {
+        self.depot.set_max_idle(objects);
+    }
+
+    /// Drops the objects that are idle, also those in the caches of other threads, be
+    /// they at work or asleep. Objects that are out are not touched.
+    ///
+    /// Where Linux has no `membarrier(2)`, or a sandbox forbids it, other threads'
+    /// caches are out of reach and stay as they are.
+    ///
+    /// It waits for other threads to move a pointer, never for an object.
     pub fn clear(&self) {
-        self.depot.clear();
+        self.depot.sweep(Sweep::All);
     }
 
     /// Drops the objects that were idle since the last trim: call it now and then.
     ///
     /// An object goes when two trims in a row found it unused, as Go's collector does
-    /// it. In the shards at once; a thread that did not use the pool between two
-    /// trims drops what is in its cache when it next does.
+    /// it; also out of the cache of a thread that sleeps, as [`clear`](Self::clear)
+    /// does.
     pub fn trim(&self) {
-        self.depot.trim();
+        self.depot.sweep(Sweep::Unused);
     }
 
     /// The figures since the pool was made, merged over all threads.
@@ -171,153 +232,12 @@ impl<T, C: Fn() -> T, R: Fn(&mut T) -> bool> Pool<T, WithReset<C, R>> {
     }
 }
 
-impl<T, P: Policy<T>> Pool<T, P> {
-    /// An object that is idle, or a new one. It goes back as the guard is dropped.
-    #[inline]
-    pub fn get(&self) -> Guard<'_, T, P> {
-        Guard::new(self, self.take())
-    }
-
-    /// An object that is idle, or `None`.
-    ///
-    /// Looked for in the calling thread's cache and in all shards; the few that
-    /// other threads keep for themselves are out of reach.
-    #[inline]
-    pub fn try_get(&self) -> Option<Guard<'_, T, P>> {
-        Some(Guard::new(self, self.try_take()?))
-    }
-
-    /// An object that is idle, or what `create` makes in place of the policy.
-    ///
-    /// ```
-    /// # use pool_object::Pool;
-    /// let pool: Pool<Vec<u8>> = Pool::new(Vec::new);
-    /// let buf = pool.get_or_else(|| vec![0; 16]);
-    /// assert_eq!(buf.len(), 16);
-    /// ```
-    #[inline]
-    pub fn get_or_else(&self, create: impl FnOnce() -> T) -> Guard<'_, T, P> {
-        Guard::new(self, self.take_or_else(create))
-    }
-
-    /// An object that is idle, or what `create` makes, which may fail.
-    ///
-    /// # Errors
-    /// What `create` returned.
-    ///
-    /// ```
-    /// # use pool_object::Pool;
-    /// let pool: Pool<Vec<u8>> = Pool::new(Vec::new);
-    /// let refused = pool.get_or_try_else(|| Err::<Vec<u8>, _>("no memory today"));
-    /// assert_eq!(refused.unwrap_err(), "no memory today");
-    /// ```
-    #[inline]
-    pub fn get_or_try_else<E>(
-        &self,
-        create: impl FnOnce() -> Result<T, E>,
-    ) -> Result<Guard<'_, T, P>, E> {
-        let object = match self.try_take() {
-            Some(object) => object,
-            None => {
-                let made = create()?;
-                self.miss(|| made)
-            }
-        };
-        Ok(Guard::new(self, object))
-    }
-
-    /// As [`get`](Self::get), with a guard that keeps the pool alive.
-    ///
-    /// ```
-    /// use pool_object::Pool;
-    /// use std::sync::Arc;
-    ///
-    /// let pool = Arc::new(Pool::new(String::new));
-    /// let name = pool.get_owned();
-    /// std::thread::spawn(move || drop(name)).join().unwrap();
-    /// assert_eq!(pool.stats().returned(), 1);
-    /// ```
-    #[inline]
-    pub fn get_owned(self: &Arc<Self>) -> OwnedGuard<T, P> {
-        OwnedGuard::new(Arc::clone(self), self.take())
-    }
-
-    /// As [`try_get`](Self::try_get), with a guard that keeps the pool alive.
-    #[inline]
-    pub fn try_get_owned(self: &Arc<Self>) -> Option<OwnedGuard<T, P>> {
-        let object = self.try_take()?;
-        Some(OwnedGuard::new(Arc::clone(self), object))
-    }
-
-    /// An object that is idle, or a new one, without a guard: Go's `Get`. It does
-    /// not go back unless it is [`put`](Self::put).
-    #[inline]
-    pub fn take(&self) -> Box<T> {
-        self.take_or_else(|| self.policy.create())
-    }
-
+impl<T, P: TryPolicy<T>> Pool<T, P> {
     /// Resets an object and keeps it for the next use, wherever it comes from: Go's
     /// `Put`. It is dropped if the policy refuses it or no place is left.
     #[inline]
     pub fn put(&self, object: impl Into<Box<T>>) {
         self.put_back(object.into());
-    }
-
-    /// Makes up to `objects` objects ahead of their use, where every thread finds
-    /// them; stops at the bound on idle objects. Says how many were made and kept.
-    pub fn prewarm(&self, objects: usize) -> usize {
-        for made in 0..objects.min(self.depot.max_idle()) {
-            let object = Object::from_box(Box::new(self.policy.create()));
-            if let Err(object) = self.depot.put_shared(made, object) {
-                // SAFETY: it was made from a `Box<T>` just now.
-                drop(unsafe { object.into_box::<T>() });
-                return made;
-            }
-            self.depot.count(|counters| &counters.prewarmed, 1);
-        }
-        objects.min(self.depot.max_idle())
-    }
-
-    #[inline(always)]
-    fn try_take(&self) -> Option<Box<T>> {
-        let object = self
-            .depot
-            .take_slot()
-            .or_else(|| self.take_past_the_slot())?;
-        // SAFETY: every object in the depot was made from a `Box<T>`.
-        Some(unsafe { object.into_box() })
-    }
-
-    #[inline(always)]
-    pub(crate) fn take_or_else(&self, create: impl FnOnce() -> T) -> Box<T> {
-        match self.depot.take_slot() {
-            // SAFETY: every object in the depot was made from a `Box<T>`.
-            Some(object) => unsafe { object.into_box() },
-            None => self.take_or_make(create),
-        }
-    }
-
-    /// Out of line, so that every caller inlines the slot alone. The magazine is still
-    /// without a lock.
-    #[inline(never)]
-    fn take_or_make(&self, create: impl FnOnce() -> T) -> Box<T> {
-        match self.depot.take() {
-            // SAFETY: every object in the depot was made from a `Box<T>`.
-            Some(object) => unsafe { object.into_box() },
-            None => self.miss(create),
-        }
-    }
-
-    #[inline(never)]
-    fn take_past_the_slot(&self) -> Option<Object> {
-        self.depot.take()
-    }
-
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn miss(&self, create: impl FnOnce() -> T) -> Box<T> {
-        self.depot.count(|counters| &counters.misses, 1);
-        Box::new(create())
     }
 }
 

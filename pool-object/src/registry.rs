@@ -103,12 +103,6 @@ pub(crate) fn enrol(store: &Store) -> Option<Stamp> {
     Some(birth)
 }
 
-/// A new stamp for a pool that is alive: no thread's entry bears it yet, so every
-/// thread leaves its fast path once.
-pub(crate) fn renew(stamp: Stamp) -> Option<Stamp> {
-    lock(&REGISTRY).next_stamp(stamp.index())
-}
-
 /// Strikes a pool that is being dropped. When this returns, no ending thread is in
 /// the store, and none will be.
 pub(crate) fn strike(birth: Stamp) {

@@ -62,6 +62,11 @@ impl Policy<Vec<u8>> for Emptied {
         bytes.clear();
         true
     }
+
+    fn poison(&self, bytes: &mut Vec<u8>) {
+        bytes.resize(bytes.capacity(), 0xDB);
+        bytes.clear();
+    }
 }
 
 #[cfg(test)]

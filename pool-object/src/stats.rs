@@ -19,6 +19,10 @@ pub struct Stats {
     pub dropped: Dropped,
     /// Objects that are idle now.
     pub idle: u64,
+    /// What they weigh together, by [`Policy::weigh`](crate::Policy::weigh): as many
+    /// if that says nothing, bytes if it says bytes. What is in a thread's slot counts
+    /// as the heaviest object that was in it.
+    pub idle_weight: u64,
 }
 
 /// Where objects that were reused were found.
@@ -88,7 +92,7 @@ impl Stats {
     }
 
     /// Adds the figures of one thread.
-    pub(crate) fn include(&mut self, counters: &Counters, idle: usize) {
+    pub(crate) fn include(&mut self, counters: &Counters, (idle, weight): (usize, usize)) {
         let count = |count: &Count| count.get() as u64;
         *self = *self
             + Self {
@@ -107,6 +111,7 @@ impl Stats {
                     aged: count(&counters.aged),
                 },
                 idle: idle as u64,
+                idle_weight: weight as u64,
             };
     }
 }
@@ -132,6 +137,7 @@ impl std::ops::Add for Stats {
                 aged: self.dropped.aged + other.dropped.aged,
             },
             idle: self.idle + other.idle,
+            idle_weight: self.idle_weight + other.idle_weight,
         }
     }
 }

@@ -1,14 +1,18 @@
 //! What a pool shares between threads, on the heap, made at first use.
 
 use crate::{
+    asymmetric,
     budget::Budget,
-    cache::{BATCH, Cache, Epochs, MAGAZINE},
+    cache::Cache,
     counters::Counters,
-    object::Object,
+    gate::Inside,
+    magazine::BATCH,
+    object::{Idle, Object},
     registry::Stamp,
     shard::{SHARDS, Shards},
+    slot::Slot,
     stats::Stats,
-    sync::{AtomicUsize, Mutex, Ordering, lock},
+    sync::{Mutex, Ordering, lock},
 };
 use std::{iter, ptr::NonNull, sync::atomic::AtomicU64};
 
@@ -18,23 +22,29 @@ use std::{iter, ptr::NonNull, sync::atomic::AtomicU64};
 pub(crate) struct Store {
     /// The stamp it was entered in the registry with; written under its lock.
     birth: AtomicU64,
-    shards: Shards,
-    budget: Budget,
-    caches: Mutex<Caches>,
+    pub(crate) shards: Shards,
+    pub(crate) budget: Budget,
+    pub(crate) caches: Mutex<Caches>,
     /// Events of threads without a cache and of threads that have ended.
     pub(crate) counters: Counters,
-    clears: AtomicUsize,
-    trims: AtomicUsize,
 }
 
 /// Owns the caches: each was leaked from a `Box` in [`Store::register`].
 #[derive(Debug, Default)]
-struct Caches(Vec<NonNull<Cache>>);
+pub(crate) struct Caches(Vec<NonNull<Cache>>);
 
 // SAFETY: a cache is touched according to the rules at `Cache`: its owner, who has
 // a borrow of the pool or holds the registry's lock; others read its atomics under
 // the list's lock, under which alone caches are freed.
 unsafe impl Send for Caches {}
+
+impl Caches {
+    /// The caches, which stay as long as the list is borrowed, hence locked.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Cache> + Clone {
+        // SAFETY: caches are freed after they have left the list, which is borrowed.
+        self.0.iter().map(|cache| unsafe { cache.as_ref() })
+    }
+}
 
 impl Store {
     pub(crate) fn new(max_idle: usize) -> Self {
@@ -44,8 +54,6 @@ impl Store {
             budget: Budget::new(max_idle),
             caches: Mutex::default(),
             counters: Counters::default(),
-            clears: AtomicUsize::new(0),
-            trims: AtomicUsize::new(0),
         }
     }
 
@@ -70,7 +78,6 @@ impl Store {
         let position = caches.0.len();
         let cache = Cache::new(position % SHARDS);
         cache.position.set(position);
-        cache.seen.set(self.epochs());
         let cache = NonNull::from(Box::leak(Box::new(cache)));
         caches.0.push(cache);
         Some(cache)
@@ -95,30 +102,71 @@ impl Store {
             // SAFETY: in the list, hence alive; `position` is guarded by its lock.
             unsafe { moved.as_ref() }.position.set(position);
         }
-        let places = ended.room() + 1;
-        let objects = ended.drain();
-        self.budget.give_back(places - objects.len());
+        let mut objects = Vec::with_capacity(ended.idle().0);
+        let mut empty = ended.retire_slots(|idle| objects.push(idle));
+        empty += ended.magazine.narrow();
+        ended.magazine.trim(true, |idle| objects.push(idle));
+        self.budget.give_back(empty);
         self.shards.push(ended.home.get(), objects.into_iter());
+        self.counters.hits_thread.add(ended.slot_hits());
         self.counters.absorb(&ended.counters);
         // SAFETY: leaked from a `Box` in `register`, no longer in the list, and its
         // owner, the caller, gives it up.
         drop(unsafe { Box::from_raw(cache.as_ptr()) });
     }
 
-    /// Takes an object from the shards, and a batch more into the cache, whose
-    /// magazine is empty. Counts the hit.
+    /// Gives the thread's slot of a pool in a `static` a place and opens it, if there
+    /// is a place to spare and sweeps can reach it; says whether it did.
+    ///
+    /// # Safety
+    /// `cache` is in this store's list, the caller is its owner, and `front` belongs to
+    /// no other and is good until the caller's thread has given its caches back.
+    pub(crate) unsafe fn open_front(&self, cache: &Cache, front: NonNull<Slot>) -> bool {
+        let _caches = lock(&self.caches);
+        let opens = asymmetric::available()
+            && cache.front.get().is_none()
+            && self.budget.take_for_cache(1) == 1;
+        if opens {
+            cache.front.set(Some(front));
+            // SAFETY: good for now, says the caller.
+            unsafe { front.as_ref() }.open();
+        }
+        opens
+    }
+
+    /// Goes inside a cache's gate, after the sweep that is on, if one is. Owner only.
+    fn enter<'a>(&self, cache: &'a Cache) -> Inside<'a> {
+        loop {
+            if let Some(inside) = cache.gate.enter() {
+                return inside;
+            }
+            // Whoever has shut the gate holds this for as long.
+            drop(lock(&self.caches));
+        }
+    }
+
+    /// Takes an object from the shards, and a batch more into the cache, whose magazine
+    /// is empty, unless a sweep kept its owner out. Counts the hit. Owner only.
     pub(crate) fn refill(&self, cache: &Cache) -> Option<Object> {
+        let _inside = self.enter(cache);
+        if let Some(object) = cache.pop() {
+            return Some(object);
+        }
         // A thread that has to come here gets more than it returns: the places it
         // holds would lie idle while the ones that return lack them.
-        self.budget.give_back(cache.narrow());
+        self.budget.give_back(cache.magazine.narrow());
         let home = cache.home.get();
         let mut first = None;
-        let (shard, _) = self.shards.pop(home, BATCH, |object| match first {
+        let shard = self.shards.pop(home, BATCH, |idle| match first {
             None => {
-                first = Some(object);
-                cache.widen(1);
+                cache.magazine.widen(idle.weight);
+                first = Some(idle.object);
             }
-            Some(_) => cache.refill(object),
+            Some(_) => {
+                // All at once, where each alone would wait for it.
+                idle.object.prefetch();
+                cache.magazine.refill(idle);
+            }
         })?;
         if shard == home {
             cache.counters.hits_shard.bump();
@@ -132,79 +180,55 @@ impl Store {
     /// Takes an object from the shards for a thread without a cache.
     pub(crate) fn take(&self) -> Option<Object> {
         let mut taken = None;
-        self.shards.pop(0, 1, |object| taken = Some(object))?;
-        self.budget.give_back(1);
-        self.counters.hits_shard.add(1);
-        taken
+        self.shards.pop(0, 1, |idle| taken = Some(idle))?;
+        taken.map(|idle| {
+            self.budget.give_back(idle.weight);
+            self.counters.hits_shard.add(1);
+            idle.object
+        })
     }
 
     /// Puts an object into a cache that is full: into more places, or after a batch
-    /// has moved to the shards. Gives the object back if no place is left.
-    pub(crate) fn overflow(&self, cache: &Cache, object: Object) -> Result<(), Object> {
-        if cache.room() == MAGAZINE {
-            self.shards
-                .push(cache.home.get(), cache.spill().into_iter());
+    /// has moved to the shards. Gives the object back if no place is left. Owner only.
+    pub(crate) fn overflow(&self, cache: &Cache, idle: Idle) -> Result<(), Idle> {
+        self.widen_slot(cache, idle.weight);
+        let mut batch = [const { None }; BATCH];
+        {
+            let _inside = self.enter(cache);
+            let mut spaces = batch.iter_mut();
+            cache.magazine.spill(|idle| {
+                *spaces.next().expect("space for a batch") = Some(idle);
+            });
+            let wanted = cache.magazine.wanted(idle.weight);
+            cache.magazine.widen(self.budget.take_for_cache(wanted));
         }
-        let wanted = BATCH.min(MAGAZINE - cache.room());
-        cache.widen(self.budget.take_for_cache(wanted));
+        if batch[0].is_some() {
+            self.shards
+                .push(cache.home.get(), batch.into_iter().flatten());
+        }
         cache
-            .put(object)
-            .or_else(|object| self.put(cache.home.get(), object))
+            .put(idle)
+            .or_else(|idle| self.put(cache.home.get(), idle))
+    }
+
+    /// Gets a cache's slot the places for an object of this weight, if they can be had.
+    fn widen_slot(&self, cache: &Cache, weight: usize) {
+        let lacks = cache.slot_lacks(weight);
+        let places = self.budget.take_for_cache(lacks);
+        if places == lacks {
+            cache.widen_slot(places);
+        } else {
+            self.budget.give_back(places);
+        }
     }
 
     /// Puts an object into a shard, or gives it back if no place is left.
-    pub(crate) fn put(&self, home: usize, object: Object) -> Result<(), Object> {
-        if self.budget.take_for_shard() {
-            self.shards.push(home, iter::once(object));
+    pub(crate) fn put(&self, home: usize, idle: Idle) -> Result<(), Idle> {
+        if self.budget.take_for_shard(idle.weight) {
+            self.shards.push(home, iter::once(idle));
             Ok(())
         } else {
-            Err(object)
-        }
-    }
-
-    /// Takes everything out of the shards.
-    pub(crate) fn clear(&self) -> Vec<Object> {
-        self.clears.fetch_add(1, Ordering::Relaxed);
-        self.freed(self.shards.drain())
-    }
-
-    /// Takes out of the shards what was not used since the last trim.
-    pub(crate) fn trim(&self) -> Vec<Object> {
-        self.trims.fetch_add(1, Ordering::Relaxed);
-        self.freed(self.shards.trim())
-    }
-
-    fn freed(&self, objects: Vec<Object>) -> Vec<Object> {
-        self.budget.give_back(objects.len());
-        objects
-    }
-
-    /// Takes out of a cache what the clears and trims would have dropped that came
-    /// since its owner last used it.
-    pub(crate) fn age(&self, cache: &Cache) -> Vec<Object> {
-        let (now, seen) = (self.epochs(), cache.seen.get());
-        // Any use after a trim follows that trim; so of two trims that passed
-        // unfollowed, nothing here was used between.
-        if now.clears != seen.clears || now.trims.wrapping_sub(seen.trims) >= 2 {
-            let aged = cache.drain();
-            self.budget.give_back(cache.narrow());
-            aged
-        } else {
-            Vec::new()
-        }
-    }
-
-    /// The same as its owner uses it again.
-    pub(crate) fn follow(&self, cache: &Cache) -> Vec<Object> {
-        let aged = self.age(cache);
-        cache.seen.set(self.epochs());
-        aged
-    }
-
-    pub(crate) fn epochs(&self) -> Epochs {
-        Epochs {
-            clears: self.clears.load(Ordering::Relaxed),
-            trims: self.trims.load(Ordering::Relaxed),
+            Err(idle)
         }
     }
 
@@ -219,9 +243,10 @@ impl Store {
             // freed. No owner will touch it again: none borrows the pool, and none
             // that ends will find it.
             let cache = unsafe { Box::from_raw(cache.as_ptr()) };
-            drained.append(&mut cache.drain());
+            cache.retire_slots(|idle| drained.push(idle));
+            cache.magazine.trim(true, |idle| drained.push(idle));
         }
-        drained
+        drained.into_iter().map(|idle| idle.object).collect()
     }
 
     /// Merges the figures of all threads.
@@ -230,11 +255,10 @@ impl Store {
         // counted into the shared part half way.
         let caches = lock(&self.caches);
         let mut stats = Stats::default();
-        stats.include(&self.counters, self.shards.len());
-        for cache in &caches.0 {
-            // SAFETY: in the list, under its lock, hence alive.
-            let cache = unsafe { cache.as_ref() };
+        stats.include(&self.counters, self.shards.idle());
+        for cache in caches.iter() {
             stats.include(&cache.counters, cache.idle());
+            stats.hits.thread += cache.slot_hits() as u64;
         }
         stats
     }

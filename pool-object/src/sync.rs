@@ -10,14 +10,19 @@ pub(crate) use loom::{
     cell::UnsafeCell,
     sync::{
         Mutex, MutexGuard,
-        atomic::{AtomicPtr, AtomicUsize},
+        atomic::{AtomicBool, AtomicIsize, AtomicPtr, AtomicUsize, fence},
     },
+    thread::yield_now,
 };
 
 #[cfg(not(loom_models))]
-pub(crate) use std::sync::{
-    Mutex, MutexGuard,
-    atomic::{AtomicPtr, AtomicUsize},
+#[allow(unused_imports)] // The fence is for systems without `membarrier`.
+pub(crate) use std::{
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicBool, AtomicIsize, AtomicPtr, AtomicUsize, fence},
+    },
+    thread::yield_now,
 };
 
 pub(crate) use std::sync::atomic::Ordering;

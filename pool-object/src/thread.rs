@@ -1,10 +1,10 @@
 //! Where a thread finds its caches.
 //!
-//! Two thread locals: a [`View`] that has no destructor, so reading it is a plain
-//! load from the thread's own memory, and the [`Table`] behind it, whose destructor
-//! gives the caches back when the thread ends. After that the view is empty and the
-//! table refuses, so a pool used in the destructor of some later thread local goes
-//! without a cache and straight to the shards.
+//! Two thread locals: the [`Near`] entries, which have no destructor, so reading them
+//! is a plain load from the thread's own memory; and the [`Table`] of all entries,
+//! whose destructor gives the caches back when the thread ends. After that nothing is
+//! near and the table refuses, so a pool used in the destructor of some later thread
+//! local goes without a cache and straight to the shards.
 
 use crate::{
     cache::Cache,
@@ -31,93 +31,93 @@ impl Entry {
     };
 }
 
-const EMPTY: &[Entry; 1] = &[Entry::VACANT];
+/// How many pools a thread can use in turn before some of them share a near entry and
+/// go through the table now and then. The size classes of a `BufferPool` count each.
+const NEAR: usize = 32;
 
-struct View {
-    entries: Cell<*const Entry>,
-    /// Length - 1; the length is a power of two, so any stamp finds an entry.
-    mask: Cell<usize>,
+/// Copies of the table's entries: each where the low bits of its stamp say, the last
+/// one used where they agree. Two arrays, for words can be indexed by one instruction.
+struct Near {
+    stamps: [Cell<Stamp>; NEAR],
+    caches: [Cell<NonNull<Cache>>; NEAR],
 }
 
+impl Near {
+    fn set(&self, entry: Entry) {
+        let place = entry.stamp.low_bits() % NEAR;
+        self.stamps[place].set(entry.stamp);
+        self.caches[place].set(entry.cache);
+    }
+}
+
+/// Every entry, where the index of its stamp says.
 #[derive(Debug)]
 struct Table(RefCell<Vec<Entry>>);
 
 per_thread! {
-    static VIEW: View = View { entries: Cell::new(EMPTY.as_ptr()), mask: Cell::new(0) };
+    static NEAR_ENTRIES: Near = Near {
+        stamps: [const { Cell::new(Stamp::VACANT) }; NEAR],
+        caches: [const { Cell::new(NonNull::dangling()) }; NEAR],
+    };
     static TABLE: Table = Table(RefCell::new(Vec::new()));
 }
 
-/// This thread's cache of the pool that bears `stamp` now. Good as long as that
-/// pool is alive and this thread does not end.
+/// This thread's cache of the pool that bears `stamp`, if it was used lately. Good as
+/// long as that pool is alive and this thread does not end.
 #[inline(always)]
-pub(crate) fn find(stamp: Stamp) -> Option<NonNull<Cache>> {
-    VIEW.try_with(|view| {
-        // The mask is within the index's bits of the stamp.
-        let place = stamp.low_bits() & view.mask.get();
-        // SAFETY: the view points to `mask + 1` entries, of `EMPTY` or of the table
-        // of this very thread, which publishes anew whenever its vector changes.
-        let entry = unsafe { view.entries.get().add(place) };
-        // SAFETY: as above, and only this thread writes to them.
-        let entry = unsafe { *entry };
-        (entry.stamp == stamp).then_some(entry.cache)
-    })
-    .ok()
-    .flatten()
-}
-
-/// This thread's cache of the pool born as `birth`, whatever its stamp.
-pub(crate) fn known(birth: Stamp) -> Option<NonNull<Cache>> {
-    TABLE
-        .try_with(|table| known_in(&table.0.borrow(), birth))
+pub(crate) fn find_near(stamp: Stamp) -> Option<NonNull<Cache>> {
+    NEAR_ENTRIES
+        .try_with(|near| {
+            let place = stamp.low_bits() % NEAR;
+            (near.stamps[place].get() == stamp).then(|| near.caches[place].get())
+        })
         .ok()
         .flatten()
 }
 
-/// An older stamp at the pool's index is of a pool that had the index before; a
-/// newer one is of this pool, after a sweep. See `registry::retire`.
-fn known_in(entries: &[Entry], birth: Stamp) -> Option<NonNull<Cache>> {
-    entries
-        .get(birth.index())
-        .filter(|entry| entry.stamp != Stamp::VACANT && birth.0 <= entry.stamp.0)
-        .map(|entry| entry.cache)
+/// This thread's cache of the pool that bears `stamp`, if it has one, also of one that
+/// was not used lately.
+pub(crate) fn find(stamp: Stamp) -> Option<NonNull<Cache>> {
+    enter(stamp, || None)
 }
 
-/// Puts the cache that this thread knows, or else the one that `make` gives, under
-/// the pool's present `stamp`. `None` if there is none to have, or if the thread is
-/// past its table's end.
+/// As [`find`], and enters the cache that `make` gives if there is none. `None` if
+/// there is none to have, or if the thread is past its table's end.
 pub(crate) fn enter(
-    birth: Stamp,
     stamp: Stamp,
     make: impl FnOnce() -> Option<NonNull<Cache>>,
 ) -> Option<NonNull<Cache>> {
     TABLE
         .try_with(|table| {
             let mut entries = table.0.borrow_mut();
-            let cache = known_in(&entries, birth).or_else(make)?;
-            let index = birth.index();
-            if index >= entries.len() {
-                entries.resize((index + 1).next_power_of_two().max(8), Entry::VACANT);
-            }
-            entries[index] = Entry { stamp, cache };
-            publish(&entries);
-            Some(cache)
+            let index = stamp.index();
+            let entry = match entries.get(index) {
+                Some(entry) if entry.stamp == stamp => *entry,
+                _ => {
+                    let cache = make()?;
+                    if index >= entries.len() {
+                        entries.resize((index + 1).next_power_of_two().max(8), Entry::VACANT);
+                    }
+                    entries[index] = Entry { stamp, cache };
+                    entries[index]
+                }
+            };
+            // Torn-down near entries (loom only) find nothing anyway.
+            let _ = NEAR_ENTRIES.try_with(|near| near.set(entry));
+            Some(entry.cache)
         })
         .ok()
         .flatten()
 }
 
-fn publish(entries: &[Entry]) {
-    // A torn-down view (loom only) finds nothing anyway.
-    let _ = VIEW.try_with(|view| {
-        view.entries.set(entries.as_ptr());
-        view.mask.set(entries.len() - 1);
-    });
-}
-
 impl Table {
     /// Gives all caches back.
     fn retire(&self) {
-        publish(EMPTY);
+        let _ = NEAR_ENTRIES.try_with(|near| {
+            near.stamps
+                .iter()
+                .for_each(|stamp| stamp.set(Stamp::VACANT));
+        });
         let entries = self.0.take();
         if !entries.is_empty() {
             let used = entries.iter().filter(|entry| entry.stamp != Stamp::VACANT);

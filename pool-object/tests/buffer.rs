@@ -163,3 +163,61 @@ fn clear_frees_all_classes() {
     pool.clear();
     assert_eq!((pool.idle_bytes(), pool.stats().dropped.aged), (0, 2));
 }
+
+#[test]
+fn memory_is_kept_for_the_sizes_that_are_asked_for() {
+    const BOUND: usize = 13 * 100_000;
+    let pool = BufferPool::new().max_idle_bytes(BOUND);
+    let idle_of = |size| {
+        let buffers: Vec<_> = (0..500).map(|_| pool.get(size)).collect();
+        drop(buffers);
+        assert!(pool.idle_bytes() <= BOUND as u64);
+        let stats = pool.stats_by_class().find(|&(class, _)| class == size);
+        stats.expect("a class").1.idle
+    };
+    let even = idle_of(4096);
+    assert!((15..=24).contains(&even), "{even}");
+    pool.trim();
+    let most = idle_of(4096);
+    assert!(most > 8 * even, "{most} after {even}");
+    // Another size comes into use, and takes over.
+    assert!(idle_of(16_384) < 6);
+    for _ in 0..4 {
+        pool.trim();
+        idle_of(16_384);
+    }
+    assert!(idle_of(16_384) > 30);
+    assert!(idle_of(4096) < most / 2);
+}
+
+#[test]
+fn the_bound_on_bytes_can_be_changed() {
+    let pool = BufferPool::new();
+    let fill = || drop((0..100).map(|i| pool.get(1000 * i)).collect::<Vec<_>>());
+    fill();
+    assert!(pool.idle_bytes() > 1_000_000);
+    pool.set_max_idle_bytes(500_000);
+    assert!(
+        pool.idle_bytes() <= 500_000 + (1 << 17),
+        "the slots' objects at most"
+    );
+    fill();
+    assert!(pool.idle_bytes() <= 500_000 + (1 << 17));
+    pool.set_max_idle_bytes(5_000_000);
+    fill();
+    assert!(pool.idle_bytes() > 1_000_000);
+}
+
+#[test]
+fn it_is_read_into_without_zeroing() {
+    // What `tokio`'s `read_buf` and the like do.
+    let pool = BufferPool::new();
+    let mut buf = pool.get(64);
+    buf.put_slice(b"> ");
+    let chunk = buf.chunk_mut();
+    assert!(chunk.len() >= 62);
+    chunk[..5].copy_from_slice(b"hello");
+    // SAFETY: as many bytes were written just now.
+    unsafe { buf.advance_mut(5) };
+    assert_eq!(&buf[..], b"> hello");
+}

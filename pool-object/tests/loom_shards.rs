@@ -1,14 +1,7 @@
 //! Caches trade with the shards, and steal from each other's.
 #![cfg(loom_models)]
 
-use loom::{
-    cell::UnsafeCell,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-};
+use loom::{cell::UnsafeCell, sync::Arc, thread};
 use pool_object::{Guard, Policy, Pool, end_of_thread};
 
 /// Before the threads start: that it is made once is `once_cell`'s business, whose
@@ -100,72 +93,6 @@ fn two_returns_race_for_the_last_place() {
         worker.join().unwrap();
         let stats = pool.stats();
         assert_eq!((stats.idle, stats.dropped.full), (1, 1));
-        drop(pool);
-        end_of_thread();
-    });
-}
-
-/// Rules out that a sweep loses an object or drops it twice.
-///
-/// Fails if a sweep leaves behind what it took out, or takes what is out.
-#[test]
-fn a_clear_races_get_and_put() {
-    loom::model(|| {
-        let pool = Arc::new(Pool::new(|| UnsafeCell::new(0)));
-        make_shared_part(&pool);
-        let worker = thread::spawn({
-            let pool = Arc::clone(&pool);
-            move || {
-                let (one, two) = (pool.get(), pool.get());
-                mark(&one);
-                mark(&two);
-                drop((one, two));
-                drop(pool);
-                end_of_thread();
-            }
-        });
-        pool.clear();
-        worker.join().unwrap();
-        let stats = pool.stats();
-        // What came back is idle still or was swept, and nothing else.
-        assert_eq!(stats.idle + stats.dropped.aged, stats.misses);
-        let found = std::iter::from_fn(|| pool.try_get().map(Guard::detach)).count();
-        assert_eq!(found as u64, stats.idle);
-        drop(pool);
-        end_of_thread();
-    });
-}
-
-/// Rules out that a thread hands out what was idle in its cache before a clear,
-/// once it knows that the clear is over.
-///
-/// Fails if a thread takes on the new stamp without following the sweep.
-#[test]
-fn a_clear_reaches_the_cache_of_another_thread() {
-    loom::model(|| {
-        let pool = Arc::new(Pool::new(|| 0));
-        make_shared_part(&pool);
-        let (begun, over) = (
-            Arc::new(AtomicBool::new(false)),
-            Arc::new(AtomicBool::new(false)),
-        );
-        let worker = thread::spawn({
-            let (pool, begun, over) = (Arc::clone(&pool), Arc::clone(&begun), Arc::clone(&over));
-            move || {
-                pool.put(1);
-                // A read-modify-write, which cannot see an old value.
-                let put_before = !begun.fetch_or(false, Ordering::AcqRel);
-                if put_before && over.load(Ordering::Acquire) {
-                    assert!(pool.try_get().is_none(), "survived the clear");
-                }
-                drop(pool);
-                end_of_thread();
-            }
-        });
-        begun.store(true, Ordering::Release);
-        pool.clear();
-        over.store(true, Ordering::Release);
-        worker.join().unwrap();
         drop(pool);
         end_of_thread();
     });

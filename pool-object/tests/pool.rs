@@ -317,7 +317,7 @@ fn a_failed_create_is_the_callers() {
 }
 
 #[test]
-fn clear_drops_what_is_idle_here_at_once_and_elsewhere_at_its_next_use() {
+fn clear_drops_what_is_idle_also_with_threads_that_sleep() {
     let alive = Arc::default();
     let pool = Pool::new(|| Tracked::new(&alive));
     let out: Vec<_> = (0..100).map(|_| pool.get()).collect();
@@ -325,24 +325,112 @@ fn clear_drops_what_is_idle_here_at_once_and_elsewhere_at_its_next_use() {
     drop(out);
     let (cached, cleared) = (Barrier::new(2), Barrier::new(2));
     thread::scope(|scope| {
-        let other = scope.spawn(|| {
+        scope.spawn(|| {
             drop([pool.get(), pool.get()]);
             cached.wait();
             cleared.wait();
-            drop(pool.get_or_else(|| Tracked::new(&alive)));
+            assert!(pool.try_get().is_none());
         });
         cached.wait();
         pool.clear();
-        assert_eq!(alive.load(Ordering::Relaxed) as u64, pool.stats().idle + 1);
-        assert!(pool.stats().idle <= 33);
+        assert_eq!((alive.load(Ordering::Relaxed), pool.stats().idle), (1, 0));
         cleared.wait();
-        other.join().unwrap();
     });
-    assert_eq!(alive.load(Ordering::Relaxed), 2);
     drop(kept);
     pool.clear();
     assert_eq!((alive.load(Ordering::Relaxed), pool.stats().idle), (0, 0));
-    assert_eq!(pool.stats().returned(), 100 + 1 + 2 + 1);
+}
+
+#[test]
+fn trim_reaches_what_a_sleeping_thread_did_not_use() {
+    let pool = Pool::new(|| 0);
+    let (cached, trimmed) = (Barrier::new(2), Barrier::new(2));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            drop([(); 10].map(|()| pool.get()));
+            cached.wait();
+            trimmed.wait();
+        });
+        cached.wait();
+        pool.trim();
+        assert_eq!(
+            pool.stats().idle,
+            10,
+            "used since the trim before, of which is none"
+        );
+        pool.trim();
+        assert_eq!((pool.stats().idle, pool.stats().dropped.aged), (0, 10));
+        trimmed.wait();
+    });
+}
+
+#[test]
+fn the_bound_can_be_changed_while_in_use() {
+    let alive = Arc::default();
+    let pool = Pool::new(|| Tracked::new(&alive)).max_idle(400);
+    let fill = || drop((0..1000).map(|_| pool.get()).collect::<Vec<_>>());
+    fill();
+    let full = pool.stats().idle;
+    assert!((300..=400).contains(&full), "{full}");
+    for bound in [350, 100, 20, 5, 200, 1000, 3] {
+        pool.set_max_idle(bound);
+        assert!(pool.stats().idle <= bound.max(1) as u64);
+        fill();
+        let idle = pool.stats().idle;
+        assert!(idle <= bound.max(1) as u64, "{idle} of {bound}");
+        assert!(idle >= bound as u64 / 2, "{idle} of {bound}");
+        assert_eq!(alive.load(Ordering::Relaxed) as u64, idle);
+    }
+}
+
+#[test]
+fn weights_are_bounded_over_all_threads() {
+    struct Sized;
+    impl Policy<Vec<u8>> for Sized {
+        fn create(&self) -> Vec<u8> {
+            Vec::new()
+        }
+        fn weigh(&self, object: &Vec<u8>) -> usize {
+            object.capacity()
+        }
+    }
+    const BOUND: usize = 100_000;
+    let pool = Pool::new(Sized).max_idle(BOUND);
+    let (ready, go) = (Barrier::new(9), Barrier::new(9));
+    thread::scope(|scope| {
+        let threads = [1, 2, 3, 4, 5, 6, 7, 8].map(|size| {
+            let (pool, ready, go) = (&pool, &ready, &go);
+            scope.spawn(move || {
+                for round in 0..50 {
+                    let mut out: Vec<_> = (0..20).map(|_| pool.get()).collect();
+                    for (i, object) in out.iter_mut().enumerate() {
+                        object.reserve_exact(size * 100 + i * 10 + round);
+                    }
+                }
+                ready.wait();
+                go.wait();
+            })
+        });
+        ready.wait();
+        let stats = pool.stats();
+        assert!(stats.idle_weight <= BOUND as u64, "{stats:?}");
+        assert!(stats.idle_weight > BOUND as u64 / 4, "{stats:?}");
+        go.wait();
+        // A scope does not wait for what the threads do as they end.
+        threads
+            .into_iter()
+            .for_each(|thread| thread.join().unwrap());
+    });
+    let stats = pool.stats();
+    let mut found = 0;
+    while let Some(object) = pool.try_get() {
+        found += pool_object::Guard::detach(object).capacity();
+    }
+    assert!(
+        found <= BOUND && found as u64 <= stats.idle_weight,
+        "{found} {stats:?}"
+    );
+    assert_eq!((pool.stats().idle, pool.stats().idle_weight), (0, 0));
 }
 
 #[test]

@@ -93,8 +93,11 @@ fn nothing_is_handed_out_twice_and_the_figures_add_up() {
                             }
                             _ => {
                                 returned.fetch_add(mailbox.try_iter().count(), Ordering::Relaxed);
-                                if dice.roll(500) == 0 {
-                                    pool.trim();
+                                match dice.roll(150) {
+                                    0 => pool.trim(),
+                                    1 => pool.clear(),
+                                    2 => pool.set_max_idle(max_idle),
+                                    _ => {}
                                 }
                             }
                         }
@@ -120,6 +123,57 @@ fn nothing_is_handed_out_twice_and_the_figures_add_up() {
         drop(pool);
         assert_eq!(gone.into_inner() as u64, stats.misses, "each dropped once");
     }
+}
+
+/// The slots in front of a static pool are emptied from outside while their threads use
+/// them, also as these end.
+#[test]
+fn sweeps_and_uses_of_a_static_pool_lose_nothing() {
+    static GONE: AtomicUsize = AtomicUsize::new(0);
+    pool_object::static_pool! {
+        static OBJECTS: Pool<CountDrop<'static>> =
+            Pool::from_fn(|| CountDrop(Marked::default(), &GONE)).max_idle(40);
+    }
+    let running = AtomicBool::new(true);
+    thread::scope(|scope| {
+        let users: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    for round in 0..BUDGET / 40 {
+                        let one = OBJECTS.get();
+                        one.0.take();
+                        if round % 4 == 0 {
+                            let other = OBJECTS.get();
+                            other.0.take();
+                            other.0.give_back();
+                        }
+                        one.0.give_back();
+                        drop(one);
+                        if round % 100 == 0 {
+                            // Its thread ends with an object in its front.
+                            scope.spawn(|| drop(OBJECTS.get()));
+                        }
+                    }
+                })
+            })
+            .collect();
+        scope.spawn(|| {
+            while running.load(Ordering::Relaxed) {
+                OBJECTS.trim();
+                OBJECTS.clear();
+            }
+        });
+        users.into_iter().for_each(|user| user.join().unwrap());
+        running.store(false, Ordering::Relaxed);
+    });
+    let stats = OBJECTS.stats();
+    assert_eq!(
+        stats.misses,
+        stats.idle + GONE.load(Ordering::Relaxed) as u64
+    );
+    assert_eq!(stats.dropped.total(), GONE.load(Ordering::Relaxed) as u64);
+    assert!(stats.dropped.aged > 0 && stats.hits.thread > 0, "{stats:?}");
+    assert!(stats.idle <= 40);
 }
 
 struct CountDrop<'a>(Marked, &'a AtomicUsize);

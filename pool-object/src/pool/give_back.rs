@@ -1,37 +1,71 @@
 //! What becomes of an object that comes back.
 
 use super::Pool;
-use crate::{Policy, depot::Depot, object::Object};
+use crate::{
+    TryPolicy,
+    depot::Depot,
+    object::{Idle, Object},
+};
 
-impl<T, P: Policy<T>> Pool<T, P> {
+impl<T, P: TryPolicy<T>> Pool<T, P> {
     /// What a guard does as it goes.
     #[inline(always)]
     pub(crate) fn put_after_use(&self, object: Box<T>) {
+        self.put_after_use_to(object, |idle| self.put_idle(idle));
+    }
+
+    /// The same, with the place to keep it in.
+    #[inline(always)]
+    pub(crate) fn put_after_use_to(&self, object: Box<T>, keep: impl FnOnce(Idle)) {
         if std::thread::panicking() {
             self.put_while_panicking(object);
         } else {
-            self.put_back(object);
+            self.reset_and(object, keep);
         }
     }
 
     #[inline(always)]
-    pub(super) fn put_back(&self, mut object: Box<T>) {
+    pub(super) fn put_back(&self, object: Box<T>) {
+        self.reset_and(object, |idle| self.put_idle(idle));
+    }
+
+    #[inline(always)]
+    fn reset_and(&self, mut object: Box<T>, keep: impl FnOnce(Idle)) {
         let panicked = CountPanic(&self.depot);
-        let keep = self.policy.reset(&mut object);
+        let fit = self.policy.reset(&mut object);
+        #[cfg(feature = "checks")]
+        let fit = fit && self.check(&mut object);
         std::mem::forget(panicked);
-        if !keep {
+        if fit {
+            keep(self.idle(object));
+        } else {
             self.drop_refused(object);
-        } else if let Err(object) = self.depot.put_slot(Object::from_box(object)) {
-            self.put_past_the_slot(object);
+        }
+    }
+
+    /// An object as it is kept.
+    #[inline(always)]
+    pub(super) fn idle(&self, object: Box<T>) -> Idle {
+        let weight = self.policy.weigh(&object).max(1);
+        Idle {
+            object: Object::from_box(object),
+            weight,
+        }
+    }
+
+    #[inline(always)]
+    fn put_idle(&self, idle: Idle) {
+        if let Err(idle) = self.depot.put_slot(idle) {
+            self.put_past_the_slot(idle);
         }
     }
 
     /// Out of line, as `take_or_make` is.
     #[inline(never)]
-    fn put_past_the_slot(&self, object: Object) {
-        if let Err(object) = self.depot.put(object) {
-            // SAFETY: it was made from a `Box<T>` by `put_back`.
-            self.drop_full(unsafe { object.into_box() });
+    pub(crate) fn put_past_the_slot(&self, idle: Idle) {
+        if let Err(idle) = self.depot.put(idle) {
+            // SAFETY: it was made from a `Box<T>`, by `idle`.
+            self.drop_full(unsafe { idle.object.into_box() });
         }
     }
 
@@ -64,7 +98,7 @@ impl<T, P: Policy<T>> Pool<T, P> {
     #[cold]
     #[inline(never)]
     fn drop_full(&self, object: Box<T>) {
-        self.depot.count(|counters| &counters.full, 1);
+        self.depot.count_full();
         drop(object);
     }
 }

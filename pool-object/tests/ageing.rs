@@ -1,0 +1,46 @@
+//! What goes without being told to.
+
+use pool_object::Pool;
+use std::{sync::Barrier, thread, time::Duration};
+
+/// Another thread keeps 20 objects and sleeps while `busy` runs; then the figures.
+fn beside_a_sleeper(pool: &Pool<u8>, busy: impl FnOnce()) -> pool_object::Stats {
+    let (kept, done) = (Barrier::new(2), Barrier::new(2));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            drop([(); 20].map(|()| pool.get()));
+            kept.wait();
+            done.wait();
+        });
+        kept.wait();
+        busy();
+        let stats = pool.stats();
+        done.wait();
+        stats
+    })
+}
+
+#[test]
+fn a_pool_trims_itself_by_age_while_others_use_it() {
+    let pool = Pool::from_fn(|| 0).trim_every(Duration::ZERO);
+    let hits = || (0..10_000).for_each(|_| drop(pool.get()));
+    let stats = beside_a_sleeper(&pool, hits);
+    assert_eq!((stats.idle, stats.dropped.aged), (1, 20));
+}
+
+#[test]
+fn nothing_goes_before_its_time() {
+    let pool = Pool::from_fn(|| 0).trim_every(Duration::MAX);
+    let hits = || (0..10_000).for_each(|_| drop(pool.get()));
+    assert_eq!(beside_a_sleeper(&pool, hits).dropped.aged, 0);
+}
+
+#[test]
+fn a_static_pool_looks_at_the_time_too() {
+    pool_object::static_pool! {
+        static AGED: Pool<u8> = Pool::from_fn(|| 0).trim_every(Duration::ZERO);
+    }
+    let hits = || (0..10_000).for_each(|_| drop(AGED.get()));
+    let stats = beside_a_sleeper(&AGED, hits);
+    assert_eq!((stats.idle, stats.dropped.aged), (1, 20));
+}

@@ -1,0 +1,244 @@
+//! Random operations on several threads, against a model that is too simple to be wrong.
+//!
+//! The threads take turns, so the model knows at every step who holds what; the stress
+//! tests and the loom models are there for what happens at once.
+
+#![cfg(not(loom_models))]
+
+use pool_object::{OwnedGuard, Policy, Pool};
+use proptest::prelude::*;
+use std::{
+    collections::BTreeSet,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    thread,
+};
+
+const THREADS: usize = 3;
+
+/// The numbers of all objects that are alive, and how many were ever made.
+#[derive(Default, Debug)]
+struct Ledger {
+    alive: BTreeSet<usize>,
+    made: usize,
+}
+
+/// Also after a panic elsewhere, so that this is the one that is reported.
+fn lock(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
+    ledger.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Numbered {
+    number: usize,
+    weight: usize,
+    ledger: Arc<Mutex<Ledger>>,
+}
+
+impl Drop for Numbered {
+    fn drop(&mut self) {
+        let was_alive = lock(&self.ledger).alive.remove(&self.number);
+        assert!(was_alive, "dropped twice");
+    }
+}
+
+struct Numbers(Arc<Mutex<Ledger>>);
+
+impl Policy<Numbered> for Numbers {
+    fn create(&self) -> Numbered {
+        let mut ledger = lock(&self.0);
+        let number = ledger.made;
+        ledger.made += 1;
+        ledger.alive.insert(number);
+        Numbered {
+            number,
+            weight: 1 + number % 3,
+            ledger: Arc::clone(&self.0),
+        }
+    }
+
+    fn reset(&self, object: &mut Numbered) -> bool {
+        object.number % 11 != 10
+    }
+
+    fn weigh(&self, object: &Numbered) -> usize {
+        object.weight
+    }
+}
+
+type Numbering = Pool<Numbered, Numbers>;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Get(usize),
+    TryGet,
+    /// Drops the guard at this place among those out, wherever it was taken.
+    Return(usize),
+    /// Drops so many of them.
+    ReturnMany(usize),
+    Panic(usize),
+    Prewarm(usize),
+    Clear,
+    Trim,
+    SetMaxIdle(usize),
+    /// Ends the thread; another takes its place.
+    End,
+}
+
+fn steps() -> impl Strategy<Value = Vec<(usize, Step)>> {
+    let step = prop_oneof![
+        6 => (1..60usize).prop_map(Step::Get),
+        2 => Just(Step::TryGet),
+        3 => (0..100usize).prop_map(Step::Return),
+        4 => (0..100usize).prop_map(Step::ReturnMany),
+        1 => (0..100usize).prop_map(Step::Panic),
+        1 => (0..20usize).prop_map(Step::Prewarm),
+        1 => Just(Step::Clear),
+        2 => Just(Step::Trim),
+        1 => (0..150usize).prop_map(Step::SetMaxIdle),
+        1 => Just(Step::End),
+    ];
+    prop::collection::vec((0..THREADS, step), 1..60)
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// A thread that does one job after another while the caller waits for each.
+struct Worker {
+    jobs: mpsc::Sender<Job>,
+    done: mpsc::Receiver<()>,
+    thread: thread::JoinHandle<()>,
+}
+
+impl Worker {
+    fn start() -> Self {
+        let (jobs, todo) = mpsc::channel::<Job>();
+        let (tell, done) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            for job in todo {
+                job();
+                tell.send(()).unwrap();
+            }
+        });
+        Self { jobs, done, thread }
+    }
+
+    fn run<R: Send + 'static>(&self, job: impl FnOnce() -> R + Send + 'static) -> R {
+        let (give, result) = mpsc::channel();
+        self.jobs
+            .send(Box::new(move || give.send(job()).unwrap()))
+            .unwrap();
+        self.done.recv().unwrap();
+        result.recv().unwrap()
+    }
+
+    fn end(self) {
+        drop(self.jobs);
+        self.thread.join().unwrap();
+    }
+}
+
+fn play(max_idle: usize, steps: Vec<(usize, Step)>) {
+    let ledger = Arc::default();
+    let pool: Arc<Numbering> = Arc::new(Pool::new(Numbers(Arc::clone(&ledger))).max_idle(max_idle));
+    let mut workers: Vec<Worker> = (0..THREADS).map(|_| Worker::start()).collect();
+    let mut out: Vec<OwnedGuard<Numbered, Numbers>> = Vec::new();
+    let mut numbers_out = BTreeSet::new();
+    let (mut bound, mut bound_before) = (max_idle, 0);
+    let mut prewarms = 0;
+    for (thread, step) in steps {
+        let worker = &workers[thread];
+        let with_pool = Arc::clone(&pool);
+        match step {
+            Step::Get(count) => {
+                let got = worker.run(move || {
+                    (0..count)
+                        .map(|_| with_pool.get_owned())
+                        .collect::<Vec<_>>()
+                });
+                for guard in got {
+                    assert!(numbers_out.insert(guard.number), "handed out twice");
+                    out.push(guard);
+                }
+            }
+            Step::TryGet => {
+                let made = lock(&ledger).made;
+                if let Some(guard) = worker.run(move || with_pool.try_get_owned()) {
+                    assert!(numbers_out.insert(guard.number), "handed out twice");
+                    out.push(guard);
+                }
+                assert_eq!(lock(&ledger).made, made);
+            }
+            Step::Return(place) if !out.is_empty() => {
+                let guard = out.swap_remove(place % out.len());
+                numbers_out.remove(&guard.number);
+                worker.run(move || drop(guard));
+            }
+            Step::ReturnMany(count) => {
+                let guards = out.split_off(out.len().saturating_sub(count));
+                guards.iter().for_each(|guard| {
+                    numbers_out.remove(&guard.number);
+                });
+                worker.run(move || drop(guards));
+            }
+            Step::Panic(place) if !out.is_empty() => {
+                let guard = out.swap_remove(place % out.len());
+                let number = guard.number;
+                numbers_out.remove(&number);
+                worker.run(move || {
+                    let _ = catch_unwind(AssertUnwindSafe(|| {
+                        let _guard = guard;
+                        // Without the hook, which would print.
+                        std::panic::resume_unwind(Box::new(()));
+                    }));
+                });
+                assert!(!lock(&ledger).alive.contains(&number));
+            }
+            Step::Prewarm(count) => {
+                worker.run(move || with_pool.prewarm(count));
+                prewarms += 1;
+            }
+            Step::Clear => {
+                worker.run(move || with_pool.clear());
+                assert_eq!(pool.stats().idle, 0);
+            }
+            Step::Trim => worker.run(move || with_pool.trim()),
+            Step::SetMaxIdle(to) => {
+                bound_before = bound_before.max(bound);
+                bound = to;
+                worker.run(move || with_pool.set_max_idle(to));
+            }
+            Step::End => std::mem::replace(&mut workers[thread], Worker::start()).end(),
+            Step::Return(_) | Step::Panic(_) => {}
+        }
+
+        let stats = pool.stats();
+        let (alive, made) = {
+            let ledger = lock(&ledger);
+            (ledger.alive.clone(), ledger.made)
+        };
+        assert!(numbers_out.is_subset(&alive), "dropped while out");
+        let idle = usize::try_from(stats.idle).unwrap();
+        assert_eq!(idle + out.len(), alive.len(), "{stats:?}");
+        // An object made ahead that found no place is neither kept nor counted.
+        let uncounted = made as u64 - stats.misses - stats.prewarmed;
+        assert!(uncounted <= prewarms, "{stats:?}");
+        let gone = (made - alive.len()) as u64;
+        assert_eq!(stats.dropped.total() + uncounted, gone, "{stats:?}");
+        // A slot keeps its places, for what weighs up to 3, when the bound is lowered.
+        let bound = bound.max(bound_before.min(3 * THREADS)) as u64;
+        assert!(stats.idle_weight <= bound, "{stats:?}");
+    }
+    drop(workers.drain(..).map(Worker::end).collect::<Vec<_>>());
+    drop(out);
+    drop(pool);
+    assert!(lock(&ledger).alive.is_empty());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_pool_does_what_its_model_does(max_idle in 0..150usize, steps in steps()) {
+        play(max_idle, steps);
+    }
+}

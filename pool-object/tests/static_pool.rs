@@ -1,0 +1,141 @@
+//! Pools in `static`s with a slot in the thread's own memory.
+
+use pool_object::{Loan, Policy, Pool, static_pool};
+use std::{
+    sync::{
+        Barrier,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+struct Cleared;
+impl Policy<Vec<u8>> for Cleared {
+    fn create(&self) -> Vec<u8> {
+        Vec::with_capacity(100)
+    }
+    fn reset(&self, object: &mut Vec<u8>) -> bool {
+        object.clear();
+        object.capacity() <= 1000
+    }
+}
+
+#[test]
+fn it_is_a_pool_with_a_slot_in_front() {
+    static_pool! {
+        static BYTES: Pool<Vec<u8>, Cleared> = Pool::new(Cleared).max_idle(100);
+    }
+    let mut one: Loan<BYTES> = BYTES.get();
+    one.push(1);
+    let memory = one.as_ptr();
+    drop(one);
+    let again = BYTES.get();
+    assert_eq!((again.as_ptr(), again.len()), (memory, 0));
+    drop(again);
+
+    let many: Vec<_> = (0..50).map(|_| BYTES.get()).collect();
+    drop(many);
+    assert_eq!((BYTES.stats().idle, BYTES.stats().misses), (50, 50));
+    // The other ways in and out reach the rest.
+    let plain = Pool::get(&BYTES);
+    BYTES.put(
+        Pool::try_get(&BYTES)
+            .map(pool_object::Guard::detach)
+            .unwrap(),
+    );
+    drop(plain);
+    BYTES.get().reserve(5000);
+    let stats = BYTES.stats();
+    assert_eq!((stats.dropped.refused, stats.idle), (1, 49));
+    BYTES.clear();
+    assert_eq!((BYTES.stats().idle, BYTES.stats().dropped.aged), (0, 49));
+    // Open again after it was swept.
+    drop(BYTES.get());
+    assert_eq!(BYTES.stats().idle, 1);
+}
+
+#[test]
+fn guards_cross_threads_and_ended_threads_give_back() {
+    static_pool! {
+        static NAMES: Pool<String> = Pool::from_fn(String::new).max_idle(1000);
+    }
+    let name = NAMES.get();
+    thread::spawn(move || {
+        drop(name);
+        // A guard of this thread's front, and one of the magazine.
+        drop((NAMES.get(), NAMES.get()));
+        assert_eq!(NAMES.stats().idle, 2);
+    })
+    .join()
+    .unwrap();
+    assert_eq!(NAMES.stats().idle, 2);
+    let (one, other) = (NAMES.get(), NAMES.get());
+    assert_eq!((NAMES.stats().misses, NAMES.stats().idle), (2, 0));
+    drop((one, other));
+}
+
+#[test]
+fn a_sweep_reaches_the_front_of_a_thread_that_sleeps() {
+    static ALIVE: AtomicUsize = AtomicUsize::new(0);
+    struct Counted;
+    impl Counted {
+        fn new() -> Self {
+            ALIVE.fetch_add(1, Ordering::Relaxed);
+            Self
+        }
+    }
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            ALIVE.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+    // Not of no size, or it would not be an allocation.
+    static_pool! {
+        static THINGS: Pool<(Counted, u8)> = Pool::from_fn(|| (Counted::new(), 0));
+    }
+    let (used, swept) = (Barrier::new(2), Barrier::new(2));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            (0..10).for_each(|_| drop(THINGS.get()));
+            used.wait();
+            swept.wait();
+            drop(THINGS.get());
+            used.wait();
+        });
+        used.wait();
+        THINGS.trim();
+        assert_eq!(ALIVE.load(Ordering::Relaxed), 1);
+        THINGS.trim();
+        assert_eq!((ALIVE.load(Ordering::Relaxed), THINGS.stats().idle), (0, 0));
+        swept.wait();
+        used.wait();
+        assert_eq!(
+            (ALIVE.load(Ordering::Relaxed), THINGS.stats().misses),
+            (1, 2)
+        );
+    });
+}
+
+#[test]
+fn use_while_the_thread_is_torn_down() {
+    static_pool! {
+        static LATE: Pool<String> = Pool::from_fn(String::new);
+    }
+    struct UsesIt;
+    impl Drop for UsesIt {
+        fn drop(&mut self) {
+            drop((LATE.get(), LATE.get()));
+        }
+    }
+    thread_local! { static USES_IT: UsesIt = const { UsesIt }; }
+    for _ in 0..3 {
+        thread::spawn(|| {
+            // Destroyed after the pool's own locals, which come second.
+            USES_IT.with(|_| drop(LATE.get()));
+        })
+        .join()
+        .unwrap();
+    }
+    assert_eq!(LATE.stats().misses, 2);
+    assert_eq!(LATE.stats().idle, 2);
+}
