@@ -4,15 +4,27 @@
 
 use bytes::BufMut;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use pool_object::{BufferPool, Guard, Pool};
-use std::{hint::black_box, sync::mpsc, thread, time::Instant};
+use pool_object::{BufferPool, Home, Loan, Pool};
+use std::{
+    cell::Cell,
+    hint::black_box,
+    ptr,
+    sync::{
+        atomic::{Ordering, compiler_fence},
+        mpsc,
+    },
+    thread,
+    time::Instant,
+};
 
 const SIZE: usize = 4096;
 
-static STATIC: Pool<Vec<u8>> = Pool::from_fn(|| vec![0; SIZE]);
+pool_object::static_pool! {
+    static STATIC: Pool<Vec<u8>> = Pool::from_fn(|| vec![0; SIZE]);
+}
 static BUFFERS: BufferPool = BufferPool::new();
 
-fn touch(mut object: Guard<'_, Vec<u8>>, n: u64) {
+fn touch<H: Home<Object = Vec<u8>>>(mut object: Loan<H>, n: u64) {
     object[0] = n.to_le_bytes()[0];
     black_box(&mut *object);
 }
@@ -83,5 +95,51 @@ fn buffer(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, get_put, handoff, buffer);
+/// What a hit is made of: the floor under `get_put` and `static`.
+fn parts(c: &mut Criterion) {
+    thread_local! {
+        static CELL: Cell<*mut Vec<u8>> = const { Cell::new(ptr::null_mut()) };
+        static FLAGGED: (Cell<*mut Vec<u8>>, Cell<usize>) =
+            const { (Cell::new(ptr::null_mut()), Cell::new(0)) };
+    }
+    fn touch(object: &mut Vec<u8>) {
+        object.push(1);
+        black_box(object.as_mut_ptr());
+        object.clear();
+    }
+    let mut group = c.benchmark_group("object/parts");
+    let mut object = Vec::with_capacity(SIZE);
+    group.bench_function("touch", |b| b.iter(|| touch(black_box(&mut object))));
+    // The object is never given up: the cells hold what `object` owns.
+    let mut object = Vec::with_capacity(SIZE);
+    CELL.set(&raw mut object);
+    group.bench_function("cell", |b| {
+        b.iter(|| {
+            let taken = CELL.replace(ptr::null_mut());
+            // SAFETY: `object` lives, and only the cell points to it.
+            touch(unsafe { &mut *taken });
+            CELL.set(taken);
+        });
+    });
+    FLAGGED.with(|(cell, _)| cell.set(&raw mut object));
+    group.bench_function("cell, flag and count", |b| {
+        b.iter(|| {
+            let taken = FLAGGED.with(|(cell, takes)| {
+                let before = takes.get();
+                takes.set(before + 1);
+                compiler_fence(Ordering::SeqCst);
+                let taken = cell.replace(ptr::null_mut());
+                compiler_fence(Ordering::Release);
+                takes.set(before + 2);
+                taken
+            });
+            // SAFETY: as above.
+            touch(unsafe { &mut *taken });
+            FLAGGED.with(|(cell, _)| cell.set(taken));
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, get_put, handoff, buffer, parts);
 criterion_main!(benches);

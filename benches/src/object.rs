@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{BufMut, BytesMut};
 use crossbeam::queue::ArrayQueue;
-use pool_object::{BufferPool, Policy, Pool};
+use pool_object::{BufferPool, Policy, Pool, static_pool};
 use regex_automata::util::pool::Pool as RegexPool;
 
 use crate::contestant::{Case, Contestant};
@@ -40,7 +40,9 @@ impl Policy<Buffer> for Buffers {
     }
 }
 
-static STATIC: Pool<Buffer, Buffers> = Pool::new(Buffers);
+static_pool! {
+    static STATIC: Pool<Buffer, Buffers> = Pool::new(Buffers);
+}
 
 /// The object case of this name.
 #[must_use]
@@ -205,8 +207,12 @@ fn in_static() -> Vec<Contestant> {
     static REGEX: LazyLock<RegexPool<Buffer>> =
         LazyLock::new(|| RegexPool::new(make as fn() -> Buffer));
     static MUTEX: Mutex<Vec<Buffer>> = Mutex::new(Vec::new());
+    static PLAIN: Pool<Buffer, Buffers> = Pool::new(Buffers);
     vec![
         OneThread.contestant("ours", (), |()| touch(&mut STATIC.get())),
+        OneThread
+            .contestant("ours:plain static", (), |()| touch(&mut PLAIN.get()))
+            .aside(),
         OneThread.contestant("lockfree-object-pool", (), |()| touch(&mut LAZY.pull())),
         OneThread.contestant("object-pool", (), |()| {
             let mut buffer = OBJECTS.pull(make);

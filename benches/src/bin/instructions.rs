@@ -201,7 +201,9 @@ impl Policy<Vec<u8>> for Buffers {
     }
 }
 
-static BUFFERS: Pool<Vec<u8>, Buffers> = Pool::new(Buffers);
+pool_object::static_pool! {
+    static BUFFERS: Pool<Vec<u8>, Buffers> = Pool::new(Buffers);
+}
 
 /// Get, touch and put of a warm pool.
 fn object_get_put(times: u64) {
