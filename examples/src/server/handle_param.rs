@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pool_object::{Guard, Policy, Pool};
+use pool_object::{Loan, Policy, Pool, static_pool};
 use tokio::time::Instant;
 
 use super::exchange::{self, Reply};
@@ -23,7 +23,7 @@ pub(super) struct HandleParam {
 }
 
 /// A parameter that goes back to its pool when it is dropped.
-pub(super) type Param = Guard<'static, HandleParam, Params>;
+pub(super) type Param = Loan<PARAMS>;
 
 #[derive(Debug)]
 pub(super) struct Params;
@@ -40,8 +40,10 @@ impl Policy<HandleParam> for Params {
     }
 }
 
-/// Where parameters come from and go back to.
-pub(super) static PARAMS: Pool<HandleParam, Params> = Pool::new(Params);
+static_pool! {
+    /// Where parameters come from and go back to.
+    pub(super) static PARAMS: Pool<HandleParam, Params> = Pool::new(Params);
+}
 
 /// A parameter with its fields set.
 #[inline]
