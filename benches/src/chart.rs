@@ -6,11 +6,11 @@ use svg::node::element::{Group, Line, Rectangle, Style, Text, Title};
 use crate::rounds::Figure;
 use crate::table::Outcome;
 
-const WIDTH: f64 = 760.0;
+const WIDTH: f64 = 800.0;
 /// Where bars begin.
 const LEFT: f64 = 180.0;
 /// What is left free for the figures after the longest bar.
-const RIGHT: f64 = 150.0;
+const RIGHT: f64 = 200.0;
 const ROW: f64 = 18.0;
 const BAR: f64 = 12.0;
 const HEADING: f64 = 40.0;
