@@ -169,14 +169,11 @@ mod tests {
             figures: vec![figure("ours", 2.0), figure("other", 8.0)],
         };
         let drawn = cases(&[&outcome]);
-        assert!(
-            drawn.contains(r#"class="ours" height="12" width="107.5""#),
-            "{drawn}"
-        );
-        assert!(
-            drawn.contains(r#"class="peer" height="12" width="430""#),
-            "{drawn}"
-        );
+        let longest = WIDTH - LEFT - RIGHT;
+        for (class, width) in [("ours", longest / 4.0), ("peer", longest)] {
+            let bar = format!(r#"class="{class}" height="12" width="{width}""#);
+            assert!(drawn.contains(&bar), "{drawn}");
+        }
         assert!(drawn.contains("1 &lt; 2"), "{drawn}");
         let drawn = overview(&[outcome]);
         assert!(drawn.contains("0.25 other"), "{drawn}");
