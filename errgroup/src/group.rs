@@ -41,6 +41,16 @@ impl<E: Send + 'static> Group<E> {
         self
     }
 
+    /// Lets [`spawn_wait`](Self::spawn_wait) take so many tasks beyond the
+    /// limit, which then wait in the group, instead of one who waits with each;
+    /// 0 unless set. What is worth its price for tiny tasks: the caller then
+    /// sleeps and wakes once for many of them. How many run at once stays the
+    /// limit.
+    pub fn backlog(self, tasks: usize) -> Self {
+        self.handle.shared.state.set_backlog(tasks);
+        self
+    }
+
     /// A handle, to spawn from inside the group's tasks, to cancel and to watch.
     pub fn handle(&self) -> Handle<E> {
         self.handle.clone()

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use crate::cancelled::Cancelled;
 use crate::cause::Cause;
 use crate::error::TrySpawnError;
-use crate::shared::Shared;
-use crate::span::carry;
+use crate::shared::{Job, Shared};
+use crate::span::Span;
 use crate::spawn_wait::SpawnWait;
-use crate::state::{Entry, Pushed, Slot};
+use crate::state::Entry;
 use crate::stats::Stats;
 use crate::task::Task;
+use crate::word::Reserved;
 
 /// Spawns into a group, cancels and watches it, from anywhere: from inside its
 /// tasks too. Cheap to clone; does not keep the group going, and stays usable
@@ -66,11 +67,15 @@ impl<E: Send + 'static> Handle<E> {
         match self.enter() {
             Entry::Admitted => self.start(task),
             Entry::Cancelled => return Err(TrySpawnError::Cancelled(task)),
-            Entry::Limited | Entry::Changed => match self.shared.state.try_slot() {
-                Slot::Taken => self.start_boxed(task),
-                Slot::Full => return Err(TrySpawnError::Full(task)),
-                Slot::Cancelled => return Err(TrySpawnError::Cancelled(task)),
-            },
+            Entry::Limited | Entry::Changed => {
+                let span = Span::here();
+                self.shared.remember_runtime();
+                match self.shared.state.try_reserve() {
+                    Reserved::Room { start } => self.push(Box::pin(span.carry(task)), start),
+                    Reserved::Full => return Err(TrySpawnError::Full(task)),
+                    Reserved::Cancelled => return Err(TrySpawnError::Cancelled(task)),
+                }
+            }
         }
         Ok(())
     }
@@ -177,28 +182,31 @@ impl<E: Send + 'static> Handle<E> {
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
     {
-        tokio::spawn(Task::new(Arc::clone(&self.shared), carry(task)));
-    }
-
-    /// Starts a task that has a slot in a group with a limit.
-    pub(crate) fn start_boxed<F>(&self, task: F)
-    where
-        F: Future<Output = Result<(), E>> + Send + 'static,
-    {
-        self.shared.remember_runtime();
-        self.shared.start_runner(Box::pin(carry(task)));
+        let task = Span::here().carry(task);
+        tokio::spawn(Task::new(Arc::clone(&self.shared), task));
     }
 
     /// Starts the task, or lets it wait in the group.
+    #[inline]
     pub(crate) fn queue<F>(&self, task: F)
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
     {
         self.shared.remember_runtime();
-        match self.shared.state.push(Box::pin(carry(task))) {
-            Pushed::Start(job) => self.shared.start_runner(job),
-            Pushed::Queued => {}
-            Pushed::Cancelled(job) => self.refuse(job),
+        let job: Job<E> = Box::pin(Span::here().carry(task));
+        match self.shared.state.reserve() {
+            Reserved::Room { start } => self.push(job, start),
+            // For those who go through the queue the group is never full.
+            Reserved::Full | Reserved::Cancelled => self.refuse(job),
+        }
+    }
+
+    /// Queues a task in its reserved place.
+    #[inline]
+    pub(crate) fn push(&self, job: Job<E>, start: bool) {
+        self.shared.state.push(job);
+        if start {
+            self.shared.start_runner();
         }
     }
 

@@ -3,13 +3,13 @@
 #![deny(missing_docs)]
 
 mod attempt;
+mod callers;
 mod cancelled;
 mod cause;
 mod current;
 mod error;
 mod group;
 mod handle;
-mod queue;
 mod runner;
 mod shared;
 mod span;

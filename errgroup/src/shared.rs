@@ -1,7 +1,6 @@
 //! The state machine joined with the runtime: what all owners, handles, tasks
 //! and runners of one group share.
 
-use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 
@@ -41,9 +40,9 @@ impl<E: Send + 'static> Shared<E> {
         self.runtime.get_or_init(Runtime::current);
     }
 
-    /// Runs `job`, and then others, in a slot that was taken.
-    pub(crate) fn start_runner(self: &Arc<Self>, job: Job<E>) {
-        let runner = Runner::new(Arc::clone(self), job);
+    /// Starts a runner in a slot that was taken for it.
+    pub(crate) fn start_runner(self: &Arc<Self>) {
+        let runner = Runner::new(Arc::clone(self));
         match Runtime::try_current() {
             Ok(runtime) => runtime.spawn(runner),
             // Without a runtime no task can have been queued.
@@ -66,8 +65,8 @@ impl<E: Send + 'static> Shared<E> {
     #[cold]
     #[inline(never)]
     pub(crate) fn refill(self: &Arc<Self>) {
-        while let Some(job) = self.state.claim() {
-            self.start_runner(job);
+        if self.state.refill() {
+            self.start_runner();
         }
     }
 
@@ -83,7 +82,7 @@ impl<E: Send + 'static> Shared<E> {
         self.leave();
     }
 
-    fn discard_all(self: &Arc<Self>, pending: VecDeque<Job<E>>) {
+    fn discard_all(self: &Arc<Self>, pending: Vec<Job<E>>) {
         for job in pending {
             self.settle(discard(|| drop(job)));
         }
@@ -117,12 +116,6 @@ impl<E: Send + 'static> Ticket<E> {
         if std::mem::take(&mut self.open) {
             self.shared.leave();
         }
-    }
-
-    /// The slot was given up by other means.
-    #[inline]
-    pub(crate) fn forget(&mut self) {
-        self.open = false;
     }
 }
 

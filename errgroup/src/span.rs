@@ -1,12 +1,41 @@
 //! The spawner's span goes with the task (feature `tracing`).
 
-#[cfg(feature = "tracing")]
-pub(crate) fn carry<F: Future>(task: F) -> impl Future<Output = F::Output> {
-    tracing::Instrument::in_current_span(task)
+/// The span of the spawner.
+pub(crate) struct Span {
+    #[cfg(feature = "tracing")]
+    span: tracing::Span,
 }
 
-#[cfg(not(feature = "tracing"))]
+impl Span {
+    /// May run foreign code, the subscriber's.
+    #[inline]
+    pub(crate) fn here() -> Self {
+        Self {
+            #[cfg(feature = "tracing")]
+            span: current(),
+        }
+    }
+
+    #[cfg(feature = "tracing")]
+    pub(crate) fn carry<F: Future>(self, task: F) -> impl Future<Output = F::Output> {
+        tracing::Instrument::instrument(task, self.span)
+    }
+
+    #[cfg(not(feature = "tracing"))]
+    #[inline]
+    pub(crate) fn carry<F: Future>(self, task: F) -> F {
+        task
+    }
+}
+
+/// None without asking, if no subscriber takes anything: to ask costs more than
+/// all else a group does for a task.
+#[cfg(feature = "tracing")]
 #[inline]
-pub(crate) fn carry<F: Future>(task: F) -> F {
-    task
+fn current() -> tracing::Span {
+    use tracing::level_filters::LevelFilter;
+    if LevelFilter::current() == LevelFilter::OFF {
+        return tracing::Span::none();
+    }
+    tracing::Span::current()
 }
