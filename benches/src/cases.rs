@@ -5,7 +5,7 @@ use crate::go::Go;
 use crate::{errgroup, object, rpc, sleepers, worker};
 
 /// The names of all cases, in their order.
-pub const NAMES: [&str; 21] = [
+pub const NAMES: [&str; 22] = [
     "object/get_put/1t",
     "object/get_put/2t",
     "object/static/1t",
@@ -21,6 +21,7 @@ pub const NAMES: [&str; 21] = [
     "errgroup/limit2",
     "errgroup/limit64",
     "errgroup/unlimited",
+    "errgroup/scoped",
     "rpc/echo/1x1",
     "rpc/echo/64x1",
     "rpc/echo/16x64/pooled",

@@ -6,6 +6,7 @@ use std::panic::resume_unwind;
 
 use crate::cancelled::Cancelled;
 use crate::cause::Cause;
+use crate::engine::Engine;
 use crate::error::TrySpawnError;
 use crate::handle::Handle;
 use crate::shared::Shared;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::cancelled::Cancelled;
 use crate::cause::Cause;
+use crate::engine::Engine;
 use crate::error::TrySpawnError;
 use crate::shared::{Job, Shared};
 use crate::span::Span;
@@ -44,7 +45,7 @@ impl<E: Send + 'static> Handle<E> {
         match self.enter() {
             Entry::Admitted => self.start(task),
             Entry::Limited | Entry::Changed => self.queue(task),
-            Entry::Cancelled => self.refuse(task),
+            Entry::Cancelled => self.shared.refuse(task),
         }
     }
 
@@ -71,7 +72,7 @@ impl<E: Send + 'static> Handle<E> {
                 let span = Span::here();
                 self.shared.remember_runtime();
                 match self.shared.state.try_reserve() {
-                    Reserved::Room { start } => self.push(Box::pin(span.carry(task)), start),
+                    Reserved::Room { start } => self.shared.push(Box::pin(span.carry(task)), start),
                     Reserved::Full => return Err(TrySpawnError::Full(task)),
                     Reserved::Cancelled => return Err(TrySpawnError::Cancelled(task)),
                 }
@@ -195,26 +196,10 @@ impl<E: Send + 'static> Handle<E> {
         self.shared.remember_runtime();
         let job: Job<E> = Box::pin(Span::here().carry(task));
         match self.shared.state.reserve() {
-            Reserved::Room { start } => self.push(job, start),
+            Reserved::Room { start } => self.shared.push(job, start),
             // For those who go through the queue the group is never full.
-            Reserved::Full | Reserved::Cancelled => self.refuse(job),
+            Reserved::Full | Reserved::Cancelled => self.shared.refuse(job),
         }
-    }
-
-    /// Queues a task in its reserved place.
-    #[inline]
-    pub(crate) fn push(&self, job: Job<E>, start: bool) {
-        self.shared.state.push(job);
-        if start {
-            self.shared.start_runner();
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn refuse<F>(&self, task: F) {
-        self.shared.state.count_not_started(1);
-        drop(task);
     }
 }
 

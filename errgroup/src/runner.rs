@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use crate::attempt::{self, discard};
 use crate::cause::Cause;
+use crate::engine::Engine;
 use crate::shared::{Job, Shared};
 use crate::state::Next;
 

@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::runtime::Handle as Runtime;
 
-use crate::attempt::{Outcome, discard};
 use crate::cause::Cause;
+use crate::engine::Engine;
 use crate::runner::Runner;
 use crate::state::State;
 
@@ -39,9 +39,18 @@ impl<E: Send + 'static> Shared<E> {
     pub(crate) fn remember_runtime(&self) {
         self.runtime.get_or_init(Runtime::current);
     }
+}
 
-    /// Starts a runner in a slot that was taken for it.
-    pub(crate) fn start_runner(self: &Arc<Self>) {
+impl<E: Send + 'static> Engine for Arc<Shared<E>> {
+    type Job = Job<E>;
+    type Error = E;
+
+    #[inline]
+    fn state(&self) -> &State<Job<E>, E> {
+        &self.state
+    }
+
+    fn start_runner(&self) {
         let runner = Runner::new(Arc::clone(self));
         match Runtime::try_current() {
             Ok(runtime) => runtime.spawn(runner),
@@ -51,49 +60,6 @@ impl<E: Send + 'static> Shared<E> {
                 None => unreachable!("a task was queued outside of a runtime"),
             },
         };
-    }
-
-    /// Gives a slot back.
-    #[inline]
-    pub(crate) fn leave(self: &Arc<Self>) {
-        if self.state.leave() {
-            self.refill();
-        }
-    }
-
-    /// Starts what waits, as far as slots are free.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn refill(self: &Arc<Self>) {
-        if self.state.refill() {
-            self.start_runner();
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn cancel(self: &Arc<Self>, reason: Cause<E>) {
-        let Some(pending) = self.state.cancel(reason) else {
-            return;
-        };
-        // `cancel` took a slot for this, so `wait` does not return before the
-        // last of them is dropped; and it comes back whatever those drops do.
-        self.discard_all(pending);
-        self.leave();
-    }
-
-    fn discard_all(self: &Arc<Self>, pending: Vec<Job<E>>) {
-        for job in pending {
-            self.settle(discard(|| drop(job)));
-        }
-    }
-
-    /// Takes note of how a task ended.
-    #[inline]
-    pub(crate) fn settle(self: &Arc<Self>, outcome: Outcome<E>) {
-        if let Err(reason) = outcome {
-            self.cancel(reason);
-        }
     }
 }
 

@@ -21,6 +21,15 @@ impl Span {
         tracing::Instrument::instrument(task, self.span)
     }
 
+    /// Calls `job` in the span.
+    #[inline]
+    pub(crate) fn within<R>(self, job: impl FnOnce() -> R) -> R {
+        #[cfg(feature = "tracing")]
+        return self.span.in_scope(job);
+        #[cfg(not(feature = "tracing"))]
+        job()
+    }
+
     #[cfg(not(feature = "tracing"))]
     #[inline]
     pub(crate) fn carry<F: Future>(self, task: F) -> F {

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use crate::current;
+use crate::engine::Engine;
 use crate::error::SpawnError;
 use crate::handle::Handle;
 use crate::span::Span;
@@ -72,7 +73,7 @@ where
         Poll::Ready(match reserved {
             Reserved::Room { start } => {
                 let job = Box::pin(span.carry(this.take()));
-                this.handle.push(job, start);
+                this.handle.shared.push(job, start);
                 Ok(())
             }
             Reserved::Full | Reserved::Cancelled => {
