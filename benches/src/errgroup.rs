@@ -103,7 +103,7 @@ fn unlimited() -> Vec<Contestant> {
 /// Threads of the scoped case.
 const THREADS: usize = 2;
 /// Steps of the longest job; the shortest has none.
-const LONGEST: usize = 4_000;
+const LONGEST: usize = 40_000;
 
 /// Jobs of different length on threads that end with the case: spawned one by
 /// one, or cut into as many chunks as there are threads.

@@ -9,6 +9,8 @@ mod cause;
 mod current;
 mod engine;
 mod error;
+#[cfg(feature = "flow")]
+pub mod flow;
 mod group;
 mod handle;
 mod park;

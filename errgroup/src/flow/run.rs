@@ -1,0 +1,196 @@
+//! A run: each node starts when the last of its inputs is there.
+//!
+//! A node counts the inputs that are not settled; who takes the count to 0, and
+//! only that one, starts it or skips it. The task of a node that is done goes on
+//! with the first of those it made ready, so a chain is one task; the others get
+//! tasks of their own.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering::AcqRel};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::task::Poll;
+use std::time::Instant;
+
+use super::graph::{Flow, OnFailure, Source};
+use super::inputs::{Edge, Outputs, Value};
+use super::report::{NodeReport, Report, State};
+use super::work::{Ended, Running, Work};
+use crate::handle::Handle;
+use crate::sync::lock;
+
+pub(super) struct Run<E> {
+    nodes: Vec<Member<E>>,
+    on_failure: OnFailure,
+    start: Instant,
+    group: Handle<()>,
+}
+
+struct Member<E> {
+    edges: Vec<Edge>,
+    /// Who needs its output.
+    children: Vec<usize>,
+    /// Inputs that are not settled yet.
+    open: AtomicUsize,
+    /// Taken by who starts it.
+    work: Mutex<Option<Box<dyn Work<E>>>>,
+    output: OnceLock<Value>,
+    report: Mutex<NodeReport<E>>,
+}
+
+impl<E: Send + 'static> Run<E> {
+    pub(super) async fn all(flow: Flow<E>) -> Report<E> {
+        let number = flow.number();
+        let Flow {
+            vertices,
+            on_failure,
+            group,
+            ..
+        } = flow;
+        let mut run = Self {
+            nodes: Vec::with_capacity(vertices.len()),
+            on_failure,
+            start: Instant::now(),
+            group: group.handle(),
+        };
+        for (at, vertex) in vertices.into_iter().enumerate() {
+            let mut open = 0;
+            for edge in &vertex.edges {
+                let from = &mut run.nodes[edge.from];
+                if from.output.get().is_none() {
+                    from.children.push(at);
+                    open += 1;
+                }
+            }
+            let mut report = NodeReport::new(vertex.name);
+            let (mut work, output) = (None, OnceLock::new());
+            match vertex.source {
+                Source::Work(of_node) => work = Some(of_node),
+                Source::Given(value) => {
+                    report.state = State::Given;
+                    let _ = output.set(value);
+                }
+            }
+            run.nodes.push(Member {
+                edges: vertex.edges,
+                children: Vec::new(),
+                open: AtomicUsize::new(open),
+                work: Mutex::new(work),
+                output,
+                report: Mutex::new(report),
+            });
+        }
+        // Before the first one runs: afterwards it is they who count.
+        let roots = run.nodes.iter_mut().enumerate().filter_map(|(at, node)| {
+            let waits = *node.open.get_mut() > 0 || node.output.get().is_some();
+            (!waits).then_some(at)
+        });
+        let roots: Vec<usize> = roots.collect();
+        let run = Arc::new(run);
+        roots.into_iter().for_each(|root| run.spawn(root));
+        // Its error is a node's, and that one's report has it.
+        let _ = group.wait().await;
+        let run = Arc::into_inner(run).expect("every task is gone");
+        run.report(number)
+    }
+
+    fn spawn(self: &Arc<Self>, at: usize) {
+        self.group.spawn(Arc::clone(self).from(at));
+    }
+
+    /// Runs a node, and then one after another of those it makes ready.
+    async fn from(self: Arc<Self>, at: usize) -> Result<(), ()> {
+        let mut next = Some(at);
+        while let Some(at) = next {
+            let settled = self.node(at).await;
+            if settled == State::Failed && self.on_failure == OnFailure::FailFast {
+                return Err(());
+            }
+            if settled == State::Cancelled {
+                return Ok(());
+            }
+            let mut ready = self.settle(at).into_iter();
+            next = ready.next();
+            ready.for_each(|other| self.spawn(other));
+        }
+        Ok(())
+    }
+
+    async fn node(&self, at: usize) -> State {
+        let node = &self.nodes[at];
+        let work = lock(&node.work).take();
+        let outputs = |from: usize| self.nodes[from].output.get().cloned();
+        let running = work.and_then(|work| work.begin(&Outputs(&outputs)));
+        let running = running.expect("started once, with all it needs");
+        let started = self.start.elapsed();
+        lock(&node.report).started = Some(started);
+        let ended = self.unless_cancelled(running).await;
+        let took_until = self.start.elapsed();
+        let mut report = lock(&node.report);
+        report.ended = Some(took_until);
+        let Some((attempts, ended)) = ended else {
+            return State::Cancelled;
+        };
+        report.attempts = attempts;
+        report.state = match ended {
+            Ended::Value(value) => {
+                let _ = node.output.set(value);
+                State::Succeeded
+            }
+            Ended::Failed(failure) => {
+                report.failure = Some(failure);
+                State::Failed
+            }
+            Ended::Unwanted => State::Skipped,
+        };
+        report.state
+    }
+
+    /// `None` if the flow was cancelled first.
+    async fn unless_cancelled(&self, mut running: Running<E>) -> Option<(u32, Ended<E>)> {
+        let mut cancelled = pin!(self.group.cancelled());
+        poll_fn(|cx| {
+            if let Poll::Ready(ended) = running.as_mut().poll(cx) {
+                return Poll::Ready(Some(ended));
+            }
+            cancelled.as_mut().poll(cx).map(|()| None)
+        })
+        .await
+    }
+
+    /// Tells those who need the node that it is done; returns who is ready.
+    fn settle(&self, at: usize) -> Vec<usize> {
+        let (mut settled, mut ready) = (vec![at], Vec::new());
+        while let Some(at) = settled.pop() {
+            for &child in &self.nodes[at].children {
+                // AcqRel: who takes the last one sees the outputs of all.
+                if self.nodes[child].open.fetch_sub(1, AcqRel) > 1
+                    || self.nodes[child].output.get().is_some()
+                {
+                    continue;
+                }
+                if self.has_inputs(child) {
+                    ready.push(child);
+                } else {
+                    lock(&self.nodes[child].report).state = State::Skipped;
+                    settled.push(child);
+                }
+            }
+        }
+        ready
+    }
+
+    fn has_inputs(&self, at: usize) -> bool {
+        let there = |edge: &Edge| edge.optional || self.nodes[edge.from].output.get().is_some();
+        self.nodes[at].edges.iter().all(there)
+    }
+
+    fn report(self, number: u64) -> Report<E> {
+        let members = self.nodes.into_iter().map(|member| {
+            let report = member.report.into_inner();
+            let report = report.unwrap_or_else(std::sync::PoisonError::into_inner);
+            (report, member.edges, member.output.into_inner())
+        });
+        Report::new(number, members)
+    }
+}
