@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::panic::resume_unwind;
 
 use crate::cancelled::Cancelled;
 use crate::cause::Cause;
 use crate::engine::Engine;
 use crate::error::TrySpawnError;
 use crate::handle::Handle;
+use crate::joined::Joined;
 use crate::shared::Shared;
 use crate::spawn_wait::SpawnWait;
 use crate::stats::Stats;
@@ -21,7 +21,7 @@ use crate::verdict::Ending;
 /// also outside of a runtime.
 #[must_use = "a dropped group is cancelled"]
 pub struct Group<E: Send + 'static> {
-    handle: Handle<E>,
+    pub(crate) handle: Handle<E>,
 }
 
 impl<E: Send + 'static> Group<E> {
@@ -81,7 +81,7 @@ impl<E: Send + 'static> Group<E> {
         match poll_fn(|cx| self.handle.shared.state.poll_join(cx)).await {
             Ending::Done => Ok(()),
             Ending::Failed(error) => Err(error),
-            Ending::Panicked(panic) => resume_unwind(panic.into_payload()),
+            Ending::Panicked(panic) => panic.resume(),
         }
     }
 
@@ -129,6 +129,31 @@ impl<E: Send + 'static> Group<E> {
         F: Future<Output = Result<(), E>> + Send + 'static,
     {
         self.handle.spawn_wait(task)
+    }
+
+    /// See [`Handle::spawn_value`].
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn spawn_value<T, F>(&self, task: F) -> Joined<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        self.handle.spawn_value(task)
+    }
+
+    /// See [`Handle::spawn_blocking`].
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn spawn_blocking<F>(&self, job: F)
+    where
+        F: FnOnce() -> Result<(), E> + Send + 'static,
+    {
+        self.handle.spawn_blocking(job);
     }
 
     /// See [`Handle::cancel`].

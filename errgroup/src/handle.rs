@@ -7,6 +7,7 @@ use crate::cancelled::Cancelled;
 use crate::cause::Cause;
 use crate::engine::Engine;
 use crate::error::TrySpawnError;
+use crate::grace::graceful;
 use crate::shared::{Job, Shared};
 use crate::span::Span;
 use crate::spawn_wait::SpawnWait;
@@ -72,7 +73,9 @@ impl<E: Send + 'static> Handle<E> {
                 let span = Span::here();
                 self.shared.remember_runtime();
                 match self.shared.state.try_reserve() {
-                    Reserved::Room { start } => self.shared.push(Box::pin(span.carry(task)), start),
+                    Reserved::Room { start } => {
+                        self.shared.push(self.shared.job(span, task), start);
+                    }
                     Reserved::Full => return Err(TrySpawnError::Full(task)),
                     Reserved::Cancelled => return Err(TrySpawnError::Cancelled(task)),
                 }
@@ -183,8 +186,31 @@ impl<E: Send + 'static> Handle<E> {
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
     {
-        let task = Span::here().carry(task);
-        tokio::spawn(Task::new(Arc::clone(&self.shared), task));
+        let shared = Arc::clone(&self.shared);
+        match self.shared.grace.get() {
+            None => tokio::spawn(Task::new(shared, Span::here().carry(task))),
+            Some(grace) => {
+                let task = graceful(Arc::clone(&shared), *grace, task);
+                tokio::spawn(Task::new(shared, Span::here().carry(task)))
+            }
+        };
+    }
+
+    /// Spawns a task that the grace does not drop.
+    pub(crate) fn spawn_to_the_end<F>(&self, task: F)
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+    {
+        match self.enter() {
+            Entry::Admitted => {
+                let task = Task::new(Arc::clone(&self.shared), Span::here().carry(task));
+                tokio::spawn(task);
+            }
+            Entry::Limited | Entry::Changed => {
+                self.queue_job(|span| Box::pin(span.carry(task)));
+            }
+            Entry::Cancelled => self.shared.refuse(task),
+        }
     }
 
     /// Starts the task, or lets it wait in the group.
@@ -193,8 +219,13 @@ impl<E: Send + 'static> Handle<E> {
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
     {
+        self.queue_job(|span| self.shared.job(span, task));
+    }
+
+    #[inline]
+    fn queue_job(&self, job: impl FnOnce(Span) -> Job<E>) {
         self.shared.remember_runtime();
-        let job: Job<E> = Box::pin(Span::here().carry(task));
+        let job = job(Span::here());
         match self.shared.state.reserve() {
             Reserved::Room { start } => self.shared.push(job, start),
             // For those who go through the queue the group is never full.

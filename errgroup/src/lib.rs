@@ -3,16 +3,21 @@
 #![deny(missing_docs)]
 
 mod attempt;
+mod blocking;
 mod callers;
 mod cancelled;
 mod cause;
+mod control;
 mod current;
 mod engine;
 mod error;
 #[cfg(feature = "flow")]
 pub mod flow;
+mod gather;
+mod grace;
 mod group;
 mod handle;
+mod joined;
 mod park;
 mod runner;
 mod scope;
@@ -30,8 +35,10 @@ mod word;
 pub use cancelled::Cancelled;
 pub use cause::{Cause, Panic};
 pub use error::{SpawnError, TrySpawnError};
+pub use gather::{Gather, GatherError, Gathered, Outcome, Policy, TaskReport};
 pub use group::Group;
 pub use handle::Handle;
+pub use joined::Joined;
 pub use scope::{Scope, scope};
 pub use spawn_wait::SpawnWait;
 pub use stats::Stats;

@@ -1,7 +1,6 @@
 //! The same group over OS threads, whose tasks may borrow from the stack.
 
 use std::fmt;
-use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::thread;
 
@@ -84,7 +83,7 @@ where
     match ending {
         Ending::Done => Ok(value.expect("the body came to its end")),
         Ending::Failed(error) => Err(error),
-        Ending::Panicked(panic) => resume_unwind(panic.into_payload()),
+        Ending::Panicked(panic) => panic.resume(),
     }
 }
 

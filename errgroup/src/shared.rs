@@ -3,12 +3,15 @@
 
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::runtime::Handle as Runtime;
 
 use crate::cause::Cause;
 use crate::engine::Engine;
+use crate::grace::graceful;
 use crate::runner::Runner;
+use crate::span::Span;
 use crate::state::State;
 
 /// A task that can wait for a slot.
@@ -19,6 +22,8 @@ pub(crate) struct Shared<E> {
     /// Where runners go if a slot comes free outside of any runtime; the
     /// runtime that first queued a task.
     runtime: OnceLock<Runtime>,
+    /// How long tasks live after the cancel, if that is limited.
+    pub(crate) grace: OnceLock<Duration>,
 }
 
 impl<E: Send + 'static> Shared<E> {
@@ -26,6 +31,7 @@ impl<E: Send + 'static> Shared<E> {
         Arc::new(Self {
             state: State::new(),
             runtime: OnceLock::new(),
+            grace: OnceLock::new(),
         })
     }
 
@@ -33,6 +39,18 @@ impl<E: Send + 'static> Shared<E> {
     #[inline]
     pub(crate) fn number(self: &Arc<Self>) -> usize {
         Arc::as_ptr(self).addr()
+    }
+
+    /// A task as it waits in the queue.
+    #[inline]
+    pub(crate) fn job<F>(self: &Arc<Self>, span: Span, task: F) -> Job<E>
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+    {
+        match self.grace.get() {
+            None => Box::pin(span.carry(task)),
+            Some(grace) => Box::pin(span.carry(graceful(Arc::clone(self), *grace, task))),
+        }
     }
 
     /// Called before a task is queued, so that there is a runtime for it.

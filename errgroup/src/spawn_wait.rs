@@ -72,7 +72,7 @@ where
         };
         Poll::Ready(match reserved {
             Reserved::Room { start } => {
-                let job = Box::pin(span.carry(this.take()));
+                let job = this.handle.shared.job(span, this.take());
                 this.handle.shared.push(job, start);
                 Ok(())
             }
