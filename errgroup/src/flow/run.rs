@@ -1,9 +1,13 @@
 //! A run: each node starts when the last of its inputs is there.
 //!
 //! A node counts the inputs that are not settled; who takes the count to 0, and
-//! only that one, starts it or skips it. The task of a node that is done goes on
-//! with the first of those it made ready, so a chain is one task; the others get
-//! tasks of their own.
+//! only that one, makes it ready or skips it. *Drivers* run the nodes: a driver is
+//! a task of the group that runs one ready node after another, so a chain is one
+//! task, and so are many nodes that do not wait. A driver whose node has to wait
+//! waits with it, and has another driver started for what is ready.
+//!
+//! No ready node is forgotten: who makes nodes ready is a driver, and goes on
+//! until it finds none; if it has to wait before that, the one it starts does.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -11,6 +15,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::AcqRel};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::task::Poll;
 use std::time::Instant;
+
+use crossbeam_queue::SegQueue;
+use tokio::runtime::Handle as Runtime;
 
 use super::graph::{Flow, OnFailure, Source};
 use super::inputs::{Edge, Outputs, Value};
@@ -24,6 +31,9 @@ pub(super) struct Run<E> {
     on_failure: OnFailure,
     start: Instant,
     group: Handle<()>,
+    ready: SegQueue<usize>,
+    /// Drivers that can be of use at once for nodes that do not wait.
+    workers: usize,
 }
 
 struct Member<E> {
@@ -52,6 +62,8 @@ impl<E: Send + 'static> Run<E> {
             on_failure,
             start: Instant::now(),
             group: group.handle(),
+            ready: SegQueue::new(),
+            workers: Runtime::current().metrics().num_workers(),
         };
         for (at, vertex) in vertices.into_iter().enumerate() {
             let mut open = 0;
@@ -87,20 +99,32 @@ impl<E: Send + 'static> Run<E> {
         });
         let roots: Vec<usize> = roots.collect();
         let run = Arc::new(run);
-        roots.into_iter().for_each(|root| run.spawn(root));
+        if let Some(first) = run.share(roots, run.workers) {
+            run.spawn(Some(first));
+        }
         // Its error is a node's, and that one's report has it.
         let _ = group.wait().await;
         let run = Arc::into_inner(run).expect("every task is gone");
         run.report(number)
     }
 
-    fn spawn(self: &Arc<Self>, at: usize) {
-        self.group.spawn(Arc::clone(self).from(at));
+    fn spawn(self: &Arc<Self>, first: Option<usize>) {
+        self.group.spawn(Arc::clone(self).drive(first));
     }
 
-    /// Runs a node, and then one after another of those it makes ready.
-    async fn from(self: Arc<Self>, at: usize) -> Result<(), ()> {
-        let mut next = Some(at);
+    /// Keeps the first of these nodes for the caller, and has other drivers for
+    /// the rest.
+    fn share(self: &Arc<Self>, ready: Vec<usize>, drivers: usize) -> Option<usize> {
+        let mut ready = ready.into_iter();
+        let first = ready.next();
+        let others = ready.len().min(drivers.saturating_sub(1));
+        ready.for_each(|other| self.ready.push(other));
+        (0..others).for_each(|_| self.spawn(None));
+        first
+    }
+
+    async fn drive(self: Arc<Self>, first: Option<usize>) -> Result<(), ()> {
+        let mut next = first.or_else(|| self.ready.pop());
         while let Some(at) = next {
             let settled = self.node(at).await;
             if settled == State::Failed && self.on_failure == OnFailure::FailFast {
@@ -109,14 +133,13 @@ impl<E: Send + 'static> Run<E> {
             if settled == State::Cancelled {
                 return Ok(());
             }
-            let mut ready = self.settle(at).into_iter();
-            next = ready.next();
-            ready.for_each(|other| self.spawn(other));
+            let ready = self.settle(at);
+            next = self.share(ready, self.workers).or_else(|| self.ready.pop());
         }
         Ok(())
     }
 
-    async fn node(&self, at: usize) -> State {
+    async fn node(self: &Arc<Self>, at: usize) -> State {
         let node = &self.nodes[at];
         let work = lock(&node.work).take();
         let outputs = |from: usize| self.nodes[from].output.get().cloned();
@@ -147,11 +170,18 @@ impl<E: Send + 'static> Run<E> {
     }
 
     /// `None` if the flow was cancelled first.
-    async fn unless_cancelled(&self, mut running: Running<E>) -> Option<(u32, Ended<E>)> {
+    async fn unless_cancelled(
+        self: &Arc<Self>,
+        mut running: Running<E>,
+    ) -> Option<(u32, Ended<E>)> {
         let mut cancelled = pin!(self.group.cancelled());
+        let mut waits = false;
         poll_fn(|cx| {
             if let Poll::Ready(ended) = running.as_mut().poll(cx) {
                 return Poll::Ready(Some(ended));
+            }
+            if !std::mem::replace(&mut waits, true) && !self.ready.is_empty() {
+                self.spawn(None);
             }
             cancelled.as_mut().poll(cx).map(|()| None)
         })
