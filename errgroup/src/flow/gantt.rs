@@ -30,7 +30,7 @@ pub(super) fn chart<E>(report: &Report<E>) -> String {
             Some(took) => format!("{}: {}, {took:.1?}", node.name, node.state),
             None => format!("{}: {}", node.name, node.state),
         };
-        let name = Text::new(&node.name).set("x", MARGIN).set("y", top + 16.0);
+        let name = Text::new(&*node.name).set("x", MARGIN).set("y", top + 16.0);
         chart = chart.add(name.set("fill", "#666"));
         let (from, to) = match (node.started, node.ended) {
             (Some(from), Some(to)) => (x(from), x(to)),

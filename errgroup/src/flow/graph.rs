@@ -1,5 +1,6 @@
 //! The flow as it is built.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -34,7 +35,7 @@ pub(super) enum Source<E> {
 
 /// A node and what it needs.
 pub(super) struct Vertex<E> {
-    pub(super) name: String,
+    pub(super) name: Cow<'static, str>,
     pub(super) edges: Vec<Edge>,
     pub(super) source: Source<E>,
 }
@@ -78,7 +79,12 @@ impl<E: Send + 'static> Flow<E> {
     /// # Panics
     ///
     /// If an input is a node of another flow.
-    pub fn node<I, F, R, T>(&mut self, name: impl Into<String>, inputs: I, function: F) -> Node<T>
+    pub fn node<I, F, R, T>(
+        &mut self,
+        name: impl Into<Cow<'static, str>>,
+        inputs: I,
+        function: F,
+    ) -> Node<T>
     where
         I: Inputs,
         F: FnMut(I::Values) -> R + Send + 'static,
@@ -91,7 +97,7 @@ impl<E: Send + 'static> Flow<E> {
     /// Describes a node with options: retry, timeout, condition, fallback.
     pub fn step<I, F, R, T>(
         &mut self,
-        name: impl Into<String>,
+        name: impl Into<Cow<'static, str>>,
         inputs: I,
         function: F,
     ) -> Step<'_, I, F, T, E>
@@ -164,7 +170,7 @@ impl<E: Send + 'static> Flow<E> {
 
     pub(super) fn push<T>(
         &mut self,
-        name: String,
+        name: Cow<'static, str>,
         edges: Vec<Edge>,
         work: Box<dyn Work<E>>,
     ) -> Node<T> {

@@ -1,5 +1,6 @@
 //! What a run came to.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +45,7 @@ impl fmt::Display for State {
 #[non_exhaustive]
 pub struct NodeReport<E> {
     /// As it was named.
-    pub name: String,
+    pub name: Cow<'static, str>,
     /// How it ended.
     pub state: State,
     /// When its first attempt began, since the run began; `None` if it did not.
@@ -58,7 +59,7 @@ pub struct NodeReport<E> {
 }
 
 impl<E> NodeReport<E> {
-    pub(super) fn new(name: String) -> Self {
+    pub(super) fn new(name: Cow<'static, str>) -> Self {
         Self {
             name,
             state: State::Cancelled,

@@ -10,6 +10,7 @@
 //! until it finds none; if it has to wait before that, the one it starts does.
 
 use std::future::poll_fn;
+use std::ops::Range;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering::AcqRel};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -28,6 +29,8 @@ use crate::sync::lock;
 
 pub(super) struct Run<E> {
     nodes: Vec<Member<E>>,
+    /// Who needs whose output, by whose.
+    children: Vec<usize>,
     on_failure: OnFailure,
     start: Instant,
     group: Handle<()>,
@@ -38,8 +41,8 @@ pub(super) struct Run<E> {
 
 struct Member<E> {
     edges: Vec<Edge>,
-    /// Who needs its output.
-    children: Vec<usize>,
+    /// Who needs its output: where in `children`.
+    children: Range<usize>,
     /// Inputs that are not settled yet.
     open: AtomicUsize,
     /// Taken by who starts it.
@@ -59,18 +62,19 @@ impl<E: Send + 'static> Run<E> {
         } = flow;
         let mut run = Self {
             nodes: Vec::with_capacity(vertices.len()),
+            children: Vec::new(),
             on_failure,
             start: Instant::now(),
             group: group.handle(),
             ready: SegQueue::new(),
             workers: Runtime::current().metrics().num_workers(),
         };
-        for (at, vertex) in vertices.into_iter().enumerate() {
+        for vertex in vertices {
             let mut open = 0;
             for edge in &vertex.edges {
                 let from = &mut run.nodes[edge.from];
                 if from.output.get().is_none() {
-                    from.children.push(at);
+                    from.children.end += 1;
                     open += 1;
                 }
             }
@@ -85,13 +89,14 @@ impl<E: Send + 'static> Run<E> {
             }
             run.nodes.push(Member {
                 edges: vertex.edges,
-                children: Vec::new(),
+                children: 0..0,
                 open: AtomicUsize::new(open),
                 work: Mutex::new(work),
                 output,
                 report: Mutex::new(report),
             });
         }
+        run.fill_children();
         // Before the first one runs: afterwards it is they who count.
         let roots = run.nodes.iter_mut().enumerate().filter_map(|(at, node)| {
             let waits = *node.open.get_mut() > 0 || node.output.get().is_some();
@@ -106,6 +111,28 @@ impl<E: Send + 'static> Run<E> {
         let _ = group.wait().await;
         let run = Arc::into_inner(run).expect("every task is gone");
         run.report(number)
+    }
+
+    /// Each node's range is as long as it has children: moves it to its place
+    /// in one list of all, and fills it.
+    fn fill_children(&mut self) {
+        let mut start = 0;
+        for node in &mut self.nodes {
+            let children = node.children.len();
+            node.children = start..start;
+            start += children;
+        }
+        self.children = vec![0; start];
+        for at in 0..self.nodes.len() {
+            for edge in 0..self.nodes[at].edges.len() {
+                let from = self.nodes[at].edges[edge].from;
+                let from = &mut self.nodes[from];
+                if from.output.get().is_none() {
+                    self.children[from.children.end] = at;
+                    from.children.end += 1;
+                }
+            }
+        }
     }
 
     fn spawn(self: &Arc<Self>, first: Option<usize>) {
@@ -192,7 +219,7 @@ impl<E: Send + 'static> Run<E> {
     fn settle(&self, at: usize) -> Vec<usize> {
         let (mut settled, mut ready) = (vec![at], Vec::new());
         while let Some(at) = settled.pop() {
-            for &child in &self.nodes[at].children {
+            for &child in &self.children[self.nodes[at].children.clone()] {
                 // AcqRel: who takes the last one sees the outputs of all.
                 if self.nodes[child].open.fetch_sub(1, AcqRel) > 1
                     || self.nodes[child].output.get().is_some()

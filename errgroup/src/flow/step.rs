@@ -1,5 +1,6 @@
 //! A node with options, before it is added.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use super::work::{Failure, Options, Typed};
 #[must_use = "a step that is not added does not run"]
 pub struct Step<'f, I: Inputs, F, T, E> {
     flow: &'f mut Flow<E>,
-    name: String,
+    name: Cow<'static, str>,
     work: Typed<I, F, T, E>,
 }
 
@@ -25,16 +26,27 @@ where
     T: Send + Sync + 'static,
     E: Send + 'static,
 {
-    pub(super) fn new(flow: &'f mut Flow<E>, name: String, inputs: I, function: F) -> Self {
+    pub(super) fn new(
+        flow: &'f mut Flow<E>,
+        name: Cow<'static, str>,
+        inputs: I,
+        function: F,
+    ) -> Self {
         Self {
             flow,
             name,
             work: Typed {
                 inputs,
                 function,
-                options: Options::new(),
+                options: None,
             },
         }
+    }
+
+    fn options(&mut self) -> &mut Options<I::Values, T, E> {
+        self.work
+            .options
+            .get_or_insert_with(|| Box::new(Options::new()))
     }
 
     /// Tries again after an error or a timeout.
@@ -48,21 +60,21 @@ where
         retry: Retry,
         worth_it: impl FnMut(&E) -> bool + Send + 'static,
     ) -> Self {
-        self.work.options.retry = Some((retry, Box::new(worth_it)));
+        self.options().retry = Some((retry, Box::new(worth_it)));
         self
     }
 
     /// Drops each attempt that takes longer than this. Needs a runtime with
     /// time enabled.
     pub fn timeout(mut self, each_attempt: Duration) -> Self {
-        self.work.options.timeout = Some(each_attempt);
+        self.options().timeout = Some(each_attempt);
         self
     }
 
     /// Asks, once the inputs are there, whether the node shall run at all; if
     /// not it is [`Skipped`](super::State::Skipped), and so is who needs it.
     pub fn when(mut self, wanted: impl FnOnce(&I::Values) -> bool + Send + 'static) -> Self {
-        self.work.options.when = Some(Box::new(wanted));
+        self.options().when = Some(Box::new(wanted));
         self
     }
 
@@ -71,7 +83,7 @@ where
         mut self,
         instead: impl FnOnce(Failure<E>) -> Result<T, E> + Send + 'static,
     ) -> Self {
-        self.work.options.fallback = Some(Box::new(instead));
+        self.options().fallback = Some(Box::new(instead));
         self
     }
 

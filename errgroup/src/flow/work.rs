@@ -75,7 +75,8 @@ impl<V, T, E> Options<V, T, E> {
 pub(super) struct Typed<I: Inputs, F, T, E> {
     pub(super) inputs: I,
     pub(super) function: F,
-    pub(super) options: Options<I::Values, T, E>,
+    /// `None` for a node without any, as most are.
+    pub(super) options: Option<Box<Options<I::Values, T, E>>>,
 }
 
 impl<I, F, R, T, E> Work<E> for Typed<I, F, T, E>
@@ -88,8 +89,29 @@ where
 {
     fn begin(self: Box<Self>, outputs: &Outputs<'_>) -> Option<Running<E>> {
         let values = self.inputs.values(outputs)?;
-        Some(Box::pin(whole(self.function, values, self.options)))
+        let Self {
+            function, options, ..
+        } = *self;
+        Some(match options {
+            None => Box::pin(once(function, values)),
+            Some(options) => Box::pin(whole(function, values, *options)),
+        })
     }
+}
+
+/// A node without options: one attempt.
+async fn once<V, F, R, T, E>(mut function: F, values: V) -> (u32, Ended<E>)
+where
+    F: FnMut(V) -> R,
+    R: Future<Output = Result<T, E>>,
+    T: Send + Sync + 'static,
+{
+    let ended = match caught(async move { function(values).await }).await {
+        Ok(Ok(value)) => Ended::Value(Arc::new(value)),
+        Ok(Err(error)) => Ended::Failed(Failure::Error(error)),
+        Err(panic) => Ended::Failed(Failure::Panicked(panic)),
+    };
+    (1, ended)
 }
 
 /// All attempts, and what frames them; a panic of any of it is caught.
