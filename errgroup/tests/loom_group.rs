@@ -500,3 +500,49 @@ fn an_entry_taken_back_strands_a_task() {
         each_once(&*marks);
     });
 }
+
+/// The owner goes away as the last task finishes. Catches: a dropped group that
+/// does not count as cancelled for who looks, or a slot that the canceller keeps.
+#[test]
+fn a_group_is_dropped_as_its_last_task_finishes() {
+    model(|| {
+        let group = limited(1);
+        occupy(&group);
+        let marks = marks::<1>();
+        assert_eq!(group.reserve(), Reserved::Room { start: false });
+        group.push(0);
+        let runner = {
+            let (group, marks) = (Arc::clone(&group), Arc::clone(&marks));
+            thread::spawn(move || vacate(&group, &*marks))
+        };
+        let dropped = cancel(&group, Cause::Dropped);
+        assert!(group.is_cancelled());
+        runner.join().unwrap();
+        // Either it ran or it was dropped, and no slot is left in use.
+        assert_eq!(dropped + marks[0].load(Relaxed), 1);
+        let stats = group.stats();
+        assert_eq!((stats.running, stats.pending), (0, 0));
+    });
+}
+
+/// Cancelled while a task fails and a caller waits. Catches: a cause that is
+/// stored after the caller was woken.
+#[test]
+fn a_caller_woken_by_an_error_does_not_find_it() {
+    model(|| {
+        let group = limited(1);
+        occupy(&group);
+        let caller = {
+            let group = Arc::clone(&group);
+            thread::spawn(move || {
+                assert!(!spawn_wait(&group, 0, &[]));
+                let error = |cause: &Cause<u8>| matches!(cause, Cause::Error(1));
+                assert_eq!(group.with_cause(error), Some(true));
+            })
+        };
+        cancel(&group, Cause::Error(1));
+        caller.join().unwrap();
+        vacate(&group, &[]);
+        assert!(matches!(wait(&group), Ending::Failed(1)));
+    });
+}
