@@ -7,6 +7,7 @@ mod blocking;
 mod callers;
 mod cancelled;
 mod cause;
+mod context;
 mod control;
 mod current;
 mod engine;
@@ -34,6 +35,7 @@ mod word;
 
 pub use cancelled::Cancelled;
 pub use cause::{Cause, Panic};
+pub use context::Context;
 pub use error::{SpawnError, TrySpawnError};
 pub use gather::{Gather, GatherError, Gathered, Outcome, Policy, TaskReport};
 pub use group::Group;

@@ -1,7 +1,11 @@
-//! The spawner's span goes with the task (feature `tracing`).
+//! What a task has of its spawner: the request's context, and the span (feature
+//! `tracing`).
 
-/// The span of the spawner.
+use crate::context::{Context, WithContext};
+
+/// Context and span of the spawner.
 pub(crate) struct Span {
+    context: Option<Context>,
     #[cfg(feature = "tracing")]
     span: tracing::Span,
 }
@@ -11,6 +15,7 @@ impl Span {
     #[inline]
     pub(crate) fn here() -> Self {
         Self {
+            context: Context::current(),
             #[cfg(feature = "tracing")]
             span: current(),
         }
@@ -18,12 +23,16 @@ impl Span {
 
     #[cfg(feature = "tracing")]
     pub(crate) fn carry<F: Future>(self, task: F) -> impl Future<Output = F::Output> {
-        tracing::Instrument::instrument(task, self.span)
+        tracing::Instrument::instrument(WithContext::of_spawner(self.context, task), self.span)
     }
 
     /// Calls `job` in the span.
     #[inline]
     pub(crate) fn within<R>(self, job: impl FnOnce() -> R) -> R {
+        let job = || match self.context {
+            Some(context) => context.call(job),
+            None => job(),
+        };
         #[cfg(feature = "tracing")]
         return self.span.in_scope(job);
         #[cfg(not(feature = "tracing"))]
@@ -32,8 +41,8 @@ impl Span {
 
     #[cfg(not(feature = "tracing"))]
     #[inline]
-    pub(crate) fn carry<F: Future>(self, task: F) -> F {
-        task
+    pub(crate) fn carry<F: Future>(self, task: F) -> impl Future<Output = F::Output> {
+        WithContext::of_spawner(self.context, task)
     }
 }
 
