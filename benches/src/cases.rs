@@ -2,10 +2,10 @@
 
 use crate::contestant::Case;
 use crate::go::Go;
-use crate::{errgroup, object, rpc, sleepers, worker};
+use crate::{errgroup, flow, object, rpc, sleepers, worker};
 
 /// The names of all cases, in their order.
-pub const NAMES: [&str; 21] = [
+pub const NAMES: [&str; 24] = [
     "object/get_put/1t",
     "object/get_put/2t",
     "object/static/1t",
@@ -21,6 +21,9 @@ pub const NAMES: [&str; 21] = [
     "errgroup/limit2",
     "errgroup/limit64",
     "errgroup/unlimited",
+    "errgroup/scoped",
+    "flow/chain3",
+    "flow/fan100",
     "rpc/echo/1x1",
     "rpc/echo/64x1",
     "rpc/echo/16x64/pooled",
@@ -34,7 +37,7 @@ pub const NAMES: [&str; 21] = [
 /// Its contestants (their threads, too) are made now and go with it.
 #[must_use]
 pub fn case(name: &'static str, go: Option<&Go>) -> Option<Case> {
-    let families = [object::case, worker::case, errgroup::case];
+    let families = [object::case, worker::case, errgroup::case, flow::case];
     let in_process = families.into_iter().find_map(|family| family(name));
     let processes = || sleepers::case(name, go).or_else(|| rpc::case(name, go));
     let mut case = in_process.or_else(processes)?;

@@ -2,6 +2,8 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
 
 use errgroup::Group;
 use tokio::sync::Semaphore;
@@ -10,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::contestant::{Case, Contestant};
 use crate::runtime::in_runtime;
+use crate::slots::{Ledger, Slots};
 
 /// The group case of this name.
 #[must_use]
@@ -18,6 +21,7 @@ pub fn case(name: &'static str) -> Option<Case> {
         "errgroup/limit2" => ("spawn and run a task; 2 at a time", limited(2)),
         "errgroup/limit64" => ("spawn and run a task; 64 at a time", limited(64)),
         "errgroup/unlimited" => ("spawn and run a task; no limit", unlimited()),
+        "errgroup/scoped" => ("run an uneven job on scoped threads; 2 threads", scoped()),
         _ => return None,
     };
     Some(Case::timed(name, what, contestants))
@@ -94,4 +98,58 @@ fn unlimited() -> Vec<Contestant> {
             tracker.wait().await;
         }),
     ]
+}
+
+/// Threads of the scoped case.
+const THREADS: usize = 2;
+/// Steps of the longest job; the shortest has none.
+const LONGEST: usize = 40_000;
+
+/// Jobs of different length on threads that end with the case: spawned one by
+/// one, or cut into as many chunks as there are threads.
+fn scoped() -> Vec<Contestant> {
+    vec![
+        by_turn("ours", |slots, jobs| {
+            let done: Result<(), Infallible> = errgroup::scope(|group| {
+                group.set_limit(THREADS);
+                for at in 0..jobs {
+                    group.spawn(move || {
+                        uneven(slots, at, jobs);
+                        Ok(())
+                    });
+                }
+                Ok(())
+            });
+            let Ok(()) = done;
+        }),
+        by_turn("thread::scope+chunks", |slots, jobs| {
+            let chunk = jobs.div_ceil(THREADS);
+            thread::scope(|scope| {
+                for first in (0..jobs).step_by(chunk) {
+                    scope.spawn(move || {
+                        (first..jobs.min(first + chunk)).for_each(|at| uneven(slots, at, jobs));
+                    });
+                }
+            });
+        }),
+    ]
+}
+
+/// The later jobs are the longer ones.
+fn uneven(slots: Slots, at: usize, jobs: usize) {
+    let steps = at * LONGEST / jobs;
+    std::hint::black_box((0..steps).fold(at, |sum, step| std::hint::black_box(sum ^ step)));
+    slots.mark(at);
+}
+
+fn by_turn(who: &str, run: impl Fn(Slots, usize) + 'static) -> Contestant {
+    let mut ledger = Ledger::default();
+    Contestant::new(who, move |count| {
+        ledger.with(count, |slots| {
+            let jobs = usize::try_from(count).expect("fits the memory");
+            let start = Instant::now();
+            run(slots, jobs);
+            start.elapsed()
+        })
+    })
 }

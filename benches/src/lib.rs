@@ -10,6 +10,7 @@ pub mod cases;
 pub mod chart;
 pub mod contestant;
 pub mod errgroup;
+pub mod flow;
 pub mod go;
 pub mod machine;
 pub mod object;

@@ -27,6 +27,25 @@ where
     }
 }
 
+/// Runs a job of the scope of that number.
+///
+/// Unwind safety: as above; what the job borrows is its owner's to look after,
+/// whom the panic reaches.
+#[inline]
+pub(crate) fn call<E>(job: impl FnOnce() -> Result<(), E>, scope: usize) -> Outcome<E> {
+    let _entered = current::enter(scope);
+    catch(job)
+}
+
+/// Calls `job`, which is no task.
+#[inline]
+pub(crate) fn catch<E>(job: impl FnOnce() -> Result<(), E>) -> Outcome<E> {
+    match catch_unwind(AssertUnwindSafe(job)) {
+        Ok(result) => result.map_err(Cause::Error),
+        Err(payload) => Err(Cause::Panicked(Panic::new(payload))),
+    }
+}
+
 /// Runs the drop of a task; a panic in it is a panic of the task.
 #[inline]
 pub(crate) fn discard<E>(drop_task: impl FnOnce()) -> Outcome<E> {

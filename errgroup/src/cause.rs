@@ -51,10 +51,6 @@ impl Panic {
         Self { payload }
     }
 
-    pub(crate) fn into_payload(self) -> Payload {
-        self.payload
-    }
-
     /// The message, if the payload is text as `panic!` makes it.
     pub fn message(&self) -> Option<&str> {
         if let Some(text) = self.payload.downcast_ref::<&'static str>() {
@@ -62,6 +58,11 @@ impl Panic {
         } else {
             self.payload.downcast_ref::<String>().map(String::as_str)
         }
+    }
+
+    /// Goes on with the panic, in this thread.
+    pub fn resume(self) -> ! {
+        std::panic::resume_unwind(self.payload)
     }
 
     /// What was thrown.

@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::panic::resume_unwind;
 
 use crate::cancelled::Cancelled;
 use crate::cause::Cause;
+use crate::engine::Engine;
 use crate::error::TrySpawnError;
 use crate::handle::Handle;
+use crate::joined::Joined;
 use crate::shared::Shared;
 use crate::spawn_wait::SpawnWait;
 use crate::stats::Stats;
@@ -20,7 +21,7 @@ use crate::verdict::Ending;
 /// also outside of a runtime.
 #[must_use = "a dropped group is cancelled"]
 pub struct Group<E: Send + 'static> {
-    handle: Handle<E>,
+    pub(crate) handle: Handle<E>,
 }
 
 impl<E: Send + 'static> Group<E> {
@@ -38,6 +39,16 @@ impl<E: Send + 'static> Group<E> {
     /// limit. See [`Handle::set_limit`] for 0 and for changes while it runs.
     pub fn limit(self, limit: usize) -> Self {
         self.handle.set_limit(limit);
+        self
+    }
+
+    /// Lets [`spawn_wait`](Self::spawn_wait) take so many tasks beyond the
+    /// limit, which then wait in the group, instead of one who waits with each;
+    /// 0 unless set. What is worth its price for tiny tasks: the caller then
+    /// sleeps and wakes once for many of them. How many run at once stays the
+    /// limit.
+    pub fn backlog(self, tasks: usize) -> Self {
+        self.handle.shared.state.set_backlog(tasks);
         self
     }
 
@@ -70,7 +81,7 @@ impl<E: Send + 'static> Group<E> {
         match poll_fn(|cx| self.handle.shared.state.poll_join(cx)).await {
             Ending::Done => Ok(()),
             Ending::Failed(error) => Err(error),
-            Ending::Panicked(panic) => resume_unwind(panic.into_payload()),
+            Ending::Panicked(panic) => panic.resume(),
         }
     }
 
@@ -118,6 +129,31 @@ impl<E: Send + 'static> Group<E> {
         F: Future<Output = Result<(), E>> + Send + 'static,
     {
         self.handle.spawn_wait(task)
+    }
+
+    /// See [`Handle::spawn_value`].
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn spawn_value<T, F>(&self, task: F) -> Joined<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        self.handle.spawn_value(task)
+    }
+
+    /// See [`Handle::spawn_blocking`].
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn spawn_blocking<F>(&self, job: F)
+    where
+        F: FnOnce() -> Result<(), E> + Send + 'static,
+    {
+        self.handle.spawn_blocking(job);
     }
 
     /// See [`Handle::cancel`].

@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use crate::cancelled::Cancelled;
 use crate::cause::Cause;
+use crate::engine::Engine;
 use crate::error::TrySpawnError;
-use crate::shared::Shared;
-use crate::span::carry;
+use crate::grace::graceful;
+use crate::shared::{Job, Shared};
+use crate::span::Span;
 use crate::spawn_wait::SpawnWait;
-use crate::state::{Entry, Pushed, Slot};
+use crate::state::Entry;
 use crate::stats::Stats;
 use crate::task::Task;
+use crate::word::Reserved;
 
 /// Spawns into a group, cancels and watches it, from anywhere: from inside its
 /// tasks too. Cheap to clone; does not keep the group going, and stays usable
@@ -43,7 +46,7 @@ impl<E: Send + 'static> Handle<E> {
         match self.enter() {
             Entry::Admitted => self.start(task),
             Entry::Limited | Entry::Changed => self.queue(task),
-            Entry::Cancelled => self.refuse(task),
+            Entry::Cancelled => self.shared.refuse(task),
         }
     }
 
@@ -66,11 +69,17 @@ impl<E: Send + 'static> Handle<E> {
         match self.enter() {
             Entry::Admitted => self.start(task),
             Entry::Cancelled => return Err(TrySpawnError::Cancelled(task)),
-            Entry::Limited | Entry::Changed => match self.shared.state.try_slot() {
-                Slot::Taken => self.start_boxed(task),
-                Slot::Full => return Err(TrySpawnError::Full(task)),
-                Slot::Cancelled => return Err(TrySpawnError::Cancelled(task)),
-            },
+            Entry::Limited | Entry::Changed => {
+                let span = Span::here();
+                self.shared.remember_runtime();
+                match self.shared.state.try_reserve() {
+                    Reserved::Room { start } => {
+                        self.shared.push(self.shared.job(span, task), start);
+                    }
+                    Reserved::Full => return Err(TrySpawnError::Full(task)),
+                    Reserved::Cancelled => return Err(TrySpawnError::Cancelled(task)),
+                }
+            }
         }
         Ok(())
     }
@@ -177,36 +186,51 @@ impl<E: Send + 'static> Handle<E> {
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
     {
-        tokio::spawn(Task::new(Arc::clone(&self.shared), carry(task)));
+        let shared = Arc::clone(&self.shared);
+        match self.shared.grace.get() {
+            None => tokio::spawn(Task::new(shared, Span::here().carry(task))),
+            Some(grace) => {
+                let task = graceful(Arc::clone(&shared), *grace, task);
+                tokio::spawn(Task::new(shared, Span::here().carry(task)))
+            }
+        };
     }
 
-    /// Starts a task that has a slot in a group with a limit.
-    pub(crate) fn start_boxed<F>(&self, task: F)
+    /// Spawns a task that the grace does not drop.
+    pub(crate) fn spawn_to_the_end<F>(&self, task: F)
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
     {
-        self.shared.remember_runtime();
-        self.shared.start_runner(Box::pin(carry(task)));
+        match self.enter() {
+            Entry::Admitted => {
+                let task = Task::new(Arc::clone(&self.shared), Span::here().carry(task));
+                tokio::spawn(task);
+            }
+            Entry::Limited | Entry::Changed => {
+                self.queue_job(|span| Box::pin(span.carry(task)));
+            }
+            Entry::Cancelled => self.shared.refuse(task),
+        }
     }
 
     /// Starts the task, or lets it wait in the group.
+    #[inline]
     pub(crate) fn queue<F>(&self, task: F)
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
     {
-        self.shared.remember_runtime();
-        match self.shared.state.push(Box::pin(carry(task))) {
-            Pushed::Start(job) => self.shared.start_runner(job),
-            Pushed::Queued => {}
-            Pushed::Cancelled(job) => self.refuse(job),
-        }
+        self.queue_job(|span| self.shared.job(span, task));
     }
 
-    #[cold]
-    #[inline(never)]
-    fn refuse<F>(&self, task: F) {
-        self.shared.state.count_not_started(1);
-        drop(task);
+    #[inline]
+    fn queue_job(&self, job: impl FnOnce(Span) -> Job<E>) {
+        self.shared.remember_runtime();
+        let job = job(Span::here());
+        match self.shared.state.reserve() {
+            Reserved::Room { start } => self.shared.push(job, start),
+            // For those who go through the queue the group is never full.
+            Reserved::Full | Reserved::Cancelled => self.shared.refuse(job),
+        }
     }
 }
 

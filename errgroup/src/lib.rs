@@ -3,14 +3,25 @@
 #![deny(missing_docs)]
 
 mod attempt;
+mod blocking;
+mod callers;
 mod cancelled;
 mod cause;
+mod context;
+mod control;
 mod current;
+mod engine;
 mod error;
+#[cfg(feature = "flow")]
+pub mod flow;
+mod gather;
+mod grace;
 mod group;
 mod handle;
-mod queue;
+mod joined;
+mod park;
 mod runner;
+mod scope;
 mod shared;
 mod span;
 mod spawn_wait;
@@ -24,8 +35,12 @@ mod word;
 
 pub use cancelled::Cancelled;
 pub use cause::{Cause, Panic};
+pub use context::Context;
 pub use error::{SpawnError, TrySpawnError};
+pub use gather::{Gather, GatherError, Gathered, Outcome, Policy, TaskReport};
 pub use group::Group;
 pub use handle::Handle;
+pub use joined::Joined;
+pub use scope::{Scope, scope};
 pub use spawn_wait::SpawnWait;
 pub use stats::Stats;

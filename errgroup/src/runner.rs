@@ -6,44 +6,58 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use crate::attempt::{self, discard};
-use crate::shared::{Job, Shared, Ticket};
+use crate::cause::Cause;
+use crate::engine::Engine;
+use crate::shared::{Job, Shared};
+use crate::state::Next;
 
 /// Tasks that one poll of a runner finishes before it lets the runtime's other
 /// tasks have the thread.
 const BURST: usize = 64;
 
+/// Looks for a task that a runner takes before it goes, one a turn of the
+/// runtime: so long there is no need to spawn another one.
+const LOOKS: u8 = 2;
+
 pub(crate) struct Runner<E: Send + 'static> {
-    /// Before `ticket`: the task is gone before its slot is free.
     job: Option<Job<E>>,
-    started: bool,
-    ticket: Ticket<E>,
+    at: At,
+    /// Looks that are left.
+    looks: u8,
+    shared: Arc<Shared<E>>,
+}
+
+/// What a runner has to do with its slot.
+#[derive(PartialEq, Eq)]
+enum At {
+    /// It has no task: just started, or lingers.
+    Idle,
+    /// It has one, or has just had one.
+    Busy,
+    /// The slot was given up.
+    Gone,
 }
 
 impl<E: Send + 'static> Runner<E> {
     /// `shared` has a slot taken for this runner.
-    pub(crate) fn new(shared: Arc<Shared<E>>, job: Job<E>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared<E>>) -> Self {
         Self {
-            job: Some(job),
-            started: false,
-            ticket: Ticket::new(shared),
+            job: None,
+            at: At::Idle,
+            looks: LOOKS,
+            shared,
         }
     }
 
-    /// Brings the current task to its end.
+    /// Brings the current task, if there is one, to its end.
+    #[inline]
     fn poll_job(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let shared = &self.ticket.shared;
-        let Some(job) = &mut self.job else {
-            return Poll::Ready(());
-        };
-        if !self.started && shared.state.is_cancelled() {
-            shared.state.count_not_started(1);
-        } else {
-            self.started = true;
-            let outcome = ready!(attempt::poll(job.as_mut(), cx, shared.number()));
-            shared.settle(outcome);
+        if let Some(job) = &mut self.job {
+            let outcome = ready!(attempt::poll(job.as_mut(), cx, self.shared.number()));
+            self.shared.settle(outcome);
+            let job = self.job.take();
+            self.shared.settle(discard(|| drop(job)));
         }
-        let job = self.job.take();
-        shared.settle(discard(|| drop(job)));
         Poll::Ready(())
     }
 }
@@ -52,16 +66,51 @@ impl<E: Send + 'static> Future for Runner<E> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
         for _ in 0..BURST {
-            ready!(self.poll_job(cx));
-            self.job = self.ticket.shared.state.next();
-            self.started = false;
-            if self.job.is_none() {
-                self.ticket.forget();
-                return Poll::Ready(());
+            ready!(this.poll_job(cx));
+            match this.shared.state.next(this.at == At::Idle, this.looks > 0) {
+                Next::Run { job, start } => {
+                    this.job = Some(job);
+                    this.at = At::Busy;
+                    this.looks = LOOKS;
+                    if start {
+                        this.shared.start_runner();
+                    }
+                }
+                Next::Linger => {
+                    this.at = At::Idle;
+                    this.looks -= 1;
+                    break;
+                }
+                Next::Gone { start } => {
+                    this.at = At::Gone;
+                    if start {
+                        this.shared.start_runner();
+                    }
+                    return Poll::Ready(());
+                }
             }
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+}
+
+impl<E: Send + 'static> Drop for Runner<E> {
+    fn drop(&mut self) {
+        if self.at == At::Gone {
+            return;
+        }
+        // The runtime has dropped this before its time: tasks that wait shall
+        // not wait for it.
+        self.shared.cancel(Cause::Aborted);
+        let job = self.job.take();
+        self.shared.settle(discard(|| drop(job)));
+        match self.at {
+            At::Idle => self.shared.state.leave_idle(),
+            At::Busy => self.shared.leave(),
+            At::Gone => {}
+        }
     }
 }

@@ -1,15 +1,17 @@
 //! The state machine joined with the runtime: what all owners, handles, tasks
 //! and runners of one group share.
 
-use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::runtime::Handle as Runtime;
 
-use crate::attempt::{Outcome, discard};
 use crate::cause::Cause;
+use crate::engine::Engine;
+use crate::grace::graceful;
 use crate::runner::Runner;
+use crate::span::Span;
 use crate::state::State;
 
 /// A task that can wait for a slot.
@@ -20,6 +22,8 @@ pub(crate) struct Shared<E> {
     /// Where runners go if a slot comes free outside of any runtime; the
     /// runtime that first queued a task.
     runtime: OnceLock<Runtime>,
+    /// How long tasks live after the cancel, if that is limited.
+    pub(crate) grace: OnceLock<Duration>,
 }
 
 impl<E: Send + 'static> Shared<E> {
@@ -27,6 +31,7 @@ impl<E: Send + 'static> Shared<E> {
         Arc::new(Self {
             state: State::new(),
             runtime: OnceLock::new(),
+            grace: OnceLock::new(),
         })
     }
 
@@ -36,14 +41,35 @@ impl<E: Send + 'static> Shared<E> {
         Arc::as_ptr(self).addr()
     }
 
+    /// A task as it waits in the queue.
+    #[inline]
+    pub(crate) fn job<F>(self: &Arc<Self>, span: Span, task: F) -> Job<E>
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+    {
+        match self.grace.get() {
+            None => Box::pin(span.carry(task)),
+            Some(grace) => Box::pin(span.carry(graceful(Arc::clone(self), *grace, task))),
+        }
+    }
+
     /// Called before a task is queued, so that there is a runtime for it.
     pub(crate) fn remember_runtime(&self) {
         self.runtime.get_or_init(Runtime::current);
     }
+}
 
-    /// Runs `job`, and then others, in a slot that was taken.
-    pub(crate) fn start_runner(self: &Arc<Self>, job: Job<E>) {
-        let runner = Runner::new(Arc::clone(self), job);
+impl<E: Send + 'static> Engine for Arc<Shared<E>> {
+    type Job = Job<E>;
+    type Error = E;
+
+    #[inline]
+    fn state(&self) -> &State<Job<E>, E> {
+        &self.state
+    }
+
+    fn start_runner(&self) {
+        let runner = Runner::new(Arc::clone(self));
         match Runtime::try_current() {
             Ok(runtime) => runtime.spawn(runner),
             // Without a runtime no task can have been queued.
@@ -52,49 +78,6 @@ impl<E: Send + 'static> Shared<E> {
                 None => unreachable!("a task was queued outside of a runtime"),
             },
         };
-    }
-
-    /// Gives a slot back.
-    #[inline]
-    pub(crate) fn leave(self: &Arc<Self>) {
-        if self.state.leave() {
-            self.refill();
-        }
-    }
-
-    /// Starts what waits, as far as slots are free.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn refill(self: &Arc<Self>) {
-        while let Some(job) = self.state.claim() {
-            self.start_runner(job);
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn cancel(self: &Arc<Self>, reason: Cause<E>) {
-        let Some(pending) = self.state.cancel(reason) else {
-            return;
-        };
-        // `cancel` took a slot for this, so `wait` does not return before the
-        // last of them is dropped; and it comes back whatever those drops do.
-        self.discard_all(pending);
-        self.leave();
-    }
-
-    fn discard_all(self: &Arc<Self>, pending: VecDeque<Job<E>>) {
-        for job in pending {
-            self.settle(discard(|| drop(job)));
-        }
-    }
-
-    /// Takes note of how a task ended.
-    #[inline]
-    pub(crate) fn settle(self: &Arc<Self>, outcome: Outcome<E>) {
-        if let Err(reason) = outcome {
-            self.cancel(reason);
-        }
     }
 }
 
@@ -117,12 +100,6 @@ impl<E: Send + 'static> Ticket<E> {
         if std::mem::take(&mut self.open) {
             self.shared.leave();
         }
-    }
-
-    /// The slot was given up by other means.
-    #[inline]
-    pub(crate) fn forget(&mut self) {
-        self.open = false;
     }
 }
 

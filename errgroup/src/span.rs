@@ -1,12 +1,59 @@
-//! The spawner's span goes with the task (feature `tracing`).
+//! What a task has of its spawner: the request's context, and the span (feature
+//! `tracing`).
 
-#[cfg(feature = "tracing")]
-pub(crate) fn carry<F: Future>(task: F) -> impl Future<Output = F::Output> {
-    tracing::Instrument::in_current_span(task)
+use crate::context::{Context, WithContext};
+
+/// Context and span of the spawner.
+pub(crate) struct Span {
+    context: Option<Context>,
+    #[cfg(feature = "tracing")]
+    span: tracing::Span,
 }
 
-#[cfg(not(feature = "tracing"))]
+impl Span {
+    /// May run foreign code, the subscriber's.
+    #[inline]
+    pub(crate) fn here() -> Self {
+        Self {
+            context: Context::current(),
+            #[cfg(feature = "tracing")]
+            span: current(),
+        }
+    }
+
+    #[cfg(feature = "tracing")]
+    pub(crate) fn carry<F: Future>(self, task: F) -> impl Future<Output = F::Output> {
+        tracing::Instrument::instrument(WithContext::of_spawner(self.context, task), self.span)
+    }
+
+    /// Calls `job` in the span.
+    #[inline]
+    pub(crate) fn within<R>(self, job: impl FnOnce() -> R) -> R {
+        let job = || match self.context {
+            Some(context) => context.call(job),
+            None => job(),
+        };
+        #[cfg(feature = "tracing")]
+        return self.span.in_scope(job);
+        #[cfg(not(feature = "tracing"))]
+        job()
+    }
+
+    #[cfg(not(feature = "tracing"))]
+    #[inline]
+    pub(crate) fn carry<F: Future>(self, task: F) -> impl Future<Output = F::Output> {
+        WithContext::of_spawner(self.context, task)
+    }
+}
+
+/// None without asking, if no subscriber takes anything: to ask costs more than
+/// all else a group does for a task.
+#[cfg(feature = "tracing")]
 #[inline]
-pub(crate) fn carry<F: Future>(task: F) -> F {
-    task
+fn current() -> tracing::Span {
+    use tracing::level_filters::LevelFilter;
+    if LevelFilter::current() == LevelFilter::OFF {
+        return tracing::Span::none();
+    }
+    tracing::Span::current()
 }

@@ -5,9 +5,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use crate::current;
+use crate::engine::Engine;
 use crate::error::SpawnError;
 use crate::handle::Handle;
-use crate::state::{Entry, Slot};
+use crate::span::Span;
+use crate::state::Entry;
+use crate::word::Reserved;
 
 /// Future of [`Handle::spawn_wait`](crate::Handle::spawn_wait).
 #[must_use = "the task is not spawned unless this is awaited"]
@@ -34,10 +37,8 @@ impl<'a, F, E: Send + 'static> SpawnWait<'a, F, E> {
     }
 
     fn forget(&mut self) {
-        if let Some(number) = self.number.take()
-            && self.handle.shared.state.forget_slot(number)
-        {
-            self.handle.shared.leave();
+        if let Some(number) = self.number.take() {
+            self.handle.shared.state.forget_caller(number);
         }
     }
 }
@@ -62,21 +63,20 @@ where
             }
         }
         let shared = &this.handle.shared;
-        let slot = if current::is(shared.number()) {
-            shared.state.try_slot()
+        shared.remember_runtime();
+        let span = Span::here();
+        let reserved = if current::is(shared.number()) {
+            shared.state.reserve()
         } else {
-            ready!(shared.state.poll_slot(&mut this.number, cx))
+            ready!(shared.state.poll_reserve(&mut this.number, cx))
         };
-        Poll::Ready(match slot {
-            Slot::Taken => {
-                this.handle.start_boxed(this.take());
+        Poll::Ready(match reserved {
+            Reserved::Room { start } => {
+                let job = this.handle.shared.job(span, this.take());
+                this.handle.shared.push(job, start);
                 Ok(())
             }
-            Slot::Full => {
-                this.handle.queue(this.take());
-                Ok(())
-            }
-            Slot::Cancelled => {
+            Reserved::Full | Reserved::Cancelled => {
                 this.forget();
                 Err(SpawnError::Cancelled(this.take()))
             }

@@ -1,30 +1,37 @@
 //! The state machine of a group, free of any runtime: who may start, who waits,
 //! when it is over. `DESIGN.md` has the protocol in prose and the proofs.
 //!
-//! Three locks and a word. The *verdict* lock guards the cause, the *queue*
-//! lock all that waits, the *watchers* lock those who await the cancel. Only
-//! `poll_join` holds two of them, the queue's and then the verdict's. Foreign
+//! A word, a queue, and three locks, none of which is on the way of a task that
+//! ends well: the *verdict* lock guards the cause, the *callers* lock those who
+//! wait for room, the *watchers* lock those who await the cancel. Only
+//! `poll_join` holds two of them, the callers' and then the verdict's. Foreign
 //! code (wakers, drops of tasks) runs outside the locks.
 //!
 //! `J` is a task that can wait.
 
-use std::collections::VecDeque;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::task::{Context, Poll, Waker};
 
+use crate::callers::Callers;
 use crate::cause::Cause;
-use crate::queue::Queue;
 use crate::stats::Stats;
-use crate::sync::{AtomicUsize, Mutex, lock};
+use crate::sync::{AtomicUsize, Mutex, SegQueue, lock, yield_now};
 use crate::verdict::{Ending, Offered, Verdict};
 use crate::wakers::Wakers;
-use crate::word::Word;
+use crate::word::{Reserved, Seen, Taken, Word};
 
 #[derive(Debug)]
 pub(crate) struct State<J, E> {
     word: Word,
+    /// Pending tasks, oldest first. Who counts a task in the word then pushes
+    /// it; who takes it off the word then pops one.
+    jobs: SegQueue<J>,
+    /// Slots there are; `usize::MAX` is no limit.
+    limit: AtomicUsize,
+    /// Tasks beyond the limit that `spawn_wait` lets in.
+    backlog: AtomicUsize,
+    callers: Mutex<Callers>,
     verdict: Mutex<Verdict<E>>,
-    queue: Mutex<Queue<J>>,
     watchers: Mutex<Wakers>,
     not_started: AtomicUsize,
 }
@@ -34,37 +41,37 @@ pub(crate) struct State<J, E> {
 pub(crate) enum Entry {
     /// A slot was taken: start the task.
     Admitted,
-    /// The group has a limit: go through the queue.
+    /// The group has a limit: reserve a place.
     Limited,
     Cancelled,
     /// A slot was taken but the group changed: `leave`, and enter again.
     Changed,
 }
 
-/// Answer to `push`.
+/// Answer to `next`. If `start`, a slot was taken for another runner: start it.
 #[derive(Debug)]
-pub(crate) enum Pushed<J> {
-    /// A slot was taken: start this task, which need not be the pushed one.
-    Start(J),
-    Queued,
-    Cancelled(J),
-}
-
-/// Answer to `try_slot`.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Slot {
-    /// A slot was taken: start the task.
-    Taken,
-    Full,
-    Cancelled,
+pub(crate) enum Next<J> {
+    Run {
+        job: J,
+        start: bool,
+    },
+    /// Nothing to do: come once more, idle, after the runtime's other tasks.
+    Linger,
+    /// The slot was given up.
+    Gone {
+        start: bool,
+    },
 }
 
 impl<J, E> State<J, E> {
     pub(crate) fn new() -> Self {
         Self {
             word: Word::new(),
+            jobs: SegQueue::new(),
+            limit: AtomicUsize::new(usize::MAX),
+            backlog: AtomicUsize::new(0),
+            callers: Mutex::new(Callers::default()),
             verdict: Mutex::new(Verdict::new()),
-            queue: Mutex::new(Queue::new()),
             watchers: Mutex::new(Wakers::default()),
             not_started: AtomicUsize::new(0),
         }
@@ -88,153 +95,219 @@ impl<J, E> State<J, E> {
         Entry::Admitted
     }
 
-    /// Gives back a slot taken by `enter`, `claim` or a grant. If true, there
-    /// may be somebody to take it: call `claim` until it gives nothing.
+    /// Gives back a slot taken by `enter` or `cancel`. If true, there may be
+    /// something to do with it: `refill`.
     #[inline]
     #[must_use]
     pub(crate) fn leave(&self) -> bool {
-        let seen = self.word.sub();
-        if seen.active() == 1 && seen.is_joining() {
+        let left = self.word.sub();
+        self.left(left);
+        left.is_limited() && !left.is_cancelled()
+    }
+
+    /// As `leave`, of a runner that had no task.
+    #[cold]
+    pub(crate) fn leave_idle(&self) {
+        let left = self.word.drop_idle();
+        self.left(left);
+    }
+
+    #[inline]
+    fn left(&self, left: Seen) {
+        if left.is_join_due() {
             self.wake_join();
         }
-        seen.is_limited() && !seen.is_cancelled()
     }
 
     #[cold]
     #[inline(never)]
     fn wake_join(&self) {
-        let waker = lock(&self.queue).join.take();
+        let waker = lock(&self.callers).join.take();
         if let Some(waker) = waker {
             waker.wake();
         }
     }
 
-    /// Pairs free slots with those who wait: returns a task together with a
-    /// slot, or hands slots to waiting callers.
-    pub(crate) fn claim(&self) -> Option<J> {
-        let mut granted = Vec::new();
-        let mut queue = lock(&self.queue);
-        let mut job = None;
-        while self.word.load().active() < queue.limit {
-            job = queue.pending.pop_front();
-            if job.is_none() {
-                match queue.callers.grant() {
-                    Some(waker) => granted.push(waker),
-                    None => break,
-                }
-            }
-            self.word.add();
-            if job.is_some() {
-                break;
-            }
+    /// Pairs free slots with what waits. If true, a slot was taken for a
+    /// runner: start it; it sees to the rest.
+    #[must_use]
+    pub(crate) fn refill(&self) -> bool {
+        if self.word.load().is_waiting() {
+            self.invite();
         }
-        drop(queue);
-        granted.into_iter().for_each(Waker::wake);
-        job
+        self.word.start(self.limit())
     }
 
-    /// Queues a task, and takes the oldest one out again if a slot is free.
-    pub(crate) fn push(&self, job: J) -> Pushed<J> {
-        let mut queue = lock(&self.queue);
-        // The canceller sets the flag before it locks the queue to empty it, so
-        // a task pushed behind its back cannot be: either the flag is seen here
-        // or the task is taken out there.
-        let seen = self.word.load();
-        if seen.is_cancelled() {
-            return Pushed::Cancelled(job);
-        }
-        if seen.active() >= queue.limit {
-            queue.pending.push_back(job);
-            return Pushed::Queued;
-        }
-        self.word.add();
-        Pushed::Start(match queue.pending.pop_front() {
-            None => job,
-            Some(oldest) => {
-                queue.pending.push_back(job);
-                oldest
-            }
-        })
+    // Acquire: pairs with `set_limit`.
+    #[inline]
+    fn limit(&self) -> usize {
+        self.limit.load(Acquire)
     }
 
-    /// Takes a slot if one is free and nobody is ahead.
-    pub(crate) fn try_slot(&self) -> Slot {
-        let queue = lock(&self.queue);
-        let seen = self.word.load();
-        if seen.is_cancelled() {
-            Slot::Cancelled
-        } else if seen.active() < queue.limit && queue.is_empty() {
-            self.word.add();
-            Slot::Taken
-        } else {
-            Slot::Full
+    /// How many tasks `spawn_wait` lets be in the group.
+    fn capacity(&self, limit: usize) -> usize {
+        match limit {
+            0 => 0,
+            limit => limit.saturating_add(self.backlog.load(Relaxed)),
         }
     }
 
-    /// Waits for a slot; the caller is known by the number stored in `number`,
-    /// which `forget_slot` must hear of if the caller goes away before this is
-    /// ready.
-    pub(crate) fn poll_slot(&self, number: &mut Option<u64>, cx: &Context<'_>) -> Poll<Slot> {
-        let mut queue = lock(&self.queue);
-        let seen = self.word.load();
-        // As in `push`: the flag is seen here, or the canceller finds the waker.
-        if seen.is_cancelled() {
-            return Poll::Ready(Slot::Cancelled);
+    /// A place for a task that may wait in the group; `push` it.
+    #[inline]
+    pub(crate) fn reserve(&self) -> Reserved {
+        self.reserve_within(|_| usize::MAX, true)
+    }
+
+    /// A place for a task for which a slot is free.
+    pub(crate) fn try_reserve(&self) -> Reserved {
+        self.reserve_within(|limit| limit, false)
+    }
+
+    #[inline]
+    fn reserve_within(&self, capacity: impl Fn(usize) -> usize, ahead: bool) -> Reserved {
+        let limit = self.limit();
+        let mut reserved = self.word.reserve(limit, capacity(limit), ahead);
+        // The limit may have been raised since it was loaded: either that
+        // `set_limit` finds the task counted, or this finds its limit.
+        if let Reserved::Room { start } = &mut reserved
+            && !*start
+            && self.limit() != limit
+        {
+            *start = self.word.start(self.limit());
         }
-        if number.is_some_and(|number| queue.callers.redeem(number)) {
-            *number = None;
-            return Poll::Ready(Slot::Taken);
+        reserved
+    }
+
+    /// Queues a task in the place that was reserved for it. Nothing that may
+    /// panic or wait comes between the two: others wait for the task.
+    #[inline]
+    pub(crate) fn push(&self, job: J) {
+        self.jobs.push(job);
+    }
+
+    /// The oldest task, of those that were taken off the word.
+    #[inline]
+    fn pop(&self) -> J {
+        loop {
+            if let Some(job) = self.jobs.pop() {
+                return job;
+            }
+            // Counted, and its spawner is just about to push it.
+            yield_now();
         }
-        if number.is_none() && seen.active() < queue.limit && queue.is_empty() {
-            self.word.add();
-            return Poll::Ready(Slot::Taken);
+    }
+
+    /// Waits for a place; the caller is known by the number stored in `number`,
+    /// which `forget_caller` must hear of if the caller goes away before this
+    /// is ready.
+    pub(crate) fn poll_reserve(
+        &self,
+        number: &mut Option<u64>,
+        cx: &Context<'_>,
+    ) -> Poll<Reserved> {
+        let capacity = |limit| self.capacity(limit);
+        if number.is_none() {
+            let reserved = self.reserve_within(capacity, false);
+            if reserved != Reserved::Full {
+                return Poll::Ready(reserved);
+            }
         }
-        queue.callers.register(number, cx.waker());
+        let mut callers = lock(&self.callers);
+        // The canceller sets the flag before it locks the callers to wake them:
+        // either the flag is seen here or the waker is found there.
+        if self.word.load().is_cancelled() {
+            return Poll::Ready(Reserved::Cancelled);
+        }
+        if number.is_some_and(|number| callers.redeem(number)) {
+            let reserved = self.reserve_within(capacity, true);
+            if reserved != Reserved::Full {
+                *number = None;
+                self.update_waiting(&callers);
+                return Poll::Ready(reserved);
+            }
+        }
+        callers.register(number, cx.waker());
+        // Whoever makes room after this step sees that somebody waits; room
+        // that was made before it is seen by `tell`.
+        self.word.set_waiting(true);
+        let told = self.tell(&mut callers);
+        drop(callers);
+        told.for_each(Waker::wake);
         Poll::Pending
     }
 
-    /// Forgets a caller of `poll_slot`. If true, it owned a slot: `leave`.
-    #[must_use]
-    pub(crate) fn forget_slot(&self, number: u64) -> bool {
-        lock(&self.queue).callers.leave(number)
+    /// Forgets a caller of `poll_reserve`; room that it was told of goes to the
+    /// next.
+    pub(crate) fn forget_caller(&self, number: u64) {
+        lock(&self.callers).forget(number);
+        self.invite();
     }
 
-    /// Asked by the owner of a slot whose task is done: the next task to run in
-    /// it. With `None` the slot is given up.
-    pub(crate) fn next(&self) -> Option<J> {
-        let mut queue = lock(&self.queue);
-        let seen = self.word.load();
-        // More active than the limit: it was lowered, and this slot is one too
-        // many.
-        if !seen.is_cancelled() && seen.active() <= queue.limit {
-            if let Some(job) = queue.pending.pop_front() {
-                return Some(job);
-            }
-            if let Some(waker) = queue.callers.grant() {
-                drop(queue);
-                waker.wake();
-                return None;
-            }
-        }
-        let seen = self.word.sub();
-        let join = if seen.active() == 1 && seen.is_joining() {
-            queue.join.take()
-        } else {
-            None
-        };
-        drop(queue);
-        if let Some(waker) = join {
-            waker.wake();
-        }
-        None
+    /// Tells as many callers as there is room for.
+    #[inline(never)]
+    fn invite(&self) {
+        let mut callers = lock(&self.callers);
+        let told = self.tell(&mut callers);
+        self.update_waiting(&callers);
+        drop(callers);
+        told.for_each(Waker::wake);
     }
 
-    /// Changes the limit; `usize::MAX` is none. Call `claim` until it gives
-    /// nothing.
+    fn tell(&self, callers: &mut Callers) -> impl Iterator<Item = Waker> + use<J, E> {
+        let room = self
+            .capacity(self.limit())
+            .saturating_sub(self.word.load().tasks());
+        let newly = room.saturating_sub(callers.told());
+        // Nearly always it is one at most, and needs no memory.
+        let first = (newly > 0).then(|| callers.tell()).flatten();
+        let more: Vec<Waker> = (1..newly).map_while(|_| callers.tell()).collect();
+        first.into_iter().chain(more)
+    }
+
+    fn update_waiting(&self, callers: &Callers) {
+        if callers.waiting() == 0 && callers.told() == 0 {
+            self.word.set_waiting(false);
+        }
+    }
+
+    /// Asked by a runner: its next task. `idle`: it had none; `may_linger`: if
+    /// there is none now it may come again.
+    #[inline]
+    pub(crate) fn next(&self, idle: bool, may_linger: bool) -> Next<J> {
+        let (left, taken) = self.word.take(self.limit(), idle, may_linger);
+        // Callers are told when the backlog is half empty, not at each place:
+        // one wake-up then brings many tasks.
+        if left.is_waiting() && left.pending() <= self.backlog.load(Relaxed) / 2 {
+            self.invite();
+        }
+        match taken {
+            Taken::Task { start } => Next::Run {
+                job: self.pop(),
+                start,
+            },
+            Taken::Linger => Next::Linger,
+            Taken::Gone => {
+                self.left(left);
+                // The limit may have been raised since it was loaded.
+                Next::Gone {
+                    start: left.pending() > 0 && self.word.start(self.limit()),
+                }
+            }
+        }
+    }
+
+    /// Changes the limit; `usize::MAX` is none. `refill` afterwards.
     pub(crate) fn set_limit(&self, limit: usize) {
-        let mut queue = lock(&self.queue);
-        queue.limit = limit;
+        // The lock is for the flag and the limit to agree.
+        let _callers = lock(&self.callers);
+        // Release: pairs with `limit`. Who steps on the word after the next
+        // line finds this limit.
+        self.limit.store(limit, Release);
         self.word.set_limited(limit != usize::MAX);
+    }
+
+    pub(crate) fn set_backlog(&self, backlog: usize) {
+        self.backlog.store(backlog, Relaxed);
     }
 
     /// Cancels for this reason, if it is the first. All that waits is woken;
@@ -243,7 +316,7 @@ impl<J, E> State<J, E> {
     #[cold]
     #[inline(never)]
     #[must_use]
-    pub(crate) fn cancel(&self, reason: Cause<E>) -> Option<VecDeque<J>> {
+    pub(crate) fn cancel(&self, reason: Cause<E>) -> Option<Vec<J>> {
         let unread = {
             let mut verdict = lock(&self.verdict);
             match verdict.offer(reason) {
@@ -260,12 +333,10 @@ impl<J, E> State<J, E> {
         if unread.is_some() {
             return None;
         }
-        let (pending, callers) = {
-            let mut queue = lock(&self.queue);
-            self.word.add();
-            (std::mem::take(&mut queue.pending), queue.callers.take())
-        };
+        let pending = self.word.take_pending();
+        let pending: Vec<J> = (0..pending).map(|_| self.pop()).collect();
         self.count_not_started(pending.len());
+        let callers = lock(&self.callers).take();
         let watchers = lock(&self.watchers).take();
         watchers.for_each(Waker::wake);
         callers.into_iter().for_each(|(_, waker)| waker.wake());
@@ -310,38 +381,38 @@ impl<J, E> State<J, E> {
     /// Ready once nothing is active or pending; the group is closed in the same
     /// step, so that nothing can come after it.
     pub(crate) fn poll_join(&self, cx: &Context<'_>) -> Poll<Ending<E>> {
-        let mut queue = lock(&self.queue);
-        queue.join = Some(cx.waker().clone());
-        // Flag and count are one word: a task that finished before this line
-        // is not counted any more, one that finishes after it sees the flag
+        let mut callers = lock(&self.callers);
+        callers.join = Some(cx.waker().clone());
+        // Flag and counts are one word: a slot that came back before this line
+        // is not counted any more, one that comes back after it sees the flag
         // and comes for the waker.
         self.word.begin_join();
-        if !queue.pending.is_empty() {
-            return Poll::Pending;
-        }
-        // Pushes are kept out by the queue's lock, and `enter` by the single
-        // step of `end`. Its flag is set under the verdict's lock, with `Ended`
-        // stored before the lock is free.
+        // The flag that `end` sets is set under the verdict's lock, with
+        // `Ended` stored before the lock is free.
         let mut verdict = lock(&self.verdict);
         if !self.word.end() {
             return Poll::Pending;
         }
         let ending = verdict.end();
         drop(verdict);
-        let callers = queue.callers.take();
-        drop(queue);
+        let waiting = callers.take();
+        drop(callers);
         let watchers = lock(&self.watchers).take();
         watchers.for_each(Waker::wake);
-        callers.into_iter().for_each(|(_, waker)| waker.wake());
+        waiting.into_iter().for_each(|(_, waker)| waker.wake());
         Poll::Ready(ending)
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        let queue = lock(&self.queue);
+        let waiting = lock(&self.callers).waiting();
+        let seen = self.word.load();
+        // A pending task for which there is a slot is as good as running: its
+        // runner is on its way.
+        let running = seen.running().max(seen.tasks().min(self.limit()));
         Stats {
-            running: self.word.load().active(),
-            pending: queue.pending.len(),
-            waiting: queue.callers.waiting(),
+            running,
+            pending: seen.tasks() - running,
+            waiting,
             not_started: self.not_started.load(Relaxed),
         }
     }

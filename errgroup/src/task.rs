@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use crate::attempt::{self, discard};
+use crate::engine::Engine;
 use crate::shared::{Shared, Ticket};
 
 pin_project_lite::pin_project! {

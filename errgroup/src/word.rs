@@ -1,28 +1,58 @@
-//! The group's word: how many tasks are active, and three flags, in one atomic,
-//! so that a task of an unlimited group costs one operation to admit and one to
-//! finish, and each of them learns everything it has to react to.
+//! The group's ledger: how many slots are in use, how many of their runners
+//! have no task, how many tasks are pending, and four flags, in one atomic.
+//! Every decision is one step on it, and learns from the value it replaced all
+//! it has to react to.
 
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
-use crate::sync::AtomicUsize;
+use crate::sync::AtomicU64;
 
-const CANCELLED: usize = 1;
-const JOINING: usize = 2;
-const LIMITED: usize = 4;
-/// One active task (or runner, or slot that was granted and not yet used).
-const UNIT: usize = 8;
+const CANCELLED: u64 = 1;
+const JOINING: u64 = 1 << 1;
+const LIMITED: u64 = 1 << 2;
+const WAITING: u64 = 1 << 3;
+/// A runner without a task: just started, or taking a last look. Two bits.
+const IDLE: u64 = 1 << 4;
+/// A slot in use: by a task, a runner, or a canceller. 29 bits.
+const ACTIVE: u64 = 1 << 6;
+/// A task that has no runner yet. 29 bits, too: 500 million tasks, for which
+/// the memory ends before.
+const PENDING: u64 = 1 << 35;
+
+/// Runners that may be without a task at once. Two, because the runtime keeps
+/// the task that was scheduled last for the thread that scheduled it; the one
+/// before it can be taken by other threads.
+const MOST_IDLE: usize = 2;
 
 #[derive(Debug)]
-pub(crate) struct Word(AtomicUsize);
+pub(crate) struct Word(AtomicU64);
 
 /// What the word held at one moment.
 #[derive(Clone, Copy)]
-pub(crate) struct Seen(usize);
+pub(crate) struct Seen(u64);
 
 impl Seen {
     /// Slots in use.
     pub(crate) fn active(self) -> usize {
-        self.0 / UNIT
+        ((self.0 & (PENDING - 1)) / ACTIVE) as usize
+    }
+
+    fn idle(self) -> usize {
+        ((self.0 & (ACTIVE - 1)) / IDLE) as usize
+    }
+
+    pub(crate) fn pending(self) -> usize {
+        (self.0 / PENDING) as usize
+    }
+
+    /// Tasks that have been started.
+    pub(crate) fn running(self) -> usize {
+        self.active() - self.idle()
+    }
+
+    /// Tasks in the group.
+    pub(crate) fn tasks(self) -> usize {
+        self.running() + self.pending()
     }
 
     /// Nothing may start any more.
@@ -30,20 +60,58 @@ impl Seen {
         self.0 & CANCELLED != 0
     }
 
-    /// Somebody awaits the last task; who takes `active` to 0 wakes them.
+    /// Somebody awaits the last task; who takes the last slot back wakes them.
     pub(crate) fn is_joining(self) -> bool {
         self.0 & JOINING != 0
     }
 
-    /// Slots are given out under the queue's lock only.
+    /// Tasks are pending before they start.
     pub(crate) fn is_limited(self) -> bool {
         self.0 & LIMITED != 0
     }
+
+    /// Callers wait for room.
+    pub(crate) fn is_waiting(self) -> bool {
+        self.0 & WAITING != 0
+    }
+
+    /// Whether the last slot has just come back while somebody waits for that.
+    pub(crate) fn is_join_due(self) -> bool {
+        self.is_joining() && self.active() == 0
+    }
+
+    /// Takes a slot for one more runner, if more than `idle` runners without a
+    /// task are called for by what is pending.
+    fn with_runner(self, limit: usize, idle: usize) -> Option<Self> {
+        let wanted = self.pending().min(idle);
+        (self.active() < limit && self.idle() < wanted).then_some(Self(self.0 + ACTIVE + IDLE))
+    }
+}
+
+/// Answer to `reserve`.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Reserved {
+    /// Queue the task; if `start`, a slot was taken for a runner: start it.
+    Room {
+        start: bool,
+    },
+    Full,
+    Cancelled,
+}
+
+/// Answer to `take`.
+pub(crate) enum Taken {
+    /// A task is the runner's; if `start`, another runner has a slot: start it.
+    Task { start: bool },
+    /// There is none; look once more, after the runtime's other tasks.
+    Linger,
+    /// The slot was given up.
+    Gone,
 }
 
 impl Word {
     pub(crate) fn new() -> Self {
-        Self(AtomicUsize::new(0))
+        Self(AtomicU64::new(0))
     }
 
     /// Acquire, for `set_cancelled`: who sees the cancel sees what came before.
@@ -52,52 +120,152 @@ impl Word {
         Seen(self.0.load(Acquire))
     }
 
+    /// One step from what `decide` sees to what it returns. AcqRel: whatever a
+    /// step reacts to happened before it, and what the caller did before it is
+    /// seen by who reacts to it.
+    #[inline]
+    fn step<R>(&self, mut decide: impl FnMut(Seen) -> (Seen, R)) -> (Seen, R) {
+        let mut seen = self.0.load(Acquire);
+        loop {
+            let (next, answer) = decide(Seen(seen));
+            if next.0 == seen {
+                return (next, answer);
+            }
+            match self.0.compare_exchange_weak(seen, next.0, AcqRel, Acquire) {
+                Ok(_) => return (next, answer),
+                Err(changed) => seen = changed,
+            }
+        }
+    }
+
     /// Takes a slot; returns what was there before.
     #[inline]
     pub(crate) fn add(&self) -> Seen {
         // Acquire for the cancelled flag; the task reaches its runner by other
         // means, so there is nothing to release.
-        Seen(self.0.fetch_add(UNIT, Acquire))
+        Seen(self.0.fetch_add(ACTIVE, Acquire))
     }
 
-    /// Gives a slot back; returns what was there before.
+    /// Gives a slot back; returns what is left.
     #[inline]
     pub(crate) fn sub(&self) -> Seen {
         // Release for the effects of the task, which `begin_join` or `end`
         // acquires; Acquire so that the last one sees the join's waker.
-        Seen(self.0.fetch_sub(UNIT, AcqRel))
+        Seen(self.0.fetch_sub(ACTIVE, AcqRel) - ACTIVE)
+    }
+
+    /// Room for one more task if there are fewer than `capacity`, and, unless
+    /// `ahead`, nobody waits for room.
+    #[inline]
+    pub(crate) fn reserve(&self, limit: usize, capacity: usize, ahead: bool) -> Reserved {
+        let (_, answer) = self.step(|seen| {
+            if seen.is_cancelled() {
+                return (seen, Reserved::Cancelled);
+            }
+            if seen.tasks() >= capacity || (seen.is_waiting() && !ahead) {
+                return (seen, Reserved::Full);
+            }
+            let queued = Seen(seen.0 + PENDING);
+            match queued.with_runner(limit, MOST_IDLE) {
+                Some(started) => (started, Reserved::Room { start: true }),
+                None => (queued, Reserved::Room { start: false }),
+            }
+        });
+        answer
+    }
+
+    /// A runner asks for its next task; `idle`: it had none; `may_linger`: it
+    /// need not go if there is none.
+    #[inline]
+    pub(crate) fn take(&self, limit: usize, idle: bool, may_linger: bool) -> (Seen, Taken) {
+        self.step(|seen| {
+            let busy = if idle { seen.0 - IDLE } else { seen.0 };
+            // More active than the limit: it was lowered, and this slot is one
+            // too many.
+            if seen.is_cancelled() || seen.active() > limit {
+                return (Seen(busy - ACTIVE), Taken::Gone);
+            }
+            if seen.pending() > 0 {
+                let taken = Seen(busy - PENDING);
+                return match taken.with_runner(limit, 1) {
+                    Some(started) => (started, Taken::Task { start: true }),
+                    None => (taken, Taken::Task { start: false }),
+                };
+            }
+            let others = Seen(busy).idle();
+            if !may_linger || seen.is_joining() || others >= MOST_IDLE {
+                (Seen(busy - ACTIVE), Taken::Gone)
+            } else {
+                (Seen(busy + IDLE), Taken::Linger)
+            }
+        })
+    }
+
+    /// A runner that had no task is gone; returns what is left.
+    pub(crate) fn drop_idle(&self) -> Seen {
+        Seen(self.0.fetch_sub(ACTIVE + IDLE, AcqRel) - ACTIVE - IDLE)
+    }
+
+    /// Takes a slot for a runner, if tasks are pending and none is on its way.
+    pub(crate) fn start(&self, limit: usize) -> bool {
+        self.step(|seen| match seen.with_runner(limit, 1) {
+            Some(started) if !seen.is_cancelled() => (started, true),
+            _ => (seen, false),
+        })
+        .1
+    }
+
+    /// Takes all that is pending, and a slot, after the cancel.
+    pub(crate) fn take_pending(&self) -> usize {
+        self.step(|seen| {
+            let pending = seen.pending();
+            (Seen(seen.0 - pending as u64 * PENDING + ACTIVE), pending)
+        })
+        .1
     }
 
     /// Called with the verdict's lock held and the cause stored.
     pub(crate) fn set_cancelled(&self) {
-        // Release: pairs with `load`, `add`.
+        // Release: pairs with `load`, `add`, `step`.
         self.0.fetch_or(CANCELLED, Release);
     }
 
-    /// Called with the queue's lock held.
+    /// Called with the callers' lock held, after the limit was stored.
     pub(crate) fn set_limited(&self, limited: bool) {
-        // The limit itself is read under the lock.
+        // Release: who steps after this, and then loads the limit, finds the
+        // new one. Acquire: what was queued before is seen by `start`.
         if limited {
-            self.0.fetch_or(LIMITED, Relaxed);
+            self.0.fetch_or(LIMITED, AcqRel);
         } else {
-            self.0.fetch_and(!LIMITED, Relaxed);
+            self.0.fetch_and(!LIMITED, AcqRel);
         }
     }
 
-    /// From here on, who takes `active` to 0 wakes the join.
+    /// Called with the callers' lock held. Returns what is there now.
+    pub(crate) fn set_waiting(&self, waiting: bool) -> Seen {
+        if waiting {
+            Seen(self.0.fetch_or(WAITING, AcqRel) | WAITING)
+        } else {
+            Seen(self.0.fetch_and(!WAITING, AcqRel) & !WAITING)
+        }
+    }
+
+    /// From here on, who gives the last slot back wakes the join.
     pub(crate) fn begin_join(&self) {
-        // Release: the waker was stored before; pairs with `sub`.
+        // Release: the waker was stored before; pairs with `sub`, `step`.
         self.0.fetch_or(JOINING, Release);
     }
 
-    /// Ends the group if nothing is active: one step, so that a spawn either
-    /// comes before (and this fails) or is refused.
+    /// Ends the group if nothing is active or pending: one step, so that a
+    /// spawn either comes before (and this fails) or is refused.
     pub(crate) fn end(&self) -> bool {
-        // Acquire in every failure and success: the effects of the last tasks.
-        self.0
-            .fetch_update(AcqRel, Acquire, |word| {
-                (word < UNIT).then_some(word | CANCELLED)
-            })
-            .is_ok()
+        self.step(|seen| {
+            if seen.0 < ACTIVE {
+                (Seen(seen.0 | CANCELLED), true)
+            } else {
+                (seen, false)
+            }
+        })
+        .1
     }
 }

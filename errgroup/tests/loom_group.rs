@@ -6,10 +6,10 @@
 #![allow(dead_code, unreachable_pub)]
 
 // The state machine itself, which is private to the crate.
+#[path = "../src/callers.rs"]
+mod callers;
 #[path = "../src/cause.rs"]
 mod cause;
-#[path = "../src/queue.rs"]
-mod queue;
 #[path = "../src/state.rs"]
 mod state;
 #[path = "../src/stats.rs"]
@@ -32,8 +32,20 @@ use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use loom::thread;
 
 use cause::Cause;
-use state::{Entry, Pushed, Slot, State};
+use state::{Entry, Next, State};
 use verdict::Ending;
+use word::Reserved;
+
+/// Every interleaving with at most so many switches away from a thread that
+/// could go on: enough for each break that is named below, and seconds instead
+/// of hours.
+const PREEMPTIONS: usize = 2;
+
+fn model(f: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(PREEMPTIONS);
+    builder.check(f);
+}
 
 /// A task is the index of its mark.
 type Group = State<usize, u8>;
@@ -44,32 +56,91 @@ fn limited(limit: usize) -> Arc<Group> {
     Arc::new(group)
 }
 
-/// What a runner does with a slot: this task, and then all that wait.
-fn run(group: &Group, mut task: usize, marks: &[AtomicUsize]) {
-    loop {
-        marks[task].fetch_add(1, Relaxed);
-        match group.next() {
-            Some(next) => task = next,
-            None => return,
-        }
+/// What a runner does with its slot, and what the runners do that it starts:
+/// all that is pending.
+fn run(group: &Group, marks: &[AtomicUsize]) {
+    let mut runners = 1;
+    let mut idle = true;
+    while runners > 0 {
+        let start = match group.next(idle, !idle) {
+            Next::Run { job, start } => {
+                marks[job].fetch_add(1, Relaxed);
+                idle = false;
+                start
+            }
+            Next::Linger => {
+                idle = true;
+                false
+            }
+            Next::Gone { start } => {
+                runners -= 1;
+                idle = true;
+                start
+            }
+        };
+        runners += usize::from(start);
     }
 }
 
-/// What `spawn` does in a limited group, with the runner in line.
-fn spawn(group: &Group, task: usize, marks: &[AtomicUsize]) -> bool {
-    match group.push(task) {
-        Pushed::Start(task) => run(group, task, marks),
-        Pushed::Queued => {}
-        Pushed::Cancelled(_) => return false,
+/// Puts a task into the place it was given, with the runner in line.
+fn put(group: &Group, reserved: &Reserved, task: usize, marks: &[AtomicUsize]) -> bool {
+    let Reserved::Room { start } = *reserved else {
+        return false;
+    };
+    group.push(task);
+    if start {
+        run(group, marks);
     }
     true
 }
 
+/// What `spawn` does in a limited group.
+fn spawn(group: &Group, task: usize, marks: &[AtomicUsize]) -> bool {
+    put(group, &group.reserve(), task, marks)
+}
+
+/// What `spawn_wait` does in a limited group.
+fn spawn_wait(group: &Group, task: usize, marks: &[AtomicUsize]) -> bool {
+    let mut number = None;
+    let reserved = block_on(poll_fn(|cx| group.poll_reserve(&mut number, cx)));
+    if let Some(number) = number {
+        group.forget_caller(number);
+    }
+    put(group, &reserved, task, marks)
+}
+
+/// Takes the only slot, as a runner that runs a task of its own.
+fn occupy(group: &Group) {
+    assert_eq!(group.reserve(), Reserved::Room { start: true });
+    group.push(usize::MAX);
+    assert!(matches!(
+        group.next(true, true),
+        Next::Run { start: false, .. }
+    ));
+}
+
+/// The runner of `occupy` comes to the end of its task.
+fn vacate(group: &Group, marks: &[AtomicUsize]) {
+    match group.next(false, true) {
+        Next::Run { job, start } => {
+            assert!(!start);
+            marks[job].fetch_add(1, Relaxed);
+            vacate(group, marks);
+        }
+        Next::Linger => run(group, marks),
+        Next::Gone { start } => assert!(!start),
+    }
+}
+
 fn leave(group: &Group, marks: &[AtomicUsize]) {
     if group.leave() {
-        while let Some(task) = group.claim() {
-            run(group, task, marks);
-        }
+        refill(group, marks);
+    }
+}
+
+fn refill(group: &Group, marks: &[AtomicUsize]) {
+    if group.refill() {
+        run(group, marks);
     }
 }
 
@@ -98,7 +169,7 @@ fn each_once(marks: &[AtomicUsize]) {
 /// Catches: the flag set before the cause is stored, or outside the lock.
 #[test]
 fn a_cancel_is_seen_but_its_cause_is_not_there() {
-    loom::model(|| {
+    model(|| {
         let group = Arc::new(Group::new());
         let failing = {
             let group = Arc::clone(&group);
@@ -118,7 +189,7 @@ fn a_cancel_is_seen_but_its_cause_is_not_there() {
 /// its cause and not yet set the flag; and a cause that changes.
 #[test]
 fn two_fail_and_one_of_them_does_not_see_the_cancel() {
-    loom::model(|| {
+    model(|| {
         let group = Arc::new(Group::new());
         let other = {
             let group = Arc::clone(&group);
@@ -145,7 +216,7 @@ fn two_fail_and_one_of_them_does_not_see_the_cancel() {
 /// set after the wakers are taken. (Loom reports a deadlock.)
 #[test]
 fn a_watcher_sleeps_through_the_cancel() {
-    loom::model(|| {
+    model(|| {
         let group = Arc::new(Group::new());
         let watcher = {
             let group = Arc::clone(&group);
@@ -164,7 +235,7 @@ fn a_watcher_sleeps_through_the_cancel() {
 /// them.
 #[test]
 fn wait_misses_the_last_finish_or_its_effects() {
-    loom::model(|| {
+    model(|| {
         let group = Arc::new(Group::new());
         // Loom checks that the read comes after the write.
         let effect = Arc::new(UnsafeCell::new(()));
@@ -185,7 +256,7 @@ fn wait_misses_the_last_finish_or_its_effects() {
 /// Catches: `end` in two steps, check and then close.
 #[test]
 fn a_task_enters_a_group_that_has_ended() {
-    loom::model(|| {
+    model(|| {
         let group = Arc::new(Group::new());
         let ended = Arc::new(AtomicUsize::new(0));
         let spawner = {
@@ -206,11 +277,12 @@ fn a_task_enters_a_group_that_has_ended() {
     });
 }
 
-/// Catches: a slot given up (`next`) in another critical section than the one
-/// that found nothing waiting: the task would wait for ever.
+/// Catches: a slot given up (`take`) in another step than the one that found
+/// nothing pending, or a task counted without a look at the slots: the task
+/// would wait for ever.
 #[test]
 fn a_task_is_queued_as_the_last_runner_goes() {
-    loom::model(|| {
+    model(|| {
         let group = limited(1);
         let marks = marks::<2>();
         let other = {
@@ -225,21 +297,20 @@ fn a_task_is_queued_as_the_last_runner_goes() {
 }
 
 /// The task spawns a child from inside its slot, the only one, and `wait` runs
-/// beside it. Catches: `next` not taking what is pending (a deadlock).
+/// beside it. Catches: `take` not taking what is pending (a deadlock).
 #[test]
 fn nested_spawn_at_limit_1_deadlocks() {
-    loom::model(|| {
+    model(|| {
         let group = limited(1);
-        let marks = marks::<2>();
-        let Pushed::Start(parent) = group.push(0) else {
-            panic!("the slot is free")
-        };
+        let marks = marks::<1>();
+        occupy(&group);
         let runner = {
             let (group, marks) = (Arc::clone(&group), Arc::clone(&marks));
             thread::spawn(move || {
-                assert_eq!(group.try_slot(), Slot::Full);
-                assert!(matches!(group.push(1), Pushed::Queued));
-                run(&group, parent, &*marks);
+                assert_eq!(group.try_reserve(), Reserved::Full);
+                assert_eq!(group.reserve(), Reserved::Room { start: false });
+                group.push(0);
+                vacate(&group, &*marks);
             })
         };
         wait(&group);
@@ -248,13 +319,13 @@ fn nested_spawn_at_limit_1_deadlocks() {
     });
 }
 
-/// Catches: `push` not asking for the cancel under the queue's lock; the flag
-/// set after the queue was emptied.
+/// Catches: a task counted though the word says cancelled; a canceller that
+/// does not take what is pending.
 #[test]
 fn a_task_is_queued_behind_the_back_of_the_cancel() {
-    loom::model(|| {
+    model(|| {
         let group = limited(1);
-        assert_eq!(group.try_slot(), Slot::Taken);
+        occupy(&group);
         let canceller = {
             let group = Arc::clone(&group);
             thread::spawn(move || cancel(&group, Cause::Cancelled))
@@ -262,87 +333,119 @@ fn a_task_is_queued_behind_the_back_of_the_cancel() {
         let queued = spawn(&group, 0, &[]);
         // Taken out by the canceller, or refused: never both, never neither.
         assert_eq!(canceller.join().unwrap(), usize::from(queued));
-        leave(&group, &[]);
+        vacate(&group, &[]);
         wait(&group);
+    });
+}
+
+/// A runner comes for its first task as the group is cancelled. Catches: a
+/// runner that takes a task after the cancel, or that does not give its slot
+/// back.
+#[test]
+fn a_task_starts_after_the_cancel() {
+    model(|| {
+        let group = limited(1);
+        let marks = marks::<1>();
+        assert_eq!(group.reserve(), Reserved::Room { start: true });
+        group.push(0);
+        let runner = {
+            let (group, marks) = (Arc::clone(&group), Arc::clone(&marks));
+            thread::spawn(move || {
+                let cancelled = group.is_cancelled();
+                run(&group, &*marks);
+                assert!(!cancelled || marks[0].load(Relaxed) == 0);
+            })
+        };
+        let dropped = cancel(&group, Cause::Cancelled);
+        wait(&group);
+        assert_eq!(dropped + marks[0].load(Relaxed), 1);
+        runner.join().unwrap();
     });
 }
 
 /// A caller waits for the only slot while the group is cancelled. Catches:
-/// `poll_slot` not asking for the cancel under the queue's lock (a deadlock).
+/// `poll_reserve` not asking for the cancel under the callers' lock (a
+/// deadlock).
 #[test]
 fn a_caller_sleeps_through_the_cancel() {
-    loom::model(|| {
+    model(|| {
         let group = limited(1);
-        assert_eq!(group.try_slot(), Slot::Taken);
+        occupy(&group);
         let caller = {
             let group = Arc::clone(&group);
-            thread::spawn(move || {
-                let mut number = None;
-                let slot = block_on(poll_fn(|cx| group.poll_slot(&mut number, cx)));
-                assert_eq!(slot, Slot::Cancelled);
-                if number.is_some_and(|number| group.forget_slot(number)) {
-                    leave(&group, &[]);
-                }
-            })
+            thread::spawn(move || assert!(!spawn_wait(&group, 0, &[])))
         };
         cancel(&group, Cause::Cancelled);
         caller.join().unwrap();
-        leave(&group, &[]);
+        vacate(&group, &[]);
         wait(&group);
     });
 }
 
-/// The only slot comes free just before the cancel: the caller gets it or hears
-/// of the cancel, and the slot comes home in both cases. Catches: a granted
-/// slot that the cancelled caller does not give back (a deadlock).
+/// Two callers take turns in the only slot. Catches: room made without a look
+/// at the callers; a caller that does not look for room once it has said that
+/// it waits; a caller told, and the flag taken back (deadlocks).
 #[test]
-fn a_slot_granted_against_the_cancel_is_lost() {
-    loom::model(|| {
+fn a_caller_sleeps_while_there_is_room() {
+    model(|| {
         let group = limited(1);
-        assert_eq!(group.try_slot(), Slot::Taken);
-        let caller = {
-            let group = Arc::clone(&group);
-            thread::spawn(move || {
-                let mut number = None;
-                match block_on(poll_fn(|cx| group.poll_slot(&mut number, cx))) {
-                    Slot::Taken => assert_eq!(group.next(), None),
-                    Slot::Cancelled => {
-                        if number.is_some_and(|number| group.forget_slot(number)) {
-                            leave(&group, &[]);
-                        }
-                    }
-                    Slot::Full => unreachable!(),
-                }
-            })
-        };
-        assert_eq!(group.next(), None);
-        cancel(&group, Cause::Cancelled);
-        wait(&group);
-        caller.join().unwrap();
-    });
-}
-
-/// Two callers take turns in the only slot. Catches: a slot freed without a
-/// look at the callers, or in another critical section (a deadlock).
-#[test]
-fn a_caller_sleeps_while_a_slot_is_free() {
-    loom::model(|| {
-        let group = limited(1);
+        let marks = marks::<2>();
         let other = {
-            let group = Arc::clone(&group);
-            thread::spawn(move || take_turn(&group))
+            let (group, marks) = (Arc::clone(&group), Arc::clone(&marks));
+            thread::spawn(move || assert!(spawn_wait(&group, 0, &*marks)))
         };
-        take_turn(&group);
+        assert!(spawn_wait(&group, 1, &*marks));
         other.join().unwrap();
         wait(&group);
+        each_once(&*marks);
     });
+}
 
-    fn take_turn(group: &Group) {
-        let mut number = None;
-        let slot = block_on(poll_fn(|cx| group.poll_slot(&mut number, cx)));
-        assert_eq!(slot, Slot::Taken);
-        assert_eq!(group.next(), None);
-    }
+/// A caller that was told of room goes away as another one comes. Catches:
+/// `forget_caller` not telling the next (a deadlock).
+#[test]
+fn room_is_lost_with_the_caller_who_was_told() {
+    model(|| {
+        let group = limited(1);
+        let marks = marks::<1>();
+        occupy(&group);
+        // The first caller waits, and will never come.
+        let mut first = None;
+        block_on(poll_fn(|cx| {
+            assert!(group.poll_reserve(&mut first, cx).is_pending());
+            std::task::Poll::Ready(())
+        }));
+        let second = {
+            let (group, marks) = (Arc::clone(&group), Arc::clone(&marks));
+            thread::spawn(move || assert!(spawn_wait(&group, 0, &*marks)))
+        };
+        vacate(&group, &[]);
+        group.forget_caller(first.unwrap());
+        second.join().unwrap();
+        wait(&group);
+        each_once(&*marks);
+    });
+}
+
+/// The limit is raised as a task is queued behind a slot that never comes free.
+/// Catches: `reserve` not looking at the limit again.
+#[test]
+fn a_raised_limit_passes_a_task_that_is_just_queued() {
+    model(|| {
+        let group = limited(1);
+        let marks = marks::<1>();
+        occupy(&group);
+        let raiser = {
+            let (group, marks) = (Arc::clone(&group), Arc::clone(&marks));
+            thread::spawn(move || {
+                group.set_limit(2);
+                refill(&group, &*marks);
+            })
+        };
+        assert!(spawn(&group, 0, &*marks));
+        raiser.join().unwrap();
+        each_once(&*marks);
+    });
 }
 
 /// A task of the time without a limit ends as the limit is set and another task
@@ -350,7 +453,7 @@ fn a_caller_sleeps_while_a_slot_is_free() {
 /// gives the slot back (deadlocks); `wait` not looking at what is pending.
 #[test]
 fn a_limit_set_against_a_finish_strands_a_task() {
-    loom::model(|| {
+    model(|| {
         let group = Arc::new(Group::new());
         let marks = marks::<1>();
         assert_eq!(group.enter(), Entry::Admitted);
@@ -359,9 +462,7 @@ fn a_limit_set_against_a_finish_strands_a_task() {
             thread::spawn(move || leave(&group, &*marks))
         };
         group.set_limit(1);
-        while let Some(task) = group.claim() {
-            run(&group, task, &*marks);
-        }
+        refill(&group, &*marks);
         assert!(spawn(&group, 0, &*marks));
         wait(&group);
         each_once(&*marks);
@@ -374,7 +475,7 @@ fn a_limit_set_against_a_finish_strands_a_task() {
 /// at what waits.
 #[test]
 fn an_entry_taken_back_strands_a_task() {
-    loom::model(|| {
+    model(|| {
         let group = Arc::new(Group::new());
         let marks = marks::<2>();
         let newcomer = {
@@ -397,5 +498,51 @@ fn an_entry_taken_back_strands_a_task() {
         newcomer.join().unwrap();
         wait(&group);
         each_once(&*marks);
+    });
+}
+
+/// The owner goes away as the last task finishes. Catches: a dropped group that
+/// does not count as cancelled for who looks, or a slot that the canceller keeps.
+#[test]
+fn a_group_is_dropped_as_its_last_task_finishes() {
+    model(|| {
+        let group = limited(1);
+        occupy(&group);
+        let marks = marks::<1>();
+        assert_eq!(group.reserve(), Reserved::Room { start: false });
+        group.push(0);
+        let runner = {
+            let (group, marks) = (Arc::clone(&group), Arc::clone(&marks));
+            thread::spawn(move || vacate(&group, &*marks))
+        };
+        let dropped = cancel(&group, Cause::Dropped);
+        assert!(group.is_cancelled());
+        runner.join().unwrap();
+        // Either it ran or it was dropped, and no slot is left in use.
+        assert_eq!(dropped + marks[0].load(Relaxed), 1);
+        let stats = group.stats();
+        assert_eq!((stats.running, stats.pending), (0, 0));
+    });
+}
+
+/// Cancelled while a task fails and a caller waits. Catches: a cause that is
+/// stored after the caller was woken.
+#[test]
+fn a_caller_woken_by_an_error_does_not_find_it() {
+    model(|| {
+        let group = limited(1);
+        occupy(&group);
+        let caller = {
+            let group = Arc::clone(&group);
+            thread::spawn(move || {
+                assert!(!spawn_wait(&group, 0, &[]));
+                let error = |cause: &Cause<u8>| matches!(cause, Cause::Error(1));
+                assert_eq!(group.with_cause(error), Some(true));
+            })
+        };
+        cancel(&group, Cause::Error(1));
+        caller.join().unwrap();
+        vacate(&group, &[]);
+        assert!(matches!(wait(&group), Ending::Failed(1)));
     });
 }

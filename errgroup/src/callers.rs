@@ -1,0 +1,73 @@
+//! Callers who wait for room in a limited group, and who awaits its end.
+
+use std::collections::VecDeque;
+use std::task::Waker;
+
+/// Callers of `spawn_wait`, each under a number of its own, in the order they
+/// came.
+///
+/// A caller is *told* that there is room, and takes it when it is polled. As
+/// long as somebody is told or waits, newcomers queue up behind, so nobody is
+/// overtaken by another caller.
+#[derive(Debug, Default)]
+pub(crate) struct Callers {
+    next: u64,
+    waiting: VecDeque<(u64, Waker)>,
+    told: Vec<u64>,
+    /// Who awaits the last task.
+    pub(crate) join: Option<Waker>,
+}
+
+impl Callers {
+    /// Registers a newcomer, or renews the waker of the caller `number`.
+    pub(crate) fn register(&mut self, number: &mut Option<u64>, waker: &Waker) {
+        let Some(number) = *number else {
+            *number = Some(self.next);
+            self.waiting.push_back((self.next, waker.clone()));
+            self.next += 1;
+            return;
+        };
+        match self.waiting.iter_mut().find(|(n, _)| *n == number) {
+            Some((_, old)) => old.clone_from(waker),
+            // It was told, and the room was gone again: it stays the first.
+            None => self.waiting.push_front((number, waker.clone())),
+        }
+    }
+
+    /// Tells the oldest caller; wake it outside of the lock.
+    pub(crate) fn tell(&mut self) -> Option<Waker> {
+        let (number, waker) = self.waiting.pop_front()?;
+        self.told.push(number);
+        Some(waker)
+    }
+
+    /// Whether `number` was told; if so it is not known here any more.
+    pub(crate) fn redeem(&mut self, number: u64) -> bool {
+        match self.told.iter().position(|n| *n == number) {
+            Some(at) => {
+                self.told.swap_remove(at);
+                true
+            }
+            None => false,
+        }
+    }
+
+    pub(crate) fn forget(&mut self, number: u64) {
+        self.waiting.retain(|(n, _)| *n != number);
+        self.redeem(number);
+    }
+
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Callers who were told and have not come yet.
+    pub(crate) fn told(&self) -> usize {
+        self.told.len()
+    }
+
+    /// Takes all who wait, because nothing will start any more.
+    pub(crate) fn take(&mut self) -> VecDeque<(u64, Waker)> {
+        std::mem::take(&mut self.waiting)
+    }
+}

@@ -1,0 +1,74 @@
+//! What tasks on a runtime and jobs on scoped threads have in common: how a
+//! slot comes back, and how a cancel drops what waits.
+
+use crate::attempt::{Outcome, discard};
+use crate::cause::Cause;
+use crate::state::State;
+
+/// A state machine joined with something that runs its jobs.
+pub(crate) trait Engine {
+    /// A task that can wait for a slot.
+    type Job;
+    type Error;
+
+    fn state(&self) -> &State<Self::Job, Self::Error>;
+
+    /// Starts a runner in a slot that was taken for it.
+    fn start_runner(&self);
+
+    /// Queues a task in its reserved place.
+    #[inline]
+    fn push(&self, job: Self::Job, start: bool) {
+        self.state().push(job);
+        if start {
+            self.start_runner();
+        }
+    }
+
+    /// Gives a slot back.
+    #[inline]
+    fn leave(&self) {
+        if self.state().leave() {
+            self.refill();
+        }
+    }
+
+    /// Starts what waits, as far as slots are free.
+    #[cold]
+    #[inline(never)]
+    fn refill(&self) {
+        if self.state().refill() {
+            self.start_runner();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn cancel(&self, reason: Cause<Self::Error>) {
+        let Some(pending) = self.state().cancel(reason) else {
+            return;
+        };
+        // `cancel` took a slot for this, so `wait` does not return before the
+        // last of them is dropped; and it comes back whatever those drops do.
+        for job in pending {
+            self.settle(discard(|| drop(job)));
+        }
+        self.leave();
+    }
+
+    /// Takes note of how a task ended.
+    #[inline]
+    fn settle(&self, outcome: Outcome<Self::Error>) {
+        if let Err(reason) = outcome {
+            self.cancel(reason);
+        }
+    }
+
+    /// Drops a task unstarted, after the cancel.
+    #[cold]
+    #[inline(never)]
+    fn refuse<F>(&self, task: F) {
+        self.state().count_not_started(1);
+        drop(task);
+    }
+}

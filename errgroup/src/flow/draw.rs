@@ -1,0 +1,76 @@
+//! The graph as text for Mermaid and Graphviz.
+
+use std::fmt::Write;
+
+use super::graph::Flow;
+use super::inputs::Edge;
+use super::report::State;
+
+pub(super) struct Drawing<'a> {
+    nodes: Vec<(&'a str, &'a [Edge], Option<State>)>,
+}
+
+/// Fill of a node in this state.
+pub(super) fn colour(state: State) -> &'static str {
+    match state {
+        State::Succeeded => "#7fc97f",
+        State::Given => "#9ecae1",
+        State::Failed => "#f4796b",
+        State::Skipped => "#d9d9d9",
+        State::Cancelled => "#fdc086",
+    }
+}
+
+impl<'a> Drawing<'a> {
+    pub(super) fn new(nodes: impl Iterator<Item = (&'a str, &'a [Edge], Option<State>)>) -> Self {
+        Self {
+            nodes: nodes.collect(),
+        }
+    }
+
+    pub(super) fn of<E>(flow: &'a Flow<E>) -> Self {
+        let vertices = flow.vertices.iter();
+        Self::new(vertices.map(|vertex| (&*vertex.name, &*vertex.edges, None)))
+    }
+
+    /// Optional inputs are dotted.
+    pub(super) fn mermaid(&self) -> String {
+        let mut text = String::from("flowchart LR\n");
+        for (at, (name, edges, state)) in self.nodes.iter().enumerate() {
+            let name = name.replace('&', "&amp;").replace('"', "&quot;");
+            let name = name.replace('<', "&lt;").replace('>', "&gt;");
+            line(&mut text, format_args!("n{at}[\"{name}\"]"));
+            for edge in *edges {
+                let arrow = if edge.optional { "-.->" } else { "-->" };
+                line(&mut text, format_args!("n{} {arrow} n{at}", edge.from));
+            }
+            if let Some(state) = state {
+                line(
+                    &mut text,
+                    format_args!("style n{at} fill:{}", colour(*state)),
+                );
+            }
+        }
+        text
+    }
+
+    pub(super) fn dot(&self) -> String {
+        let mut text = String::from("digraph flow {\n    rankdir=LR\n");
+        for (at, (name, edges, state)) in self.nodes.iter().enumerate() {
+            let name = name.replace('\\', "\\\\").replace('"', "\\\"");
+            let fill = state.map_or(String::new(), |state| {
+                format!(", style=filled, fillcolor=\"{}\"", colour(state))
+            });
+            line(&mut text, format_args!("n{at} [label=\"{name}\"{fill}]"));
+            for edge in *edges {
+                let style = if edge.optional { " [style=dotted]" } else { "" };
+                line(&mut text, format_args!("n{} -> n{at}{style}", edge.from));
+            }
+        }
+        text + "}\n"
+    }
+}
+
+fn line(text: &mut String, what: std::fmt::Arguments<'_>) {
+    writeln!(text, "    {what}").expect("a String takes all");
+}

@@ -1,0 +1,229 @@
+//! The flow as it is built.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::draw::Drawing;
+use super::inputs::{Edge, Inputs, Value};
+use super::node::Node;
+use super::report::Report;
+use super::run::Run;
+use super::step::Step;
+use super::work::Work;
+use crate::group::Group;
+use crate::handle::Handle;
+
+/// What a failed node does to the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum OnFailure {
+    /// Cancels the flow: nodes that run are dropped, no other starts.
+    #[default]
+    FailFast,
+    /// Skips those who need its output, and whoever needs theirs; all others
+    /// go on.
+    SkipDescendants,
+}
+
+/// Where a node's output comes from.
+pub(super) enum Source<E> {
+    Work(Box<dyn Work<E>>),
+    Given(Value),
+}
+
+/// A node and what it needs.
+pub(super) struct Vertex<E> {
+    pub(super) name: Cow<'static, str>,
+    pub(super) edges: Vec<Edge>,
+    pub(super) source: Source<E>,
+}
+
+/// A workflow: nodes, each with the nodes whose outputs it needs. See the
+/// [module](super).
+pub struct Flow<E> {
+    number: u64,
+    pub(super) vertices: Vec<Vertex<E>>,
+    pub(super) on_failure: OnFailure,
+    pub(super) group: Group<()>,
+}
+
+impl<E: Send + 'static> Flow<E> {
+    /// An empty flow, without a limit, that fails fast.
+    pub fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self {
+            number: NEXT.fetch_add(1, Relaxed),
+            vertices: Vec::new(),
+            on_failure: OnFailure::default(),
+            group: Group::new(),
+        }
+    }
+
+    /// Bounds how many nodes run at once.
+    pub fn limit(self, limit: usize) -> Self {
+        self.group.set_limit(limit);
+        self
+    }
+
+    /// Sets what a failed node does to the rest.
+    pub fn on_failure(mut self, on_failure: OnFailure) -> Self {
+        self.on_failure = on_failure;
+        self
+    }
+
+    /// Adds a node: once the `inputs` are there, `function` is called with them
+    /// and what it returns is run. See [`step`](Self::step) for options.
+    ///
+    /// # Panics
+    ///
+    /// If an input is a node of another flow.
+    pub fn node<I, F, R, T>(
+        &mut self,
+        name: impl Into<Cow<'static, str>>,
+        inputs: I,
+        function: F,
+    ) -> Node<T>
+    where
+        I: Inputs,
+        F: FnMut(I::Values) -> R + Send + 'static,
+        R: Future<Output = Result<T, E>> + Send + 'static,
+        T: Send + Sync + 'static,
+    {
+        self.step(name, inputs, function).add()
+    }
+
+    /// Describes a node with options: retry, timeout, condition, fallback.
+    pub fn step<I, F, R, T>(
+        &mut self,
+        name: impl Into<Cow<'static, str>>,
+        inputs: I,
+        function: F,
+    ) -> Step<'_, I, F, T, E>
+    where
+        I: Inputs,
+        F: FnMut(I::Values) -> R + Send + 'static,
+        R: Future<Output = Result<T, E>> + Send + 'static,
+        T: Send + Sync + 'static,
+    {
+        Step::new(self, name.into(), inputs, function)
+    }
+
+    /// Gives the output of a node, which then does not run: to go on where an
+    /// earlier run came to.
+    ///
+    /// # Panics
+    ///
+    /// If it is a node of another flow.
+    pub fn give<T: Send + Sync + 'static>(&mut self, node: Node<T>, output: Arc<T>) {
+        assert_eq!(node.flow, self.number, "a node of another flow");
+        self.vertices[node.at].source = Source::Given(output);
+    }
+
+    /// Gives all outputs that an earlier run of a flow of the same shape came
+    /// to: only what failed, or was not reached, runs again.
+    ///
+    /// # Errors
+    ///
+    /// If the flows differ in their nodes' names or inputs; then nothing was
+    /// given. The types must be the same, which cannot be checked: a node that
+    /// takes an output of another type panics.
+    pub fn resume(&mut self, earlier: &Report<E>) -> Result<(), OtherShape> {
+        if !earlier.has_shape_of(self) {
+            return Err(OtherShape);
+        }
+        for (vertex, output) in self.vertices.iter_mut().zip(earlier.outputs()) {
+            if let Some(output) = output {
+                vertex.source = Source::Given(output);
+            }
+        }
+        Ok(())
+    }
+
+    /// Something to cancel the run with, from anywhere.
+    pub fn canceller(&self) -> Canceller {
+        Canceller {
+            handle: self.group.handle(),
+        }
+    }
+
+    /// Runs all nodes and returns when every one of them is gone. Dropping this
+    /// future cancels the flow.
+    ///
+    /// # Panics
+    ///
+    /// When polled outside of a tokio runtime. A panic of a node is its failure.
+    pub async fn run(self) -> Report<E> {
+        Run::all(self).await
+    }
+
+    /// The graph in Mermaid's language.
+    pub fn mermaid(&self) -> String {
+        Drawing::of(self).mermaid()
+    }
+
+    /// The graph in Graphviz' language.
+    pub fn dot(&self) -> String {
+        Drawing::of(self).dot()
+    }
+
+    pub(super) fn push<T>(
+        &mut self,
+        name: Cow<'static, str>,
+        edges: Vec<Edge>,
+        work: Box<dyn Work<E>>,
+    ) -> Node<T> {
+        let ours = edges.iter().all(|edge| edge.flow == self.number);
+        assert!(ours, "an input of {name} is a node of another flow");
+        self.vertices.push(Vertex {
+            name,
+            edges,
+            source: Source::Work(work),
+        });
+        Node::new(self.vertices.len() - 1, self.number)
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+}
+
+impl<E: Send + 'static> Default for Flow<E> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<E> fmt::Debug for Flow<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.vertices.iter().map(|vertex| &vertex.name);
+        f.debug_list().entries(names).finish()
+    }
+}
+
+/// A report is of a flow of another shape; see [`Flow::resume`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OtherShape;
+
+impl fmt::Display for OtherShape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the report is of a flow with other nodes or inputs")
+    }
+}
+
+impl std::error::Error for OtherShape {}
+
+/// Cancels the run of a flow; of [`Flow::canceller`].
+#[derive(Debug, Clone)]
+pub struct Canceller {
+    handle: Handle<()>,
+}
+
+impl Canceller {
+    /// Drops the nodes that run; no other starts. Does not wait. Before the run
+    /// it keeps every node from starting, afterwards it does nothing.
+    pub fn cancel(&self) {
+        self.handle.cancel();
+    }
+}

@@ -1,0 +1,51 @@
+//! Typed workflows (feature `flow`): A, then B needs A, then C needs both.
+//!
+//! A [`Flow`] is built node by node; each takes the outputs of earlier nodes by
+//! their handles. A handle exists only once its node does, so a cycle cannot be
+//! written, and a wrong type does not compile.
+//!
+//! ```
+//! use errgroup::flow::Flow;
+//!
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! let mut flow = Flow::<String>::new();
+//! let a = flow.node("a", (), |()| async { Ok(20) });
+//! let b = flow.node("b", a, |a| async move { Ok(*a + 1) });
+//! let c = flow.node("c", (a, b), |(a, b)| async move { Ok(format!("{a} {b}")) });
+//!
+//! let report = flow.run().await;
+//! assert_eq!(*report.get(c).unwrap(), "20 21");
+//! # });
+//! ```
+//!
+//! A later node's handle is not there yet:
+//!
+//! ```compile_fail
+//! # use errgroup::flow::Flow;
+//! let mut flow = Flow::<String>::new();
+//! let a = flow.node("a", b, |b| async move { Ok(*b) });
+//! let b = flow.node("b", a, |a| async move { Ok(*a) });
+//! ```
+//!
+//! A node starts as soon as its own inputs are there, however the rest is doing;
+//! it runs on tokio, in a [`Group`](crate::Group), so a limit, the cancel and the
+//! end are the group's: [`Flow::run`] returns when every node is gone.
+
+mod draw;
+mod gantt;
+mod graph;
+mod inputs;
+mod node;
+mod report;
+mod retry;
+mod run;
+mod step;
+mod work;
+
+pub use graph::{Canceller, Flow, OnFailure, OtherShape};
+pub use inputs::Inputs;
+pub use node::{Node, Optional};
+pub use report::{NodeReport, Report, State};
+pub use retry::Retry;
+pub use step::Step;
+pub use work::Failure;

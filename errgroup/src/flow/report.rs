@@ -1,0 +1,204 @@
+//! What a run came to.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::draw::Drawing;
+use super::gantt;
+use super::graph::Flow;
+use super::inputs::{Edge, Value};
+use super::node::Node;
+use super::work::Failure;
+
+/// How a node ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum State {
+    /// Its output is there.
+    Succeeded,
+    /// Its output was given before the run.
+    Given,
+    /// See its failure.
+    Failed,
+    /// An input it needs is missing, or its condition said no.
+    Skipped,
+    /// The flow was cancelled before it was done, or before it started.
+    Cancelled,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Succeeded => "succeeded",
+            Self::Given => "given",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+            Self::Cancelled => "cancelled",
+        })
+    }
+}
+
+/// What became of one node.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct NodeReport<E> {
+    /// As it was named.
+    pub name: Cow<'static, str>,
+    /// How it ended.
+    pub state: State,
+    /// When its first attempt began, since the run began; `None` if it did not.
+    pub started: Option<Duration>,
+    /// When it was done, since the run began.
+    pub ended: Option<Duration>,
+    /// How often its function was called.
+    pub attempts: u32,
+    /// Why it failed, if it did.
+    pub failure: Option<Failure<E>>,
+}
+
+impl<E> NodeReport<E> {
+    pub(super) fn new(name: Cow<'static, str>) -> Self {
+        Self {
+            name,
+            state: State::Cancelled,
+            started: None,
+            ended: None,
+            attempts: 0,
+            failure: None,
+        }
+    }
+
+    /// How long it ran, pauses between attempts included.
+    pub fn took(&self) -> Option<Duration> {
+        Some(self.ended?.saturating_sub(self.started?))
+    }
+}
+
+/// Outputs, states and timings of a run.
+pub struct Report<E> {
+    flow: u64,
+    nodes: Vec<NodeReport<E>>,
+    edges: Vec<Vec<Edge>>,
+    outputs: Vec<Option<Value>>,
+}
+
+impl<E> Report<E> {
+    pub(super) fn new(
+        flow: u64,
+        members: impl Iterator<Item = (NodeReport<E>, Vec<Edge>, Option<Value>)>,
+    ) -> Self {
+        let mut report = Self {
+            flow,
+            nodes: Vec::new(),
+            edges: Vec::new(),
+            outputs: Vec::new(),
+        };
+        for (node, edges, output) in members {
+            report.nodes.push(node);
+            report.edges.push(edges);
+            report.outputs.push(output);
+        }
+        report
+    }
+
+    /// The output of a node; `None` if it has none.
+    ///
+    /// # Panics
+    ///
+    /// If it is a node of another flow.
+    pub fn get<T: Send + Sync + 'static>(&self, node: Node<T>) -> Option<Arc<T>> {
+        assert_eq!(node.flow, self.flow, "a node of another flow");
+        let output = self.outputs[node.at].clone()?.downcast();
+        Some(output.expect("a node's output is what its handle says"))
+    }
+
+    /// What became of a node.
+    ///
+    /// # Panics
+    ///
+    /// If it is a node of another flow.
+    pub fn node<T>(&self, node: Node<T>) -> &NodeReport<E> {
+        assert_eq!(node.flow, self.flow, "a node of another flow");
+        &self.nodes[node.at]
+    }
+
+    /// All nodes, in the order they were added.
+    pub fn nodes(&self) -> &[NodeReport<E>] {
+        &self.nodes
+    }
+
+    /// The node that failed first.
+    pub fn first_failure(&self) -> Option<&NodeReport<E>> {
+        let failed = self.nodes.iter().filter(|node| node.failure.is_some());
+        failed.min_by_key(|node| node.ended)
+    }
+
+    /// Whether every node has its output, or was not wanted.
+    pub fn is_ok(&self) -> bool {
+        let fine = [State::Succeeded, State::Given, State::Skipped];
+        self.nodes.iter().all(|node| fine.contains(&node.state))
+    }
+
+    /// The nodes that made the run as long as it was, first to last: from the
+    /// node that was done last back to the input it waited for longest, and so
+    /// on.
+    pub fn critical_path(&self) -> Vec<&NodeReport<E>> {
+        self.critical().map(|at| &self.nodes[at]).collect()
+    }
+
+    pub(super) fn critical(&self) -> impl Iterator<Item = usize> + use<E> {
+        let ended = |at: &usize| self.nodes[*at].ended;
+        let ran = |at: &usize| ended(at).is_some();
+        let mut path = Vec::new();
+        let mut next = (0..self.nodes.len()).filter(ran).max_by_key(ended);
+        while let Some(at) = next {
+            path.push(at);
+            let inputs = self.edges[at].iter().map(|edge| edge.from);
+            next = inputs.filter(ran).max_by_key(ended);
+        }
+        path.into_iter().rev()
+    }
+
+    /// The graph with the states, in Mermaid's language.
+    pub fn mermaid(&self) -> String {
+        self.drawing().mermaid()
+    }
+
+    /// The graph with the states, in Graphviz' language.
+    pub fn dot(&self) -> String {
+        self.drawing().dot()
+    }
+
+    /// What ran when, as a chart in SVG.
+    pub fn gantt(&self) -> String {
+        gantt::chart(self)
+    }
+
+    fn drawing(&self) -> Drawing<'_> {
+        let nodes = self.nodes.iter().zip(&self.edges);
+        Drawing::new(nodes.map(|(node, edges)| (&*node.name, &**edges, Some(node.state))))
+    }
+
+    pub(super) fn has_shape_of(&self, flow: &Flow<E>) -> bool {
+        let names = self.nodes.iter().map(|node| &node.name);
+        let from = |edges: &[Edge]| edges.iter().map(|edge| edge.from).collect::<Vec<_>>();
+        names.eq(flow.vertices.iter().map(|vertex| &vertex.name))
+            && self
+                .edges
+                .iter()
+                .zip(&flow.vertices)
+                .all(|(edges, vertex)| from(edges) == from(&vertex.edges))
+    }
+
+    pub(super) fn outputs(&self) -> impl Iterator<Item = Option<Value>> {
+        self.outputs.iter().cloned()
+    }
+}
+
+impl<E: fmt::Debug> fmt::Debug for Report<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&self.nodes).finish()
+    }
+}

@@ -1,0 +1,292 @@
+//! The same group over OS threads, whose tasks may borrow from the stack.
+
+use std::fmt;
+use std::sync::Arc;
+use std::thread;
+
+use crate::attempt;
+use crate::cause::Cause;
+use crate::current;
+use crate::engine::Engine;
+use crate::error::{SpawnError, TrySpawnError};
+use crate::park::until_ready;
+use crate::span::Span;
+use crate::state::{Next, State};
+use crate::stats::Stats;
+use crate::verdict::Ending;
+use crate::word::Reserved;
+
+/// Looks for a task that a thread takes before it goes; a new thread costs more
+/// than all of them.
+const LOOKS: u8 = 64;
+
+type Job<'scope, E> = Box<dyn FnOnce() -> Result<(), E> + Send + 'scope>;
+
+struct Shared<'scope, E> {
+    state: State<Job<'scope, E>, E>,
+}
+
+/// Runs tasks on OS threads and returns when every one of them is gone (Go:
+/// an `errgroup.Group` from first to last), so that tasks may borrow whatever
+/// outlives the call.
+///
+/// `body` spawns them by its [`Scope`], and counts as one of them: an error or a
+/// panic of it cancels as that of a task does. It runs on the calling thread,
+/// which blocks until the end.
+///
+/// ```
+/// let pages = ["a", "bb", "ccc"];
+/// let longest = std::sync::Mutex::new(0);
+/// errgroup::scope(|group| {
+///     group.set_limit(2);
+///     for page in &pages {
+///         group.spawn(|| {
+///             let mut longest = longest.lock().unwrap();
+///             *longest = page.len().max(*longest);
+///             Ok::<(), String>(())
+///         });
+///     }
+///     Ok(())
+/// })?;
+/// assert_eq!(longest.into_inner().unwrap(), 3);
+/// # Ok::<(), String>(())
+/// ```
+///
+/// # Errors
+///
+/// The first error of a task or of `body`. A cancel by hand is no error, and
+/// hides none.
+///
+/// # Panics
+///
+/// If a task or `body` panicked, goes on with the first panic, with its payload;
+/// it has precedence over an error.
+pub fn scope<'env, T, E, F>(body: F) -> Result<T, E>
+where
+    E: Send + 'env,
+    F: for<'scope> FnOnce(&Scope<'scope, 'env, E>) -> Result<T, E>,
+{
+    let mut value = None;
+    let ending = thread::scope(|threads| {
+        let scope = Scope {
+            shared: Arc::new(Shared {
+                state: State::new(),
+            }),
+            threads,
+        };
+        // Not `attempt::call`: the body is none of the tasks that may hold the
+        // slot for which it waits.
+        let outcome = attempt::catch(|| body(&scope).map(|ok| value = Some(ok)));
+        scope.settle(outcome);
+        until_ready(|cx| scope.shared.state.poll_join(cx))
+    });
+    match ending {
+        Ending::Done => Ok(value.expect("the body came to its end")),
+        Ending::Failed(error) => Err(error),
+        Ending::Panicked(panic) => panic.resume(),
+    }
+}
+
+/// Spawns into a [`scope()`], cancels and watches it. Clone it to spawn from
+/// inside the tasks.
+///
+/// Without a limit each task starts at once, on a thread of its own if none is
+/// free; with a limit of n there are at most n threads, which take the next task
+/// as one ends. For tasks that compute, the limit to set is
+/// [`available_parallelism`](thread::available_parallelism).
+pub struct Scope<'scope, 'env: 'scope, E> {
+    shared: Arc<Shared<'scope, E>>,
+    threads: &'scope thread::Scope<'scope, 'env>,
+}
+
+impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
+    /// Spawns a task; never waits, never fails. At the limit it is the task that
+    /// waits, first come first served. After the cancel the task is dropped
+    /// unstarted, and counted in [`Stats::not_started`]. As
+    /// [`Group::spawn`](crate::Group::spawn).
+    pub fn spawn<F>(&self, task: F)
+    where
+        F: FnOnce() -> Result<(), E> + Send + 'scope,
+    {
+        let job = boxed(Span::here(), task);
+        match self.shared.state.reserve() {
+            Reserved::Room { start } => self.push(job, start),
+            // For those who go through the queue the scope is never full.
+            Reserved::Full | Reserved::Cancelled => self.refuse(job),
+        }
+    }
+
+    /// Spawns a task if it can start at once (Go: `TryGo`). As
+    /// [`Group::try_spawn`](crate::Group::try_spawn).
+    ///
+    /// # Errors
+    ///
+    /// No slot is free, or the scope is cancelled; both hold the task.
+    pub fn try_spawn<F>(&self, task: F) -> Result<(), TrySpawnError<F>>
+    where
+        F: FnOnce() -> Result<(), E> + Send + 'scope,
+    {
+        let span = Span::here();
+        match self.shared.state.try_reserve() {
+            Reserved::Room { start } => {
+                self.push(boxed(span, task), start);
+                Ok(())
+            }
+            Reserved::Full => Err(TrySpawnError::Full(task)),
+            Reserved::Cancelled => Err(TrySpawnError::Cancelled(task)),
+        }
+    }
+
+    /// Blocks until there is a slot, and spawns the task (Go: `Go`). The cancel
+    /// wakes it. Called from inside a task of the same scope it does not wait:
+    /// the slot could be its own. As
+    /// [`Group::spawn_wait`](crate::Group::spawn_wait).
+    ///
+    /// # Errors
+    ///
+    /// The scope was cancelled before a slot was free; holds the task.
+    pub fn spawn_wait<F>(&self, task: F) -> Result<(), SpawnError<F>>
+    where
+        F: FnOnce() -> Result<(), E> + Send + 'scope,
+    {
+        let state = &self.shared.state;
+        let span = Span::here();
+        let mut number = None;
+        let reserved = if current::is(self.number()) {
+            state.reserve()
+        } else {
+            until_ready(|cx| state.poll_reserve(&mut number, cx))
+        };
+        match reserved {
+            Reserved::Room { start } => {
+                self.push(boxed(span, task), start);
+                Ok(())
+            }
+            Reserved::Full | Reserved::Cancelled => {
+                if let Some(number) = number {
+                    state.forget_caller(number);
+                }
+                Err(SpawnError::Cancelled(task))
+            }
+        }
+    }
+
+    /// Cancels by hand; as [`Group::cancel`](crate::Group::cancel). Tasks that
+    /// run are not stopped: they see it by [`is_cancelled`](Self::is_cancelled).
+    pub fn cancel(&self) {
+        Engine::cancel(self, Cause::Cancelled);
+    }
+
+    /// Whether the scope is cancelled, or has ended. What happened before the
+    /// cancel is then visible, and [`with_cause`](Self::with_cause) finds the
+    /// cause.
+    pub fn is_cancelled(&self) -> bool {
+        self.shared.state.is_cancelled()
+    }
+
+    /// Blocks until the scope is cancelled (Go: `<-ctx.Done()`). A scope in
+    /// which every task does this, and nobody fails, never ends.
+    pub fn wait_cancelled(&self) {
+        let mut key = None;
+        until_ready(|cx| self.shared.state.poll_cancelled(&mut key, cx));
+        if let Some(key) = key {
+            self.shared.state.forget_cancelled(key);
+        }
+    }
+
+    /// Reads why the scope was cancelled (Go: `context.Cause`); as
+    /// [`Handle::with_cause`](crate::Handle::with_cause).
+    pub fn with_cause<R>(&self, read: impl FnOnce(&Cause<E>) -> R) -> Option<R> {
+        self.shared.state.with_cause(read)
+    }
+
+    /// Changes how many tasks run at once (Go: `SetLimit`); as
+    /// [`Handle::set_limit`](crate::Handle::set_limit).
+    pub fn set_limit(&self, limit: usize) {
+        self.shared.state.set_limit(limit);
+        self.refill();
+    }
+
+    /// Figures, at this moment.
+    pub fn stats(&self) -> Stats {
+        self.shared.state.stats()
+    }
+
+    fn number(&self) -> usize {
+        Arc::as_ptr(&self.shared).addr()
+    }
+
+    /// Holds a slot, and runs task after task in it.
+    fn run(&self) {
+        let state = &self.shared.state;
+        let (mut idle, mut looks) = (true, LOOKS);
+        loop {
+            let start = match state.next(idle, looks > 0) {
+                Next::Run { job, start } => {
+                    // Before the job, which may take long.
+                    if start {
+                        self.start_runner();
+                    }
+                    self.settle(attempt::call(job, self.number()));
+                    (idle, looks) = (false, LOOKS);
+                    continue;
+                }
+                Next::Linger => {
+                    (idle, looks) = (true, looks - 1);
+                    thread::yield_now();
+                    continue;
+                }
+                Next::Gone { start } => start,
+            };
+            if !start {
+                return;
+            }
+            // The slot given up comes back: a limit was raised meanwhile.
+            (idle, looks) = (true, LOOKS);
+        }
+    }
+}
+
+fn boxed<'scope, E: 'scope>(
+    span: Span,
+    task: impl FnOnce() -> Result<(), E> + Send + 'scope,
+) -> Job<'scope, E> {
+    Box::new(move || span.within(task))
+}
+
+impl<'scope, E: Send + 'scope> Engine for Scope<'scope, '_, E> {
+    type Job = Job<'scope, E>;
+    type Error = E;
+
+    fn state(&self) -> &State<Self::Job, E> {
+        &self.shared.state
+    }
+
+    fn start_runner(&self) {
+        let runner = self.clone();
+        let thread = thread::Builder::new().spawn_scoped(self.threads, move || runner.run());
+        if thread.is_err() {
+            // The system has no thread left: whoever asked for one lends its
+            // own, so no task is lost.
+            self.run();
+        }
+    }
+}
+
+impl<E> Clone for Scope<'_, '_, E> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            threads: self.threads,
+        }
+    }
+}
+
+impl<'scope, E: Send + 'scope> fmt::Debug for Scope<'scope, '_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope")
+            .field("stats", &self.stats())
+            .field("is_cancelled", &self.is_cancelled())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,387 @@
+//! One suite over both kinds of groups: tasks on tokio and threads of a scope
+//! keep the same promises.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Barrier};
+
+use errgroup::{Group, Handle, Scope, Stats, scope};
+use tokio::runtime::{Builder, Handle as Runtime};
+use tokio::task::block_in_place;
+
+type Task = Box<dyn FnOnce(&dyn Members) -> Result<(), String> + Send>;
+
+/// What both kinds offer.
+trait Members {
+    fn spawn(&self, task: Task);
+    /// Whether there was a slot.
+    fn try_spawn(&self, task: Task) -> bool;
+    /// Whether it was spawned.
+    fn spawn_wait(&self, task: Task) -> bool;
+    fn cancel(&self);
+    fn is_cancelled(&self) -> bool;
+    fn wait_cancelled(&self);
+    fn cause(&self) -> Option<String>;
+    fn set_limit(&self, limit: usize);
+    fn stats(&self) -> Stats;
+}
+
+impl Members for Handle<String> {
+    fn spawn(&self, task: Task) {
+        let handle = self.clone();
+        Handle::spawn(self, async move { task(&handle) });
+    }
+
+    fn try_spawn(&self, task: Task) -> bool {
+        let handle = self.clone();
+        Handle::try_spawn(self, async move { task(&handle) }).is_ok()
+    }
+
+    fn spawn_wait(&self, task: Task) -> bool {
+        let handle = self.clone();
+        let spawned = Handle::spawn_wait(self, async move { task(&handle) });
+        block_in_place(|| Runtime::current().block_on(spawned)).is_ok()
+    }
+
+    fn cancel(&self) {
+        Handle::cancel(self);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        Handle::is_cancelled(self)
+    }
+
+    fn wait_cancelled(&self) {
+        block_in_place(|| Runtime::current().block_on(self.cancelled()));
+    }
+
+    fn cause(&self) -> Option<String> {
+        self.with_cause(ToString::to_string)
+    }
+
+    fn set_limit(&self, limit: usize) {
+        Handle::set_limit(self, limit);
+    }
+
+    fn stats(&self) -> Stats {
+        Handle::stats(self)
+    }
+}
+
+impl Members for Scope<'_, '_, String> {
+    fn spawn(&self, task: Task) {
+        let scope = self.clone();
+        Scope::spawn(self, move || task(&scope));
+    }
+
+    fn try_spawn(&self, task: Task) -> bool {
+        let scope = self.clone();
+        Scope::try_spawn(self, move || task(&scope)).is_ok()
+    }
+
+    fn spawn_wait(&self, task: Task) -> bool {
+        let scope = self.clone();
+        Scope::spawn_wait(self, move || task(&scope)).is_ok()
+    }
+
+    fn cancel(&self) {
+        Scope::cancel(self);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        Scope::is_cancelled(self)
+    }
+
+    fn wait_cancelled(&self) {
+        Scope::wait_cancelled(self);
+    }
+
+    fn cause(&self) -> Option<String> {
+        self.with_cause(ToString::to_string)
+    }
+
+    fn set_limit(&self, limit: usize) {
+        Scope::set_limit(self, limit);
+    }
+
+    fn stats(&self) -> Stats {
+        Scope::stats(self)
+    }
+}
+
+/// Runs `body` beside its tasks, and waits for them.
+type Run = fn(&dyn Fn(&dyn Members)) -> Result<(), String>;
+
+fn on_tasks(body: &dyn Fn(&dyn Members)) -> Result<(), String> {
+    // More workers than any test has tasks that block.
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(4)
+        .build()
+        .unwrap();
+    let _entered = runtime.enter();
+    let group = Group::new();
+    body(&group.handle());
+    runtime.block_on(group.wait())
+}
+
+fn on_threads(body: &dyn Fn(&dyn Members)) -> Result<(), String> {
+    scope(|scope| {
+        body(scope);
+        Ok(())
+    })
+}
+
+macro_rules! both {
+    ($($name:ident)*) => {
+        mod tasks { $(#[test] fn $name() { super::$name(super::on_tasks); })* }
+        mod threads { $(#[test] fn $name() { super::$name(super::on_threads); })* }
+    };
+}
+
+both! {
+    every_task_runs_once_and_no_more_than_the_limit_at_a_time
+    tasks_run_side_by_side
+    the_first_error_is_returned_and_its_siblings_see_it
+    nothing_starts_after_the_cancel
+    a_caller_who_waits_is_woken_by_the_cancel
+    a_nested_spawn_at_limit_1_waits_and_does_not_deadlock
+    a_nested_spawn_wait_at_limit_1_does_not_wait_for_itself
+    try_spawn_fails_while_the_group_is_full
+    a_raised_limit_starts_what_waits
+    a_panic_goes_on_with_its_payload_before_any_error
+    a_cancel_by_hand_is_no_error_and_masks_none
+    a_panic_in_the_drop_of_a_task_is_a_panic_of_the_task
+    what_a_task_held_is_dropped_before_wait_returns
+}
+
+fn fine(_: &dyn Members) -> Result<(), String> {
+    Ok(())
+}
+
+/// A task that holds its slot until it is told, and says that it has it.
+fn holder() -> (Task, Receiver<()>, Sender<()>) {
+    let (started, is_started) = channel();
+    let (release, released) = channel::<()>();
+    let task = move |_: &dyn Members| {
+        started.send(()).unwrap();
+        released.recv().unwrap();
+        Ok(())
+    };
+    (Box::new(task), is_started, release)
+}
+
+fn every_task_runs_once_and_no_more_than_the_limit_at_a_time(run: Run) {
+    let ran = Arc::new(AtomicUsize::new(0));
+    let running = Arc::new(AtomicUsize::new(0));
+    let result = run(&|group| {
+        group.set_limit(2);
+        for by_wait in (0..500).map(|n| n % 2 == 0) {
+            let (ran, running) = (Arc::clone(&ran), Arc::clone(&running));
+            let task = Box::new(move |_: &dyn Members| {
+                assert!(running.fetch_add(1, SeqCst) < 2);
+                ran.fetch_add(1, SeqCst);
+                running.fetch_sub(1, SeqCst);
+                Ok(())
+            });
+            if by_wait {
+                assert!(group.spawn_wait(task));
+            } else {
+                group.spawn(task);
+            }
+        }
+    });
+    assert_eq!(result, Ok(()));
+    assert_eq!(ran.load(SeqCst), 500);
+}
+
+fn tasks_run_side_by_side(run: Run) {
+    for limit in [2, usize::MAX] {
+        let both = Arc::new(Barrier::new(2));
+        let result = run(&|group| {
+            group.set_limit(limit);
+            for _ in 0..2 {
+                let both = Arc::clone(&both);
+                group.spawn(Box::new(move |_| {
+                    both.wait();
+                    Ok(())
+                }));
+            }
+        });
+        assert_eq!(result, Ok(()));
+    }
+}
+
+fn the_first_error_is_returned_and_its_siblings_see_it(run: Run) {
+    let result = run(&|group| {
+        group.spawn(Box::new(|group| {
+            group.wait_cancelled();
+            assert_eq!(group.cause().as_deref(), Some("disk full"));
+            Err("late".into())
+        }));
+        group.spawn(Box::new(|_| Err("disk full".into())));
+    });
+    assert_eq!(result, Err("disk full".into()));
+}
+
+fn nothing_starts_after_the_cancel(run: Run) {
+    let result = run(&|group| {
+        group.set_limit(1);
+        let (task, is_started, release) = holder();
+        group.spawn(task);
+        is_started.recv().unwrap();
+        group.spawn(Box::new(|_| panic!("started after the cancel")));
+        group.cancel();
+        assert_eq!(group.stats().not_started, 1);
+        group.spawn(Box::new(|_| panic!("started after the cancel")));
+        assert_eq!(group.stats().not_started, 2);
+        assert!(!group.try_spawn(Box::new(fine)));
+        assert!(!group.spawn_wait(Box::new(fine)));
+        release.send(()).unwrap();
+    });
+    assert_eq!(result, Ok(()));
+}
+
+fn a_caller_who_waits_is_woken_by_the_cancel(run: Run) {
+    let result = run(&|group| {
+        group.set_limit(1);
+        let (task, is_started, release) = holder();
+        group.spawn(Box::new(|group| {
+            task(group)?;
+            // The body waits by now, or will find the group cancelled.
+            group.cancel();
+            group.wait_cancelled();
+            Ok(())
+        }));
+        is_started.recv().unwrap();
+        release.send(()).unwrap();
+        // Not a sleep for ever: the slot is never free before the cancel.
+        assert!(!group.spawn_wait(Box::new(fine)));
+    });
+    assert_eq!(result, Ok(()));
+}
+
+fn a_nested_spawn_at_limit_1_waits_and_does_not_deadlock(run: Run) {
+    let (done, order) = channel();
+    let result = run(&|group| {
+        group.set_limit(1);
+        let done = done.clone();
+        group.spawn(Box::new(move |group| {
+            let inner = done.clone();
+            group.spawn(Box::new(move |_| {
+                inner.send("child").unwrap();
+                Ok(())
+            }));
+            done.send("parent").unwrap();
+            Ok(())
+        }));
+    });
+    assert_eq!(result, Ok(()));
+    drop(done);
+    assert_eq!(order.iter().collect::<Vec<_>>(), ["parent", "child"]);
+}
+
+fn a_nested_spawn_wait_at_limit_1_does_not_wait_for_itself(run: Run) {
+    let result = run(&|group| {
+        group.set_limit(1);
+        group.spawn(Box::new(|group| {
+            assert!(group.spawn_wait(Box::new(fine)));
+            assert_eq!(group.stats().pending, 1);
+            Ok(())
+        }));
+    });
+    assert_eq!(result, Ok(()));
+}
+
+fn try_spawn_fails_while_the_group_is_full(run: Run) {
+    let result = run(&|group| {
+        group.set_limit(1);
+        let (task, is_started, release) = holder();
+        assert!(group.try_spawn(task));
+        is_started.recv().unwrap();
+        assert!(!group.try_spawn(Box::new(fine)));
+        release.send(()).unwrap();
+    });
+    assert_eq!(result, Ok(()));
+}
+
+fn a_raised_limit_starts_what_waits(run: Run) {
+    let result = run(&|group| {
+        group.set_limit(0);
+        let (task, is_started, release) = holder();
+        group.spawn(task);
+        assert_eq!(group.stats().pending, 1);
+        group.set_limit(1);
+        is_started.recv().unwrap();
+        release.send(()).unwrap();
+    });
+    assert_eq!(result, Ok(()));
+}
+
+fn a_panic_goes_on_with_its_payload_before_any_error(run: Run) {
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        run(&|group| {
+            group.spawn(Box::new(|group| {
+                group.wait_cancelled();
+                std::panic::panic_any(7_u8);
+            }));
+            group.spawn(Box::new(|_| Err("first".into())));
+        })
+    }));
+    assert_eq!(result.unwrap_err().downcast_ref(), Some(&7_u8));
+}
+
+fn a_cancel_by_hand_is_no_error_and_masks_none(run: Run) {
+    assert_eq!(run(&|group| group.cancel()), Ok(()));
+    let result = run(&|group| {
+        group.spawn(Box::new(|group| {
+            group.cancel();
+            assert!(group.is_cancelled());
+            assert_eq!(group.cause().as_deref(), Some("cancelled"));
+            Err("real".into())
+        }));
+    });
+    assert_eq!(result, Err("real".into()));
+}
+
+fn a_panic_in_the_drop_of_a_task_is_a_panic_of_the_task(run: Run) {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("in drop");
+        }
+    }
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        run(&|group| {
+            group.set_limit(0);
+            let bomb = Bomb;
+            group.spawn(Box::new(move |_| {
+                let _bomb = &bomb;
+                Ok(())
+            }));
+            group.cancel();
+        })
+    }));
+    assert_eq!(result.unwrap_err().downcast_ref(), Some(&"in drop"));
+}
+
+fn what_a_task_held_is_dropped_before_wait_returns(run: Run) {
+    let held = Arc::new(());
+    for limit in [0, 1, usize::MAX] {
+        let result = run(&|group| {
+            group.set_limit(limit);
+            for _ in 0..8 {
+                let held = Arc::clone(&held);
+                group.spawn(Box::new(move |_| {
+                    drop(held);
+                    Ok(())
+                }));
+            }
+            if limit == 0 {
+                group.cancel();
+            }
+        });
+        assert_eq!(result, Ok(()));
+        assert_eq!(Arc::strong_count(&held), 1);
+    }
+}

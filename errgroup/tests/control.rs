@@ -1,0 +1,174 @@
+//! Deadline, grace, events from outside, children, and jobs that block.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use errgroup::{Cause, Group};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_cancels_with_its_error() {
+    let at = Instant::now() + Duration::from_secs(1);
+    let group = Group::new().deadline(at, "too late");
+    let handle = group.handle();
+    group.spawn(async move {
+        handle.cancelled().await;
+        let late = handle.with_cause(|cause| matches!(cause, Cause::Error("too late")));
+        assert_eq!(late, Some(true));
+        Ok(())
+    });
+    assert_eq!(group.wait().await, Err("too late"));
+    assert!(Instant::now() >= at);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_ends_before_its_deadline_does_not_wait_for_it() {
+    let began = Instant::now();
+    let group = Group::new().deadline(began + Duration::from_secs(1), "too late");
+    group.spawn(async { Ok(()) });
+    assert_eq!(group.wait().await, Ok(()));
+    assert_eq!(Instant::now(), began);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_the_grace_a_deaf_task_is_dropped() {
+    for limit in [1, usize::MAX] {
+        let held = Arc::new(());
+        let group = Group::<&str>::new()
+            .limit(limit)
+            .grace(Duration::from_secs(3));
+        let (started, is_started) = oneshot::channel();
+        let mine = Arc::clone(&held);
+        group.spawn(async move {
+            let _mine = mine;
+            started.send(()).unwrap();
+            pending().await
+        });
+        is_started.await.unwrap();
+        let cancelled = Instant::now();
+        group.cancel();
+        assert_eq!(group.wait().await, Ok(()));
+        assert_eq!(Instant::now() - cancelled, Duration::from_secs(3));
+        assert_eq!(Arc::strong_count(&held), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn within_the_grace_a_task_may_still_fail() {
+    let group = Group::new().grace(Duration::from_secs(3));
+    let handle = group.handle();
+    let (started, is_started) = oneshot::channel();
+    group.spawn(async move {
+        started.send(()).unwrap();
+        handle.cancelled().await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Err("while closing")
+    });
+    is_started.await.unwrap();
+    group.cancel();
+    assert_eq!(group.wait().await, Err("while closing"));
+}
+
+#[tokio::test]
+async fn an_event_cancels() {
+    let (happen, event) = oneshot::channel::<()>();
+    let group = Group::<()>::new().cancel_when(event);
+    assert!(!group.is_cancelled());
+    happen.send(()).unwrap();
+    group.cancelled().await;
+    assert_eq!(
+        group.with_cause(|c| matches!(c, Cause::Cancelled)),
+        Some(true)
+    );
+    group.wait().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_cancel_goes_on_to_whoever_asked() {
+    let group = Group::new();
+    let (tell, told) = oneshot::channel();
+    group.handle().on_cancel(move || tell.send(()).unwrap());
+    group.spawn(async { Err("broken") });
+    assert_eq!(group.wait().await, Err("broken"));
+    told.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_child_is_cancelled_with_its_parent() {
+    let parent = Group::<&str>::new();
+    let child: Group<u8> = parent.handle().child();
+    parent.spawn(async { Err("broken") });
+    assert_eq!(parent.wait().await, Err("broken"));
+    child.cancelled().await;
+    assert_eq!(child.wait().await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_childs_failure_is_contained_unless_it_escalates() {
+    let parent = Group::<&str>::new();
+    let child: Group<u8> = parent.handle().child();
+    child.spawn(async { Err(1) });
+    assert_eq!(child.wait().await, Err(1));
+    assert!(!parent.is_cancelled());
+
+    let child = parent.handle().child().escalate_to(&parent.handle());
+    child.spawn(async { Err(2) });
+    parent.cancelled().await;
+    assert_eq!(child.wait().await, Err(2));
+    assert_eq!(parent.wait().await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_child_that_ends_well_or_is_cancelled_does_not_escalate() {
+    let parent = Group::<&str>::new();
+    let child = parent.handle().child::<()>().escalate_to(&parent.handle());
+    child.spawn(async { Ok(()) });
+    child.wait().await.unwrap();
+    let child = parent.handle().child::<()>().escalate_to(&parent.handle());
+    child.cancel();
+    child.wait().await.unwrap();
+    // Let the tasks that carry cancels over have their turn.
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!parent.is_cancelled());
+}
+
+#[tokio::test]
+async fn a_blocking_job_holds_its_slot_and_is_waited_for() {
+    let group = Group::new().limit(1).grace(Duration::ZERO);
+    let (started, is_started) = oneshot::channel();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    group.spawn_blocking(move || {
+        started.send(()).unwrap();
+        released.recv().unwrap();
+        Err("from the job")
+    });
+    is_started.await.unwrap();
+    assert!(group.try_spawn(async { Ok(()) }).is_err());
+    group.cancel();
+    release.send(()).unwrap();
+    assert_eq!(group.wait().await, Err("from the job"));
+}
+
+#[tokio::test]
+#[should_panic(expected = "in a blocking job")]
+async fn a_panic_of_a_blocking_job_goes_on_at_wait() {
+    let group = Group::<()>::new();
+    group.spawn_blocking(|| panic!("in a blocking job"));
+    let _ = group.wait().await;
+}
+
+#[tokio::test]
+async fn a_value_can_be_awaited_and_an_error_is_the_groups() {
+    let group = Group::new();
+    let value = group.spawn_value(async { Ok(5) });
+    assert_eq!(value.await, Some(5));
+    let none = group.spawn_value(async { Err::<u8, _>("broken") });
+    assert_eq!(none.await, None);
+    let refused = group.spawn_value(async { Ok(6) });
+    assert_eq!(refused.await, None);
+    assert_eq!(group.wait().await, Err("broken"));
+}
