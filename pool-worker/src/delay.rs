@@ -70,11 +70,11 @@ pub(crate) struct Recorder {
     shards: Mutex<Vec<Arc<Shard>>>,
     most: usize,
     alone: bool,
-    blocked: Histogram,
+    blocked: Option<Histogram>,
 }
 
 impl Recorder {
-    pub(crate) fn new(capacity: usize) -> Self {
+    pub(crate) fn new(capacity: usize, records: bool) -> Self {
         let most = if cfg!(loom_models) {
             4
         } else {
@@ -84,13 +84,15 @@ impl Recorder {
             shards: Mutex::new(Vec::new()),
             most,
             alone: capacity <= most,
-            blocked: Histogram::new(),
+            blocked: records.then(Histogram::new),
         }
     }
 
     /// The shard for the worker at this seat. Seats are numbered from 0 and
-    /// taken by one worker at a time, which is what `alone` rests on.
-    pub(crate) fn shard(&self, seat: usize) -> Arc<Shard> {
+    /// taken by one worker at a time, which is what `alone` rests on. None in
+    /// a pool that does not record.
+    pub(crate) fn shard(&self, seat: usize) -> Option<Arc<Shard>> {
+        self.blocked.as_ref()?;
         let mut shards = self.shards.lock();
         if seat < self.most {
             shards.push(Arc::new(Shard {
@@ -98,14 +100,16 @@ impl Recorder {
                 ran: Histogram::new(),
                 alone: self.alone,
             }));
-            return Arc::clone(&shards[shards.len() - 1]);
+            return shards.last().cloned();
         }
-        Arc::clone(&shards[seat % shards.len()])
+        Some(Arc::clone(&shards[seat % shards.len()]))
     }
 
     /// Records how long a submitter was blocked.
     pub(crate) fn record_blocked(&self, nanos: u64) {
-        self.blocked.record_shared(nanos);
+        if let Some(blocked) = &self.blocked {
+            blocked.record_shared(nanos);
+        }
     }
 
     pub(crate) fn queued(&self) -> DelaySnapshot {
@@ -119,6 +123,6 @@ impl Recorder {
     }
 
     pub(crate) fn blocked(&self) -> DelaySnapshot {
-        Merged::of([&self.blocked]).snapshot()
+        Merged::of(&self.blocked).snapshot()
     }
 }

@@ -67,9 +67,13 @@ impl<J: Send + 'static> Dispatcher<J> {
     pub(crate) fn new(options: Options, launch: Launch<J>) -> Arc<Self> {
         let limit = options.limit();
         Arc::new(Self {
-            clock: Clock::start(),
+            clock: if options.record_delay {
+                Clock::start()
+            } else {
+                Clock::standing_still()
+            },
             queue: Queue::new(limit),
-            recorder: Recorder::new(options.capacity),
+            recorder: Recorder::new(options.capacity, options.record_delay),
             panicked: AtomicU64::new(0),
             cancelled: AtomicU64::new(0),
             rejected: AtomicU64::new(0),

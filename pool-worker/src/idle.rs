@@ -9,13 +9,14 @@ use crate::sync::{AtomicBool, Ordering};
 
 /// What a worker has for as long as it lives, and its successor after it.
 pub(crate) struct Seat {
-    pub(crate) shard: Arc<Shard>,
+    /// Where it records; none in a pool that does not.
+    pub(crate) shard: Option<Arc<Shard>>,
     /// Set by whoever takes the worker from the stack, cleared by the worker.
     roused: AtomicBool,
 }
 
 impl Seat {
-    pub(crate) fn new(shard: Arc<Shard>) -> Arc<Self> {
+    pub(crate) fn new(shard: Option<Arc<Shard>>) -> Arc<Self> {
         Arc::new(Self {
             shard,
             roused: AtomicBool::new(false),

@@ -15,6 +15,7 @@ pub(crate) struct Options {
     pub(crate) capacity: usize,
     pub(crate) queue: usize,
     pub(crate) max_blocked: usize,
+    pub(crate) record_delay: bool,
     pub(crate) panic_handler: Option<PanicHandler>,
 }
 
@@ -25,6 +26,7 @@ impl Options {
             capacity,
             queue: DEFAULT_QUEUE,
             max_blocked: usize::MAX,
+            record_delay: true,
             panic_handler: None,
         }
     }
@@ -119,6 +121,15 @@ impl<P: Buildable> Builder<P> {
     /// `WithMaxBlockingTasks` and `WithNonblocking` of `ants`.
     pub fn max_blocked(mut self, most: usize) -> Self {
         self.options.max_blocked = most;
+        self
+    }
+
+    /// Whether to record how long jobs wait and run; true by default. When
+    /// false, no job costs a look at the clock, and `delay()`, `blocked()` and
+    /// `run_time()` of the pool stay empty. What jobs are counted in `stats()`
+    /// is the same.
+    pub fn record_delay(mut self, record: bool) -> Self {
+        self.options.record_delay = record;
         self
     }
 

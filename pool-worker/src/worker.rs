@@ -87,19 +87,24 @@ impl<J: Send + 'static> Worker<J> {
     /// The job of the last [`next`](Self::next) starts now.
     #[inline]
     pub(crate) fn begin(&mut self) {
+        let Some(shard) = &self.seat.shard else {
+            return;
+        };
         self.started = self.now.unwrap_or_else(|| self.dispatcher.clock.now());
         // A job may have come after the last one ended: it did not wait.
         let queued = self.started.saturating_sub(self.accepted_at);
-        self.seat.shard.record_queued(queued);
+        shard.record_queued(queued);
     }
 
     /// The job of the last [`next`](Self::next) has ended.
     #[inline]
     pub(crate) fn ended(&mut self, outcome: Result<(), Box<dyn Any + Send>>) {
         debug_assert!(self.account == Account::Running);
-        let now = self.dispatcher.clock.now();
-        self.now = Some(now);
-        self.seat.shard.record_ran(now.saturating_sub(self.started));
+        if let Some(shard) = &self.seat.shard {
+            let now = self.dispatcher.clock.now();
+            self.now = Some(now);
+            shard.record_ran(now.saturating_sub(self.started));
+        }
         if let Err(payload) = outcome {
             self.dispatcher.panicked.fetch_add(1, Relaxed);
             let options = &self.dispatcher.options;
@@ -116,10 +121,11 @@ impl<J: Send + 'static> Worker<J> {
         self.now = None;
     }
 
-    /// When the job of the last [`next`](Self::next) started.
+    /// When the job of the last [`next`](Self::next) started; none in a pool
+    /// that does not look at the clock.
     #[cfg(feature = "tokio")]
-    pub(crate) fn started(&self) -> u64 {
-        self.started
+    pub(crate) fn started(&self) -> Option<u64> {
+        self.seat.shard.as_ref().map(|_| self.started)
     }
 
     /// What to do after [`next`](Self::next) found nothing.

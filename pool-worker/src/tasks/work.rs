@@ -13,6 +13,28 @@ use crate::worker::Worker;
 
 /// How long a worker goes on without giving the runtime's thread to others.
 const STRETCH_NANOS: u64 = 100_000;
+/// The same in jobs, for a pool that does not look at the clock.
+const STRETCH_JOBS: u32 = 64;
+
+/// What a worker ran since it last gave way to others.
+#[derive(Default)]
+struct Stretch {
+    since: Option<u64>,
+    jobs: u32,
+}
+
+impl Stretch {
+    /// Counts a job that never waited. Whether it is time to give way.
+    fn is_over(&mut self, started: Option<u64>) -> bool {
+        match started {
+            Some(started) => started - *self.since.get_or_insert(started) > STRETCH_NANOS,
+            None => {
+                self.jobs += 1;
+                self.jobs == STRETCH_JOBS
+            }
+        }
+    }
+}
 
 pub(super) async fn work<T, F, Fut>(mut worker: Worker<Carried<T>>, run: Arc<F>)
 where
@@ -20,8 +42,7 @@ where
     F: Fn(T) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = ()> + Send + 'static,
 {
-    // When this worker last gave way to others.
-    let mut fresh = None;
+    let mut stretch = Stretch::default();
     loop {
         while let Some(job) = worker.next() {
             if worker.relay() {
@@ -36,16 +57,15 @@ where
             let outcome = contain(job.run_async(&*run), &mut waited).await;
             worker.ended(outcome);
             if waited {
-                fresh = None;
+                stretch = Stretch::default();
             }
-            let since = *fresh.get_or_insert(worker.started());
-            if worker.started() - since > STRETCH_NANOS {
+            if stretch.is_over(worker.started()) {
                 give_way().await;
                 worker.gave_way();
-                fresh = None;
+                stretch = Stretch::default();
             }
         }
-        fresh = None;
+        stretch = Stretch::default();
         match rest(&mut worker).await {
             Next::Go => {}
             // A submitter is about to put a job down: not worth sleeping.

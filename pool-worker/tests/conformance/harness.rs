@@ -36,6 +36,7 @@ pub(crate) struct Options {
     pub(crate) capacity: usize,
     pub(crate) queue: usize,
     pub(crate) max_blocked: usize,
+    pub(crate) record_delay: bool,
     pub(crate) panic_handler: fn(pool_worker::JobPanic<'_>),
 }
 
@@ -45,6 +46,7 @@ impl Options {
             capacity,
             queue,
             max_blocked: usize::MAX,
+            record_delay: true,
             panic_handler: |_| (),
         }
     }
@@ -55,6 +57,7 @@ impl Options {
             .capacity(self.capacity)
             .queue(self.queue)
             .max_blocked(self.max_blocked)
+            .record_delay(self.record_delay)
             .panic_handler(self.panic_handler)
     }
 }
