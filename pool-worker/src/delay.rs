@@ -4,6 +4,7 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock::Clock;
 use crate::histogram::{Histogram, Merged};
 use crate::sync::Mutex;
 
@@ -11,7 +12,8 @@ use crate::sync::Mutex;
 ///
 /// Quantiles are the middle of a histogram bucket, off by at most
 /// [`RELATIVE_ERROR`](Self::RELATIVE_ERROR) of the true value (and half a
-/// nanosecond); `count` and `max` are exact. From 73 minutes on, quantiles
+/// nanosecond); `count` is exact, and `max` as exact as the rate of the
+/// processor's counter is known: to about 1 in 10,000. From 73 minutes on, quantiles
 /// saturate and only `max` tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -45,21 +47,21 @@ pub(crate) struct Shard {
 
 impl Shard {
     #[inline]
-    pub(crate) fn record_queued(&self, nanos: u64) {
-        Self::record(&self.queued, self.alone, nanos);
+    pub(crate) fn record_queued(&self, ticks: u64) {
+        Self::record(&self.queued, self.alone, ticks);
     }
 
     #[inline]
-    pub(crate) fn record_ran(&self, nanos: u64) {
-        Self::record(&self.ran, self.alone, nanos);
+    pub(crate) fn record_ran(&self, ticks: u64) {
+        Self::record(&self.ran, self.alone, ticks);
     }
 
     #[inline]
-    fn record(histogram: &Histogram, alone: bool, nanos: u64) {
+    fn record(histogram: &Histogram, alone: bool, ticks: u64) {
         if alone {
-            histogram.record_alone(nanos);
+            histogram.record_alone(ticks);
         } else {
-            histogram.record_shared(nanos);
+            histogram.record_shared(ticks);
         }
     }
 }
@@ -106,23 +108,23 @@ impl Recorder {
     }
 
     /// Records how long a submitter was blocked.
-    pub(crate) fn record_blocked(&self, nanos: u64) {
+    pub(crate) fn record_blocked(&self, ticks: u64) {
         if let Some(blocked) = &self.blocked {
-            blocked.record_shared(nanos);
+            blocked.record_shared(ticks);
         }
     }
 
-    pub(crate) fn queued(&self) -> DelaySnapshot {
+    pub(crate) fn queued(&self, clock: Clock) -> DelaySnapshot {
         let shards = self.shards.lock();
-        Merged::of(shards.iter().map(|shard| &shard.queued)).snapshot()
+        Merged::of(shards.iter().map(|shard| &shard.queued)).snapshot(clock.tick())
     }
 
-    pub(crate) fn ran(&self) -> DelaySnapshot {
+    pub(crate) fn ran(&self, clock: Clock) -> DelaySnapshot {
         let shards = self.shards.lock();
-        Merged::of(shards.iter().map(|shard| &shard.ran)).snapshot()
+        Merged::of(shards.iter().map(|shard| &shard.ran)).snapshot(clock.tick())
     }
 
-    pub(crate) fn blocked(&self) -> DelaySnapshot {
-        Merged::of(&self.blocked).snapshot()
+    pub(crate) fn blocked(&self, clock: Clock) -> DelaySnapshot {
+        Merged::of(&self.blocked).snapshot(clock.tick())
     }
 }

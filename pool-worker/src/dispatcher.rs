@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Poll, Waker};
 
 use crate::clock::Clock;
-use crate::delay::Recorder;
+use crate::delay::{DelaySnapshot, Recorder};
 use crate::error::{CloseError, Reason};
 use crate::idle::{Seat, Sleeper, Workers};
 use crate::line::{Blocked, Line};
@@ -70,7 +70,7 @@ impl<J: Send + 'static> Dispatcher<J> {
             clock: if options.record_delay {
                 Clock::start()
             } else {
-                Clock::standing_still()
+                Clock::StandingStill
             },
             queue: Queue::new(limit),
             recorder: Recorder::new(options.capacity, options.record_delay),
@@ -353,6 +353,18 @@ impl<J: Send + 'static> Dispatcher<J> {
     /// Tells pools apart.
     pub(crate) fn address(self: &Arc<Self>) -> usize {
         Arc::as_ptr(self).addr()
+    }
+
+    pub(crate) fn queued(&self) -> DelaySnapshot {
+        self.recorder.queued(self.clock)
+    }
+
+    pub(crate) fn ran(&self) -> DelaySnapshot {
+        self.recorder.ran(self.clock)
+    }
+
+    pub(crate) fn blocked(&self) -> DelaySnapshot {
+        self.recorder.blocked(self.clock)
     }
 
     pub(crate) fn stats(&self) -> Stats {

@@ -12,7 +12,8 @@ use crate::span::Carried;
 use crate::worker::Worker;
 
 /// How long a worker goes on without giving the runtime's thread to others.
-const STRETCH_NANOS: u64 = 100_000;
+/// In ticks of the pool's clock: 50 to 260 µs, whichever clock that is.
+const STRETCH_TICKS: u64 = 1 << 18;
 /// The same in jobs, for a pool that does not look at the clock.
 const STRETCH_JOBS: u32 = 64;
 
@@ -27,7 +28,7 @@ impl Stretch {
     /// Counts a job that never waited. Whether it is time to give way.
     fn is_over(&mut self, started: Option<u64>) -> bool {
         match started {
-            Some(started) => started - *self.since.get_or_insert(started) > STRETCH_NANOS,
+            Some(started) => started - *self.since.get_or_insert(started) > STRETCH_TICKS,
             None => {
                 self.jobs += 1;
                 self.jobs == STRETCH_JOBS

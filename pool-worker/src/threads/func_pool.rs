@@ -150,18 +150,18 @@ impl<T: Send + 'static> FuncPool<T> {
 
     /// The schedule delay of every job that started: from accepted to started.
     pub fn delay(&self) -> DelaySnapshot {
-        self.dispatcher.recorder.queued()
+        self.dispatcher.queued()
     }
 
     /// How long submitters were blocked; only those that were, whether their
     /// job was accepted in the end or not. No part of [`delay`](Self::delay).
     pub fn blocked(&self) -> DelaySnapshot {
-        self.dispatcher.recorder.blocked()
+        self.dispatcher.blocked()
     }
 
     /// How long jobs ran, those that panicked too.
     pub fn run_time(&self) -> DelaySnapshot {
-        self.dispatcher.recorder.ran()
+        self.dispatcher.ran()
     }
 
     /// The figures of the pool.

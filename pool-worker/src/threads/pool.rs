@@ -12,8 +12,8 @@ use crate::stats::Stats;
 
 /// A pool of threads that run closures. Answers to `Pool` of `ants`.
 ///
-/// A closure takes one allocation; where all jobs are the same function,
-/// [`FuncPool`] takes none. Shared by reference or [`Arc`](std::sync::Arc).
+/// A closure of more than four words takes one allocation; where all jobs are
+/// the same function, [`FuncPool`] takes none. Shared by reference or [`Arc`](std::sync::Arc).
 /// See the [module](super) for what a drop does.
 pub struct Pool {
     jobs: FuncPool<Job>,
