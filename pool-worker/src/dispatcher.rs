@@ -101,6 +101,12 @@ impl<J: Send + 'static> Dispatcher<J> {
         rejected
     }
 
+    /// A submitter that was blocked since then got in.
+    pub(crate) fn record_blocked(&self, since: u64) {
+        let now = self.clock.now();
+        self.recorder.record_blocked(now.saturating_sub(since));
+    }
+
     /// Joins the line of blocked submitters, unless the job is accepted after
     /// all.
     pub(crate) fn join_line(
@@ -162,8 +168,7 @@ impl<J: Send + 'static> Dispatcher<J> {
             self.queue.unflag_blocked();
         }
         drop(line);
-        self.recorder
-            .record_blocked(self.clock.now().saturating_sub(blocked.since));
+        self.record_blocked(blocked.since);
         Some(Rejected {
             reason,
             job: blocked.job,

@@ -15,6 +15,7 @@ const SUBS: usize = 1 << SUB_BITS;
 const RANGE_BITS: u32 = 45;
 const BUCKETS: usize = (RANGE_BITS - SUB_BITS + 1) as usize * SUBS;
 
+#[inline]
 fn bucket_of(ticks: u64) -> usize {
     let ticks = ticks.min((1 << RANGE_BITS) - 1);
     let shift = (u64::BITS - ticks.leading_zeros()).saturating_sub(SUB_BITS + 1);

@@ -114,10 +114,9 @@ impl<J: Send + 'static> Worker<J> {
         self.account = Account::Ended;
     }
 
-    /// The worker gave way to others, so the end of its last job is no longer
+    /// The worker did something else, so the end of its last job is no longer
     /// the start of its next.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn gave_way(&mut self) {
+    pub(crate) fn paused(&mut self) {
         self.now = None;
     }
 

@@ -51,7 +51,7 @@ where
                 // until this one leaves it; the other way round, any thread
                 // can have this one.
                 give_way().await;
-                worker.gave_way();
+                worker.paused();
             }
             worker.begin();
             let mut waited = false;
@@ -62,7 +62,7 @@ where
             }
             if stretch.is_over(worker.started()) {
                 give_way().await;
-                worker.gave_way();
+                worker.paused();
                 stretch = Stretch::default();
             }
         }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::work;
+use crossbeam_utils::Backoff;
+
 use crate::block_on::block_on;
 use crate::delay::DelaySnapshot;
 use crate::dispatcher::{Dispatcher, Rejected};
@@ -108,10 +110,28 @@ impl<T: Send + 'static> FuncPool<T> {
         if rejected.reason != Reason::Full {
             return Err(self.refuse(self.dispatcher.reject(rejected)));
         }
-        let mut submission = Submission::new(&self.dispatcher, rejected.job);
+        let since = self.dispatcher.clock.now();
+        let mut job = rejected.job;
+        let backoff = Backoff::new();
+        while self.may_linger(limit) && !backoff.is_completed() {
+            backoff.snooze();
+            match self.dispatcher.offer(job) {
+                Ok(()) => {
+                    self.dispatcher.record_blocked(since);
+                    return Ok(());
+                }
+                Err(rejected) => job = rejected.job,
+            }
+        }
+        let mut submission = Submission::new(&self.dispatcher, job);
         block_on(&mut submission, limit)
             .unwrap_or_else(|| submission.give_up())
             .map_err(|rejected| self.refuse(rejected))
+    }
+
+    /// Whether to try some microseconds more before joining the line.
+    fn may_linger(&self, limit: Option<Duration>) -> bool {
+        !cfg!(loom_models) && limit.is_none() && self.dispatcher.options.max_blocked > 0
     }
 
     fn refuse(&self, rejected: Rejected<Carried<T>>) -> SubmitError<T> {

@@ -3,6 +3,8 @@
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crossbeam_utils::Backoff;
+
 use crate::dispatcher::Rest;
 use crate::sync;
 use crate::worker::Worker;
@@ -22,7 +24,7 @@ pub(super) fn work<J: Send + 'static>(mut worker: Worker<J>, run: &impl Fn(J)) {
     POOL.with(|pool| pool.set(worker.pool()));
     let waker = sync::thread_waker();
     loop {
-        while let Some(job) = worker.next() {
+        while let Some(job) = worker.next().or_else(|| linger(&mut worker)) {
             worker.relay();
             worker.begin();
             worker.ended(catch_unwind(AssertUnwindSafe(|| run(job))));
@@ -37,4 +39,19 @@ pub(super) fn work<J: Send + 'static>(mut worker: Worker<J>, run: &impl Fn(J)) {
             Rest::Leave => return,
         }
     }
+}
+
+/// Looks for a job for some microseconds more: less than a sleep and a wake-up
+/// take.
+#[cold]
+fn linger<J: Send + 'static>(worker: &mut Worker<J>) -> Option<J> {
+    let backoff = Backoff::new();
+    while !backoff.is_completed() && !cfg!(loom_models) {
+        backoff.snooze();
+        worker.paused();
+        if let Some(job) = worker.next() {
+            return Some(job);
+        }
+    }
+    None
 }
