@@ -42,6 +42,11 @@ impl Clock {
         }
     }
 
+    /// So many ticks as time.
+    pub(crate) fn time(&self, ticks: u64) -> Duration {
+        Duration::from_nanos((ticks as f64 * self.tick()) as u64)
+    }
+
     /// How long a tick takes, in nanoseconds.
     pub(crate) fn tick(&self) -> f64 {
         match self {

@@ -6,17 +6,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::delay::{DelaySnapshot, Recorder};
-use crate::error::{CloseError, Reason};
+use crate::error::{CloseError, Reason, ReopenError};
 use crate::idle::{Seat, Sleeper, Workers};
 use crate::line::{Blocked, Line};
 use crate::options::Options;
 use crate::panic;
 use crate::queue::{Accepted, Queue, Refused};
 use crate::stats::Stats;
-use crate::sync::Mutex;
+use crate::sync::{AtomicBool, Mutex, Ordering};
 use crate::worker::Worker;
 
 /// Starts a worker of the engine; gives it back if the system refuses.
@@ -33,6 +34,7 @@ pub(crate) struct Dispatcher<J: Send + 'static> {
     pub(crate) panicked: AtomicU64,
     pub(crate) cancelled: AtomicU64,
     rejected: AtomicU64,
+    paused: AtomicBool,
     workers: Mutex<Workers>,
     line: Mutex<Line<J>>,
     launch: Launch<J>,
@@ -77,6 +79,7 @@ impl<J: Send + 'static> Dispatcher<J> {
             panicked: AtomicU64::new(0),
             cancelled: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
+            paused: AtomicBool::new(false),
             workers: Mutex::new(Workers::default()),
             line: Mutex::new(Line::new()),
             launch,
@@ -274,23 +277,33 @@ impl<J: Send + 'static> Dispatcher<J> {
     /// A worker found no job.
     pub(crate) fn rest(&self, seat: &Arc<Seat>, waker: &Waker) -> Rest {
         let mut workers = self.workers.lock();
-        if self.queue.counts().queued > 0 {
-            return Rest::Again;
+        if !self.is_paused() {
+            if self.queue.counts().queued > 0 {
+                return Rest::Again;
+            }
+            // Announce, then look again: a job accepted before this step is
+            // in these counts, and whoever accepts one after it will rouse a
+            // worker, for which it needs the lock that is held here.
+            let counts = self.queue.arm();
+            if counts.queued > 0 {
+                return Rest::Again;
+            }
+            if counts.closed {
+                return Rest::Leave;
+            }
         }
-        // Announce, then look again: a job accepted before this step is in
-        // these counts, and whoever accepts one after it will rouse a worker,
-        // for which it needs the lock that is held here.
-        let counts = self.queue.arm();
-        if counts.queued > 0 {
-            return Rest::Again;
-        }
-        if counts.closed {
-            return Rest::Leave;
-        }
+        // In a pause not armed: no job needs this worker before it is over.
         workers.asleep.push(Sleeper {
             seat: Arc::clone(seat),
             waker: waker.clone(),
         });
+        let idlers = if self.queue.counts().unfinished == 0 {
+            std::mem::take(&mut workers.idlers)
+        } else {
+            Vec::new()
+        };
+        drop(workers);
+        idlers.into_iter().for_each(Waker::wake);
         Rest::Sleep
     }
 
@@ -318,10 +331,11 @@ impl<J: Send + 'static> Dispatcher<J> {
                 self.queue.finish();
             }
         }
-        let closer = self.workers.lock().closer.take();
-        if let Some(closer) = closer {
-            closer.wake();
-        }
+        let mut workers = self.workers.lock();
+        let mut waiting = std::mem::take(&mut workers.closers);
+        waiting.append(&mut workers.idlers);
+        drop(workers);
+        waiting.into_iter().for_each(Waker::wake);
     }
 
     /// Accepts nothing from now on, and tells everyone who sleeps or waits.
@@ -346,8 +360,73 @@ impl<J: Send + 'static> Dispatcher<J> {
         if workers.count == 0 && self.queue.counts().unfinished == 0 {
             return Poll::Ready(());
         }
-        workers.closer = Some(waker.clone());
+        remember(&mut workers.closers, waker);
         Poll::Pending
+    }
+
+    /// Whether every accepted job has ended.
+    pub(crate) fn poll_idle(&self, waker: &Waker) -> Poll<()> {
+        let mut workers = self.workers.lock();
+        // The worker that ends the last job rests after that, for which it
+        // needs this lock: it comes before these counts or finds the waker.
+        if self.queue.counts().unfinished == 0 {
+            return Poll::Ready(());
+        }
+        remember(&mut workers.idlers, waker);
+        Poll::Pending
+    }
+
+    /// Workers start no job from now on; those that run go on.
+    pub(crate) fn pause(&self) {
+        self.paused.store(true, Ordering::Release);
+    }
+
+    /// Undoes [`pause`](Self::pause).
+    pub(crate) fn resume(&self) {
+        let mut workers = self.workers.lock();
+        // Under the lock: a worker that went to sleep for the pause is on the
+        // stack, and one that comes later sees that it is over.
+        self.paused.store(false, Ordering::Release);
+        let sleepers = std::mem::take(&mut workers.asleep);
+        drop(workers);
+        sleepers.into_iter().for_each(Sleeper::rouse);
+    }
+
+    /// Whether no job may start. A closed pool runs what it accepted.
+    #[inline]
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Acquire) && !self.queue.is_closed()
+    }
+
+    /// Accepts again, once a close has drained.
+    pub(crate) fn reopen(self: &Arc<Self>) -> Result<(), ReopenError> {
+        let mut workers = self.workers.lock();
+        if !self.queue.is_closed() {
+            return Err(ReopenError::Open);
+        }
+        let counts = self.queue.counts();
+        if workers.count > 0 || counts.unfinished > 0 {
+            return Err(ReopenError::Draining);
+        }
+        if workers.abandoned {
+            return Err(ReopenError::NoRuntime);
+        }
+        self.queue.arm();
+        self.queue.open();
+        let seat = self.options.on_threads.then(|| self.seat(&mut workers));
+        drop(workers);
+        if let Some(seat) = seat {
+            // Refused, it leaves as it is dropped; the first job tries again.
+            let _ = (self.launch)(Worker::new(Arc::clone(self), seat));
+        }
+        Ok(())
+    }
+
+    /// How long the oldest job that waits has waited.
+    pub(crate) fn oldest(&self) -> Option<Duration> {
+        let accepted_at = self.queue.oldest()?;
+        let ticks = self.clock.now().saturating_sub(accepted_at);
+        Some(self.clock.time(ticks))
     }
 
     pub(crate) fn late(&self) -> CloseError {
@@ -396,6 +475,12 @@ impl<J: Send + 'static> Dispatcher<J> {
             workers,
             capacity: self.options.capacity,
         }
+    }
+}
+
+fn remember(wakers: &mut Vec<Waker>, waker: &Waker) {
+    if !wakers.iter().any(|known| known.will_wake(waker)) {
+        wakers.push(waker.clone());
     }
 }
 

@@ -62,6 +62,8 @@ pub(crate) struct Workers {
     pub(crate) seats: usize,
     /// The runtime took workers away.
     pub(crate) abandoned: bool,
-    /// Waits until all have left.
-    pub(crate) closer: Option<Waker>,
+    /// Wait until all have left.
+    pub(crate) closers: Vec<Waker>,
+    /// Wait until every accepted job has ended.
+    pub(crate) idlers: Vec<Waker>,
 }

@@ -5,6 +5,7 @@ mod clock;
 mod delay;
 mod dispatcher;
 mod error;
+mod face;
 mod histogram;
 mod idle;
 mod line;
@@ -21,7 +22,7 @@ pub mod threads;
 mod worker;
 
 pub use delay::DelaySnapshot;
-pub use error::{CloseError, Reason, SubmitError};
+pub use error::{CloseError, Reason, ReopenError, SubmitError};
 pub use options::{Buildable, Builder};
 pub use panic::JobPanic;
 pub use stats::Stats;

@@ -16,6 +16,8 @@ pub(crate) struct Options {
     pub(crate) queue: usize,
     pub(crate) max_blocked: usize,
     pub(crate) record_delay: bool,
+    /// Then one worker is made with the pool, and none is ever taken away.
+    pub(crate) on_threads: bool,
     pub(crate) panic_handler: Option<PanicHandler>,
 }
 
@@ -27,6 +29,7 @@ impl Options {
             queue: DEFAULT_QUEUE,
             max_blocked: usize::MAX,
             record_delay: true,
+            on_threads: false,
             panic_handler: None,
         }
     }

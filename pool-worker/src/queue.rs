@@ -14,6 +14,7 @@ use crossbeam_utils::CachePadded;
 pub(crate) use self::ledger::{Accepted, Counts, Refused};
 use self::ledger::{Ledger, PutTicket};
 use self::slots::Slots;
+use crate::sync::yield_now;
 
 /// A job taken from the queue.
 pub(crate) struct Taken<J> {
@@ -75,9 +76,32 @@ impl<J> Queue<J> {
         })
     }
 
+    /// As [`take`](Self::take), but takes nothing while the pool is paused.
+    #[inline]
+    pub(crate) fn take_unless(&self, paused: bool, finishing: bool) -> Option<Taken<J>> {
+        if paused { None } else { self.take(finishing) }
+    }
+
     /// Reports a job as finished; true if submitters are blocked.
     pub(crate) fn finish(&self) -> bool {
         self.ledger.finish()
+    }
+
+    /// When the oldest job that waits was accepted; none if no job waits.
+    pub(crate) fn oldest(&self) -> Option<u64> {
+        loop {
+            let number = self.ledger.oldest()?;
+            // Taken meanwhile, or about to be put down: then look again.
+            match self.slots.stamp(number) {
+                Some(stamp) if self.ledger.oldest() == Some(number) => return Some(stamp),
+                _ => yield_now(),
+            }
+        }
+    }
+
+    /// Accepts again after a close.
+    pub(crate) fn open(&self) {
+        self.ledger.open();
     }
 
     /// Asks the next submitter to wake a worker. Counts are of this moment.

@@ -57,7 +57,8 @@ impl<J: Send + 'static> Worker<J> {
     #[inline]
     pub(crate) fn next(&mut self) -> Option<J> {
         let ended = self.account == Account::Ended;
-        let taken = match self.dispatcher.queue.take(ended) {
+        let paused = self.dispatcher.is_paused();
+        let taken = match self.dispatcher.queue.take_unless(paused, ended) {
             Some(taken) => taken,
             None if ended => {
                 self.account = Account::Empty;
@@ -65,7 +66,7 @@ impl<J: Send + 'static> Worker<J> {
                     return None;
                 }
                 self.dispatcher.admit_line();
-                self.dispatcher.queue.take(false)?
+                self.dispatcher.queue.take_unless(paused, false)?
             }
             None => return None,
         };
@@ -157,6 +158,8 @@ impl<J: Send + 'static> Drop for Worker<J> {
         if self.account != Account::Empty && self.dispatcher.queue.finish() {
             self.dispatcher.admit_line();
         }
-        self.dispatcher.left(Arc::clone(&self.seat), !self.leaving);
+        // A thread that leaves without being told to was never started.
+        let abandoned = !self.leaving && !self.dispatcher.options.on_threads;
+        self.dispatcher.left(Arc::clone(&self.seat), abandoned);
     }
 }

@@ -206,3 +206,30 @@ fn give_up_against_admission() {
         assert_eq!(pool.stats().waiting, 0);
     });
 }
+
+/// Rules out: the last job ends, nobody is told, and who waits for that sleeps
+/// on. Fails when `rest` does not look at who waits.
+#[test]
+fn last_job_against_wait_idle() {
+    model(2, || {
+        let (pool, ran) = counting(1, 1);
+        pool.submit(()).unwrap();
+        pool.wait_idle();
+        assert_eq!(ran.get(), 1);
+        pool.close(LONG).unwrap();
+    });
+}
+
+/// Rules out: a worker goes to sleep for a pause that is over by then, while
+/// a job waits. Fails when `resume` ends the pause without the lock.
+#[test]
+fn resume_against_sleep() {
+    model(2, || {
+        let (pool, ran) = counting(1, 1);
+        pool.pause();
+        pool.submit(()).unwrap();
+        pool.resume();
+        ran.wait_for(1);
+        pool.close(LONG).unwrap();
+    });
+}

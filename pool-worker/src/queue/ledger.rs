@@ -208,6 +208,17 @@ impl Ledger {
         }
     }
 
+    /// The number of the oldest job that is not taken, if there is one.
+    pub(super) fn oldest(&self) -> Option<u32> {
+        let progress = self.progress.load(Ordering::Acquire);
+        (self.counts().queued > 0).then_some(taken(progress))
+    }
+
+    /// Accepts again after a close.
+    pub(super) fn open(&self) {
+        self.front.accepted.fetch_and(!CLOSED, Ordering::AcqRel);
+    }
+
     pub(super) fn finish(&self) -> bool {
         // `finished` has the top bits, so its overflow harms no neighbour.
         self.progress.fetch_add(ONE_FINISHED, Ordering::AcqRel) & BLOCKED != 0

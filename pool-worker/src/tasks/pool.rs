@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use super::FuncPool;
 use super::job::Job;
-use crate::delay::DelaySnapshot;
 use crate::error::{CloseError, SubmitError};
+use crate::face::face;
 use crate::options::Builder;
-use crate::stats::Stats;
 
 /// A pool of tasks that run futures. Answers to `Pool` of `ants`.
 ///
@@ -97,6 +96,11 @@ impl Pool {
         submitted.map_err(|error| error.map(Job::into_inner))
     }
 
+    /// As [`FuncPool::wait_idle`].
+    pub async fn wait_idle(&self) {
+        self.jobs.wait_idle().await;
+    }
+
     /// As [`FuncPool::close`].
     ///
     /// # Panics
@@ -107,37 +111,9 @@ impl Pool {
     pub async fn close(&self, limit: Duration) -> Result<(), CloseError> {
         self.jobs.close(limit).await
     }
-
-    /// Whether the pool was closed.
-    pub fn is_closed(&self) -> bool {
-        self.jobs.is_closed()
-    }
-
-    /// The name of the pool.
-    pub fn name(&self) -> &str {
-        self.jobs.name()
-    }
-
-    /// The schedule delay of every job that started: from accepted to started.
-    pub fn delay(&self) -> DelaySnapshot {
-        self.jobs.delay()
-    }
-
-    /// How long submitters were blocked; see [`FuncPool::blocked`].
-    pub fn blocked(&self) -> DelaySnapshot {
-        self.jobs.blocked()
-    }
-
-    /// How long jobs ran; see [`FuncPool::run_time`].
-    pub fn run_time(&self) -> DelaySnapshot {
-        self.jobs.run_time()
-    }
-
-    /// The figures of the pool.
-    pub fn stats(&self) -> Stats {
-        self.jobs.stats()
-    }
 }
+
+face!(Pool, [], self => self.jobs.dispatcher);
 
 impl Builder<Pool> {
     /// The pool.

@@ -9,12 +9,11 @@ use super::work;
 use crossbeam_utils::Backoff;
 
 use crate::block_on::block_on;
-use crate::delay::DelaySnapshot;
 use crate::dispatcher::{Dispatcher, Rejected};
 use crate::error::{CloseError, Reason, SubmitError};
+use crate::face::face;
 use crate::options::Builder;
 use crate::span::Carried;
-use crate::stats::Stats;
 use crate::submit::Submission;
 
 /// A pool of threads that run one function; a job is its argument, and nothing
@@ -38,7 +37,7 @@ use crate::submit::Submission;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct FuncPool<T: Send + 'static> {
-    dispatcher: Arc<Dispatcher<Carried<T>>>,
+    pub(super) dispatcher: Arc<Dispatcher<Carried<T>>>,
 }
 
 impl<T: Send + 'static> FuncPool<T> {
@@ -135,11 +134,26 @@ impl<T: Send + 'static> FuncPool<T> {
     }
 
     fn refuse(&self, rejected: Rejected<Carried<T>>) -> SubmitError<T> {
-        SubmitError::new(self.name_shared(), rejected.reason, rejected.job.into_job())
+        SubmitError::new(
+            &self.dispatcher.options.name,
+            rejected.reason,
+            rejected.job.into_job(),
+        )
     }
 
-    fn name_shared(&self) -> &Arc<str> {
-        &self.dispatcher.options.name
+    /// Waits until every job accepted so far, and since, has ended. Jobs may
+    /// be submitted meanwhile; then it waits for these too.
+    ///
+    /// # Panics
+    /// On a worker of this pool, whose job would wait for itself.
+    pub fn wait_idle(&self) {
+        assert!(
+            !work::is_worker_of(self.dispatcher.address()),
+            "a job of pool {:?} waits for its own end",
+            self.name()
+        );
+        let mut idle = poll_fn(|cx| self.dispatcher.poll_idle(cx.waker()));
+        block_on(&mut idle, None);
     }
 
     /// Accepts nothing from now on, and waits until what was accepted has run
@@ -157,38 +171,9 @@ impl<T: Send + 'static> FuncPool<T> {
         let mut drained = poll_fn(|cx| self.dispatcher.poll_drained(cx.waker()));
         block_on(&mut drained, Some(limit)).ok_or_else(|| self.dispatcher.late())
     }
-
-    /// Whether the pool was closed.
-    pub fn is_closed(&self) -> bool {
-        self.dispatcher.queue.is_closed()
-    }
-
-    /// The name of the pool.
-    pub fn name(&self) -> &str {
-        self.name_shared()
-    }
-
-    /// The schedule delay of every job that started: from accepted to started.
-    pub fn delay(&self) -> DelaySnapshot {
-        self.dispatcher.queued()
-    }
-
-    /// How long submitters were blocked; only those that were, whether their
-    /// job was accepted in the end or not. No part of [`delay`](Self::delay).
-    pub fn blocked(&self) -> DelaySnapshot {
-        self.dispatcher.blocked()
-    }
-
-    /// How long jobs ran, those that panicked too.
-    pub fn run_time(&self) -> DelaySnapshot {
-        self.dispatcher.ran()
-    }
-
-    /// The figures of the pool.
-    pub fn stats(&self) -> Stats {
-        self.dispatcher.stats()
-    }
 }
+
+face!(FuncPool<T>, [T: Send + 'static], self => self.dispatcher);
 
 impl<T: Send + 'static> Builder<FuncPool<T>> {
     /// The pool that runs this function.
@@ -196,11 +181,12 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
     /// # Panics
     /// When the capacity is 0, when capacity and queue bound together are
     /// above 2^30, and when the system gives no thread for the first worker.
-    pub fn build<F>(self, run: F) -> FuncPool<T>
+    pub fn build<F>(mut self, run: F) -> FuncPool<T>
     where
         F: Fn(T) + Send + Sync + 'static,
     {
         let name = Arc::clone(&self.options.name);
+        self.options.on_threads = true;
         let launch = self
             .settings
             .launch(name, move |job: Carried<T>| job.run(&run));

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use super::FuncPool;
 use super::job::Job;
-use crate::delay::DelaySnapshot;
 use crate::error::{CloseError, SubmitError};
+use crate::face::face;
 use crate::options::Builder;
-use crate::stats::Stats;
 
 /// A pool of threads that run closures. Answers to `Pool` of `ants`.
 ///
@@ -79,6 +78,14 @@ impl Pool {
         submitted.map_err(|error| error.map(Job::into_inner))
     }
 
+    /// As [`FuncPool::wait_idle`].
+    ///
+    /// # Panics
+    /// As [`FuncPool::wait_idle`].
+    pub fn wait_idle(&self) {
+        self.jobs.wait_idle();
+    }
+
     /// As [`FuncPool::close`].
     ///
     /// # Errors
@@ -86,37 +93,9 @@ impl Pool {
     pub fn close(&self, limit: Duration) -> Result<(), CloseError> {
         self.jobs.close(limit)
     }
-
-    /// Whether the pool was closed.
-    pub fn is_closed(&self) -> bool {
-        self.jobs.is_closed()
-    }
-
-    /// The name of the pool.
-    pub fn name(&self) -> &str {
-        self.jobs.name()
-    }
-
-    /// The schedule delay of every job that started: from accepted to started.
-    pub fn delay(&self) -> DelaySnapshot {
-        self.jobs.delay()
-    }
-
-    /// How long submitters were blocked; see [`FuncPool::blocked`].
-    pub fn blocked(&self) -> DelaySnapshot {
-        self.jobs.blocked()
-    }
-
-    /// How long jobs ran, those that panicked too.
-    pub fn run_time(&self) -> DelaySnapshot {
-        self.jobs.run_time()
-    }
-
-    /// The figures of the pool.
-    pub fn stats(&self) -> Stats {
-        self.jobs.stats()
-    }
 }
+
+face!(Pool, [], self => self.jobs.dispatcher);
 
 impl Builder<Pool> {
     /// The pool.

@@ -8,7 +8,8 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use pool_worker::{
-    Buildable, Builder, CloseError, DelaySnapshot, Reason, Stats, SubmitError, tasks, threads,
+    Buildable, Builder, CloseError, DelaySnapshot, Reason, ReopenError, Stats, SubmitError, tasks,
+    threads,
 };
 use tokio::runtime::Runtime;
 
@@ -69,6 +70,12 @@ pub(crate) trait Pool: Send + Sync + Sized + 'static {
     fn try_submit(&self, job: Job) -> Result<(), Refused>;
     fn close(&self, limit: Duration) -> Result<(), CloseError>;
     fn is_closed(&self) -> bool;
+    fn wait_idle(&self);
+    fn pause(&self);
+    fn resume(&self);
+    fn is_paused(&self) -> bool;
+    fn reopen(&self) -> Result<(), ReopenError>;
+    fn oldest_waiting(&self) -> Option<Duration>;
     fn delay(&self) -> DelaySnapshot;
     fn blocked(&self) -> DelaySnapshot;
     fn run_time(&self) -> DelaySnapshot;
@@ -104,6 +111,11 @@ fn refused<J>(error: SubmitError<J>, back: impl FnOnce(J) -> Job) -> Refused {
 macro_rules! figures {
     ($($path:ident)?) => {
         fn is_closed(&self) -> bool { self$(.$path)?.is_closed() }
+        fn pause(&self) { self$(.$path)?.pause() }
+        fn resume(&self) { self$(.$path)?.resume() }
+        fn is_paused(&self) -> bool { self$(.$path)?.is_paused() }
+        fn reopen(&self) -> Result<(), ReopenError> { self$(.$path)?.reopen() }
+        fn oldest_waiting(&self) -> Option<Duration> { self$(.$path)?.oldest_waiting() }
         fn delay(&self) -> DelaySnapshot { self$(.$path)?.delay() }
         fn blocked(&self) -> DelaySnapshot { self$(.$path)?.blocked() }
         fn run_time(&self) -> DelaySnapshot { self$(.$path)?.run_time() }
@@ -129,6 +141,9 @@ macro_rules! on_threads {
             }
             fn close(&self, limit: Duration) -> Result<(), CloseError> {
                 self.close(limit)
+            }
+            fn wait_idle(&self) {
+                self.wait_idle();
             }
             figures!();
         }
@@ -183,6 +198,9 @@ macro_rules! on_tasks {
             }
             fn close(&self, limit: Duration) -> Result<(), CloseError> {
                 self.runtime.block_on(self.pool.close(limit))
+            }
+            fn wait_idle(&self) {
+                self.runtime.block_on(self.pool.wait_idle());
             }
             figures!(pool);
         }

@@ -32,4 +32,5 @@ mod closing;
 mod figures;
 mod harness;
 mod panics;
+mod pausing;
 mod submitting;
