@@ -51,20 +51,17 @@ impl<J> Carried<J> {
 
     /// Runs the job in the span it was submitted in.
     #[inline]
-    pub(crate) fn run(self, run: impl FnOnce(J)) {
+    pub(crate) fn run<R>(self, run: impl FnOnce(J) -> R) -> R {
         #[cfg(feature = "tracing")]
         let _entered = self.span.enter();
-        run(self.job);
+        run(self.job)
     }
 
     /// Runs the job in the span it was submitted in, whenever it is polled. The
     /// function is called at the first poll.
     #[cfg_attr(not(feature = "tokio"), expect(dead_code))]
     #[inline]
-    pub(crate) async fn run_async<Fut>(self, run: impl FnOnce(J) -> Fut)
-    where
-        Fut: Future<Output = ()>,
-    {
+    pub(crate) async fn run_async<Fut: Future>(self, run: impl FnOnce(J) -> Fut) -> Fut::Output {
         #[cfg(feature = "tracing")]
         let span = self.span;
         let future = {
@@ -78,6 +75,6 @@ impl<J> Carried<J> {
             let _entered = span.enter();
             future.as_mut().poll(cx)
         })
-        .await;
+        .await
     }
 }

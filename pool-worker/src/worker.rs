@@ -1,13 +1,13 @@
 //! A worker, as both engines have it: it takes jobs, accounts for them, and
 //! rests. How it runs a job and how it sleeps is the engine's.
 
-use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Waker;
 
 use crate::dispatcher::{Dispatcher, Rest};
 use crate::idle::Seat;
+use crate::outcome::{Caught, Outcome};
 use crate::panic;
 
 pub(crate) struct Worker<J: Send + 'static> {
@@ -99,15 +99,29 @@ impl<J: Send + 'static> Worker<J> {
 
     /// The job of the last [`next`](Self::next) has ended.
     #[inline]
-    pub(crate) fn ended(&mut self, outcome: Result<(), Box<dyn Any + Send>>) {
+    pub(crate) fn ended(&mut self, outcome: Caught) {
         debug_assert!(self.account == Account::Running);
         if let Some(shard) = &self.seat.shard {
             let now = self.dispatcher.clock.now();
             self.now = Some(now);
             shard.record_ran(now.saturating_sub(self.started));
         }
-        if let Err(payload) = outcome {
-            self.dispatcher.panicked.fetch_add(1, Relaxed);
+        let payload = match outcome {
+            Ok(Outcome::Ran) => None,
+            Ok(Outcome::Cancelled) => {
+                self.dispatcher.cancelled.fetch_add(1, Relaxed);
+                None
+            }
+            Ok(Outcome::Panicked(payload)) => {
+                self.dispatcher.panicked.fetch_add(1, Relaxed);
+                payload
+            }
+            Err(payload) => {
+                self.dispatcher.panicked.fetch_add(1, Relaxed);
+                Some(payload)
+            }
+        };
+        if let Some(payload) = payload {
             let options = &self.dispatcher.options;
             panic::report(options.panic_handler.as_ref(), &options.name, payload);
             self.now = None;

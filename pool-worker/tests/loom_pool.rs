@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
-use pool_worker::threads::FuncPool;
-use pool_worker::{CloseError, Reason};
+use pool_worker::threads::{FuncPool, Pool};
+use pool_worker::{CloseError, JobError, Reason};
 
 const LONG: Duration = Duration::from_secs(1_000_000);
 
@@ -230,6 +230,26 @@ fn resume_against_sleep() {
         pool.submit(()).unwrap();
         pool.resume();
         ran.wait_for(1);
+        pool.close(LONG).unwrap();
+    });
+}
+
+/// Rules out: a job is cancelled just as it starts, and both runs and tells
+/// that it never will, or tells nothing. Fails when `Report::run` does not look
+/// whether the job was called off.
+#[test]
+fn cancel_against_start() {
+    model(2, || {
+        let ran = Tally::new();
+        let pool = Pool::builder().capacity(1).queue(1).build();
+        let handle = {
+            let ran = Arc::clone(&ran);
+            pool.spawn(move || ran.add()).unwrap()
+        };
+        let cancelled = handle.cancel();
+        let result = handle.wait();
+        assert_eq!(cancelled, matches!(result, Err(JobError::Cancelled)));
+        assert_eq!(ran.get(), usize::from(!cancelled));
         pool.close(LONG).unwrap();
     });
 }

@@ -12,6 +12,7 @@ use crate::dispatcher::{Dispatcher, Rejected};
 use crate::error::{CloseError, Reason, SubmitError};
 use crate::face::face;
 use crate::options::Builder;
+use crate::outcome::Outcome;
 use crate::span::Carried;
 use crate::submit::Submission;
 
@@ -187,6 +188,16 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
     where
         F: Fn(T) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.build_with(run)
+    }
+
+    /// As [`build`](Self::build), for a function that may tell what became of
+    /// the job.
+    pub(super) fn build_with<F, Fut>(self, run: F) -> FuncPool<T>
+    where
+        F: Fn(T) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: Into<Outcome>> + Send + 'static,
     {
         let launch = self.settings.launch(run);
         FuncPool {

@@ -5,10 +5,19 @@ use std::future::Future;
 use std::time::Duration;
 
 use super::FuncPool;
-use super::job::Job;
+use super::job::{Job, Plain, Tracked};
 use crate::error::{CloseError, SubmitError};
 use crate::face::face;
+use crate::handle::{Handle, handle};
 use crate::options::Builder;
+
+fn plain<F: 'static>(job: Job) -> F {
+    job.into_inner::<Plain<F>>().future
+}
+
+fn tracked<F: Future + 'static>(job: Job) -> F {
+    job.into_inner::<Tracked<F, F::Output>>().future
+}
 
 /// A pool of tasks that run futures. Answers to `Pool` of `ants`.
 ///
@@ -49,8 +58,8 @@ impl Pool {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let submitted = self.jobs.submit(Job::new(job)).await;
-        submitted.map_err(|error| error.map(Job::into_inner))
+        let submitted = self.jobs.submit(Job::new(Plain { future: job })).await;
+        submitted.map_err(|error| error.map(plain))
     }
 
     /// Accepts a job; waits for at most `limit` while the pool is full.
@@ -65,8 +74,11 @@ impl Pool {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let submitted = self.jobs.submit_timeout(Job::new(job), limit).await;
-        submitted.map_err(|error| error.map(Job::into_inner))
+        let submitted = self
+            .jobs
+            .submit_timeout(Job::new(Plain { future: job }), limit)
+            .await;
+        submitted.map_err(|error| error.map(plain))
     }
 
     /// Accepts a job; blocks the thread while the pool is full. For threads
@@ -78,8 +90,8 @@ impl Pool {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let submitted = self.jobs.submit_blocking(Job::new(job));
-        submitted.map_err(|error| error.map(Job::into_inner))
+        let submitted = self.jobs.submit_blocking(Job::new(Plain { future: job }));
+        submitted.map_err(|error| error.map(plain))
     }
 
     /// Accepts a job, or fails at once. From any thread, in a runtime or not.
@@ -92,8 +104,38 @@ impl Pool {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let submitted = self.jobs.try_submit(Job::new(job));
-        submitted.map_err(|error| error.map(Job::into_inner))
+        let submitted = self.jobs.try_submit(Job::new(Plain { future: job }));
+        submitted.map_err(|error| error.map(plain))
+    }
+
+    /// Accepts a job and gives its handle; waits while the pool is full.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit).
+    pub async fn spawn<F>(&self, future: F) -> Result<Handle<F::Output>, SubmitError<F>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let (handle, report) = handle();
+        let submitted = self.jobs.submit(Job::new(Tracked { future, report })).await;
+        submitted.map_err(|error| error.map(tracked))?;
+        Ok(handle)
+    }
+
+    /// As [`spawn`](Self::spawn), but fails at once where that waits.
+    ///
+    /// # Errors
+    /// As [`try_submit`](Self::try_submit).
+    pub fn try_spawn<F>(&self, future: F) -> Result<Handle<F::Output>, SubmitError<F>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let (handle, report) = handle();
+        let submitted = self.jobs.try_submit(Job::new(Tracked { future, report }));
+        submitted.map_err(|error| error.map(tracked))?;
+        Ok(handle)
     }
 
     /// As [`FuncPool::wait_idle`].
@@ -125,7 +167,7 @@ impl Builder<Pool> {
     pub fn build(self) -> Pool {
         let builder: Builder<FuncPool<Job>> = self.convert();
         Pool {
-            jobs: builder.build(Job::run),
+            jobs: builder.build_with(Job::run),
         }
     }
 }

@@ -1,6 +1,5 @@
 //! The loop of a worker task.
 
-use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -8,6 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use crate::dispatcher::Rest;
+use crate::outcome::{Caught, Outcome};
 use crate::span::Carried;
 use crate::worker::Worker;
 
@@ -41,7 +41,7 @@ pub(super) async fn work<T, F, Fut>(mut worker: Worker<Carried<T>>, run: Arc<F>)
 where
     T: Send + 'static,
     F: Fn(T) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = ()> + Send + 'static,
+    Fut: Future<Output: Into<Outcome>> + Send + 'static,
 {
     let mut stretch = Stretch::default();
     loop {
@@ -77,14 +77,11 @@ where
 }
 
 /// Runs a job to its end or its panic. Notes whether it ever had to wait.
-async fn contain(
-    job: impl Future<Output = ()>,
-    waited: &mut bool,
-) -> Result<(), Box<dyn Any + Send>> {
+async fn contain(job: impl Future<Output: Into<Outcome>>, waited: &mut bool) -> Caught {
     let mut job = pin!(job);
     poll_fn(
         |cx| match catch_unwind(AssertUnwindSafe(|| job.as_mut().poll(cx))) {
-            Ok(Poll::Ready(())) => Poll::Ready(Ok(())),
+            Ok(Poll::Ready(outcome)) => Poll::Ready(Ok(outcome.into())),
             Ok(Poll::Pending) => {
                 *waited = true;
                 Poll::Pending

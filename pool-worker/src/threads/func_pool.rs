@@ -13,6 +13,7 @@ use crate::dispatcher::{Dispatcher, Rejected};
 use crate::error::{CloseError, Reason, SubmitError};
 use crate::face::face;
 use crate::options::Builder;
+use crate::outcome::Outcome;
 use crate::span::Carried;
 use crate::submit::Submission;
 
@@ -181,15 +182,25 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
     /// # Panics
     /// When the capacity is 0, when capacity and queue bound together are
     /// above 2^30, and when the system gives no thread for the first worker.
-    pub fn build<F>(mut self, run: F) -> FuncPool<T>
+    pub fn build<F>(self, run: F) -> FuncPool<T>
     where
         F: Fn(T) + Send + Sync + 'static,
     {
+        self.build_with(move |job| {
+            job.run(&run);
+            Outcome::Ran
+        })
+    }
+
+    /// As [`build`](Self::build), for a function that tells what became of the
+    /// job.
+    pub(super) fn build_with<F>(mut self, run: F) -> FuncPool<T>
+    where
+        F: Fn(Carried<T>) -> Outcome + Send + Sync + 'static,
+    {
         let name = Arc::clone(&self.options.name);
         self.options.on_threads = true;
-        let launch = self
-            .settings
-            .launch(name, move |job: Carried<T>| job.run(&run));
+        let launch = self.settings.launch(name, run);
         let dispatcher = Dispatcher::new(self.options, launch);
         // Workers are made as jobs come; but without any, an accepted job
         // would be lost when the system has no thread to give.

@@ -4,17 +4,57 @@
 use std::any::TypeId;
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, MaybeUninit, align_of, size_of};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::handle::Report;
+use crate::outcome::Outcome;
 
 /// Words that a closure may have to need no box. With the stamp, the span and
 /// the state of its slot, a job fills a line of cache.
 const WORDS: usize = 4;
+
+/// What a job is made of.
+pub(super) trait Work: Send + 'static {
+    fn run(self) -> Outcome;
+}
+
+/// A closure as it was submitted.
+pub(super) struct Plain<F>(pub(super) F);
+
+impl<F: FnOnce() + Send + 'static> Work for Plain<F> {
+    #[inline]
+    fn run(self) -> Outcome {
+        (self.0)();
+        Outcome::Ran
+    }
+}
+
+/// A closure whose end is told to a handle.
+pub(super) struct Tracked<F, R> {
+    pub(super) closure: F,
+    pub(super) report: Report<R>,
+}
+
+impl<F, R> Work for Tracked<F, R>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    fn run(self) -> Outcome {
+        if !self.report.run(None) {
+            return Outcome::Cancelled;
+        }
+        let result = catch_unwind(AssertUnwindSafe(self.closure));
+        self.report.end(result)
+    }
+}
 
 type Room = MaybeUninit<[usize; WORDS]>;
 
 /// What is done to a closure of one type, wherever it lies.
 struct Kind {
     /// Moves the closure out of its room and runs it.
-    run: unsafe fn(*mut Room),
+    run: unsafe fn(*mut Room) -> Outcome,
     /// Drops the closure in its room.
     drop: unsafe fn(*mut Room),
     id: fn() -> TypeId,
@@ -36,7 +76,7 @@ type Taken = ManuallyDrop<Job>;
 
 struct Of<F>(PhantomData<F>);
 
-impl<F: FnOnce() + Send + 'static> Of<F> {
+impl<F: Work> Of<F> {
     const FITS: bool = size_of::<F>() <= size_of::<Room>() && align_of::<F>() <= align_of::<Room>();
 
     const KIND: &'static Kind = &Kind {
@@ -59,10 +99,10 @@ impl<F: FnOnce() + Send + 'static> Of<F> {
 
     /// # Safety
     /// As [`take`](Self::take).
-    unsafe fn run(room: *mut Room) {
+    unsafe fn run(room: *mut Room) -> Outcome {
         // SAFETY: the caller's promise.
-        let closure = unsafe { Self::take(room) };
-        closure();
+        let work = unsafe { Self::take(room) };
+        work.run()
     }
 
     /// # Safety
@@ -75,7 +115,7 @@ impl<F: FnOnce() + Send + 'static> Of<F> {
 
 impl Job {
     #[inline]
-    pub(super) fn new<F: FnOnce() + Send + 'static>(closure: F) -> Self {
+    pub(super) fn new<F: Work>(closure: F) -> Self {
         let mut room = Room::uninit();
         if Of::<F>::FITS {
             // SAFETY: the room is large and aligned enough for an `F`.
@@ -92,16 +132,16 @@ impl Job {
     }
 
     #[inline]
-    pub(super) fn run(self) {
+    pub(super) fn run(self) -> Outcome {
         let mut taken = Taken::new(self);
         let run = taken.kind.run;
         // SAFETY: the kind is that of the closure in the room, which is still
         // there, and `Taken` does not drop it again.
-        unsafe { run(&raw mut taken.room) };
+        unsafe { run(&raw mut taken.room) }
     }
 
     /// The closure this was made of.
-    pub(super) fn into_inner<F: FnOnce() + Send + 'static>(self) -> F {
+    pub(super) fn into_inner<F: Work>(self) -> F {
         assert!(
             (self.kind.id)() == TypeId::of::<F>(),
             "a rejected job is the submitted one"
@@ -136,17 +176,20 @@ mod tests {
         let ran = Arc::new(AtomicUsize::new(0));
         let (small, large, aligned) = (Arc::clone(&ran), Arc::clone(&ran), Arc::clone(&ran));
         let (room, wide) = ([1usize; 12], Aligned(1));
-        check(Job::new(move || _ = small.fetch_add(1, Relaxed)), &ran);
         check(
-            Job::new(move || _ = large.fetch_add(room[11], Relaxed)),
+            Job::new(Plain(move || _ = small.fetch_add(1, Relaxed))),
             &ran,
         );
         check(
-            Job::new(move || {
+            Job::new(Plain(move || _ = large.fetch_add(room[11], Relaxed))),
+            &ran,
+        );
+        check(
+            Job::new(Plain(move || {
                 let wide = &wide;
                 assert!(std::ptr::from_ref(wide).addr().is_multiple_of(64));
                 aligned.fetch_add(wide.0.into(), Relaxed);
-            }),
+            })),
             &ran,
         );
         assert_eq!(Arc::strong_count(&ran), 1);
@@ -173,7 +216,7 @@ mod tests {
     #[test]
     fn a_closure_comes_back_as_it_was() {
         fn there_and_back<F: FnOnce() + Send + 'static>(closure: F) -> F {
-            Job::new(closure).into_inner()
+            Job::new(Plain(closure)).into_inner::<Plain<F>>().0
         }
         let ran = Arc::new(AtomicUsize::new(0));
         let (small, large) = (Arc::clone(&ran), Arc::clone(&ran));
@@ -187,19 +230,19 @@ mod tests {
     #[should_panic(expected = "the submitted one")]
     fn a_job_is_not_given_out_as_something_else() {
         fn back_as<F: FnOnce() + Send + 'static>(job: Job, _other: &F) -> F {
-            job.into_inner()
+            job.into_inner::<Plain<F>>().0
         }
-        back_as(Job::new(|| ()), &|| println!("something else"))();
+        back_as(Job::new(Plain(|| ())), &|| println!("something else"))();
     }
 
     #[test]
     fn a_closure_that_panics_is_dropped_once() {
         let held = Arc::new(());
         let inside = Arc::clone(&held);
-        let job = Job::new(move || {
+        let job = Job::new(Plain(move || {
             let _inside = inside;
             panic!("as intended");
-        });
+        }));
         let run = std::panic::AssertUnwindSafe(|| job.run());
         assert!(std::panic::catch_unwind(run).is_err());
         assert_eq!(Arc::strong_count(&held), 1);

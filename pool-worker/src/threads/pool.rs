@@ -4,10 +4,23 @@ use std::fmt;
 use std::time::Duration;
 
 use super::FuncPool;
-use super::job::Job;
+use super::job::{Job, Plain, Tracked};
 use crate::error::{CloseError, SubmitError};
 use crate::face::face;
+use crate::handle::{Handle, handle};
 use crate::options::Builder;
+
+fn plain<F: FnOnce() + Send + 'static>(job: Job) -> F {
+    job.into_inner::<Plain<F>>().0
+}
+
+fn tracked<F, R>(job: Job) -> F
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    job.into_inner::<Tracked<F, R>>().closure
+}
 
 /// A pool of threads that run closures. Answers to `Pool` of `ants`.
 ///
@@ -46,8 +59,8 @@ impl Pool {
     where
         F: FnOnce() + Send + 'static,
     {
-        let submitted = self.jobs.submit(Job::new(job));
-        submitted.map_err(|error| error.map(Job::into_inner))
+        let submitted = self.jobs.submit(Job::new(Plain(job)));
+        submitted.map_err(|error| error.map(plain))
     }
 
     /// Accepts a job; blocks for at most `limit` while the pool is full.
@@ -60,8 +73,8 @@ impl Pool {
     where
         F: FnOnce() + Send + 'static,
     {
-        let submitted = self.jobs.submit_timeout(Job::new(job), limit);
-        submitted.map_err(|error| error.map(Job::into_inner))
+        let submitted = self.jobs.submit_timeout(Job::new(Plain(job)), limit);
+        submitted.map_err(|error| error.map(plain))
     }
 
     /// Accepts a job, or fails at once.
@@ -74,8 +87,47 @@ impl Pool {
     where
         F: FnOnce() + Send + 'static,
     {
-        let submitted = self.jobs.try_submit(Job::new(job));
-        submitted.map_err(|error| error.map(Job::into_inner))
+        let submitted = self.jobs.try_submit(Job::new(Plain(job)));
+        submitted.map_err(|error| error.map(plain))
+    }
+
+    /// Accepts a job and gives its handle; blocks while the pool is full.
+    ///
+    /// ```
+    /// let pool = pool_worker::threads::Pool::new(2);
+    /// let handle = pool.spawn(|| 6 * 7)?;
+    /// assert_eq!(handle.wait()?, 42);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit).
+    pub fn spawn<F, R>(&self, job: F) -> Result<Handle<R>, SubmitError<F>>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        let (handle, report) = handle();
+        let closure = job;
+        let submitted = self.jobs.submit(Job::new(Tracked { closure, report }));
+        submitted.map_err(|error| error.map(tracked::<F, R>))?;
+        Ok(handle)
+    }
+
+    /// As [`spawn`](Self::spawn), but fails at once where that blocks.
+    ///
+    /// # Errors
+    /// As [`try_submit`](Self::try_submit).
+    pub fn try_spawn<F, R>(&self, job: F) -> Result<Handle<R>, SubmitError<F>>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        let (handle, report) = handle();
+        let closure = job;
+        let submitted = self.jobs.try_submit(Job::new(Tracked { closure, report }));
+        submitted.map_err(|error| error.map(tracked::<F, R>))?;
+        Ok(handle)
     }
 
     /// As [`FuncPool::wait_idle`].
@@ -106,7 +158,7 @@ impl Builder<Pool> {
     pub fn build(self) -> Pool {
         let builder: Builder<FuncPool<Job>> = self.convert();
         Pool {
-            jobs: builder.build(Job::run),
+            jobs: builder.build_with(|job| job.run(Job::run)),
         }
     }
 }

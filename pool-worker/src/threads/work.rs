@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crossbeam_utils::Backoff;
 
 use crate::dispatcher::Rest;
+use crate::outcome::Outcome;
 use crate::sync;
 use crate::worker::Worker;
 
@@ -20,7 +21,7 @@ pub(super) fn is_worker_of(pool: usize) -> bool {
     POOL.with(Cell::get) == pool
 }
 
-pub(super) fn work<J: Send + 'static>(mut worker: Worker<J>, run: &impl Fn(J)) {
+pub(super) fn work<J: Send + 'static>(mut worker: Worker<J>, run: &impl Fn(J) -> Outcome) {
     POOL.with(|pool| pool.set(worker.pool()));
     let waker = sync::thread_waker();
     loop {
