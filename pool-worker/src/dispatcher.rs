@@ -34,6 +34,7 @@ pub(crate) struct Dispatcher<J: Send + 'static> {
     pub(crate) panicked: AtomicU64,
     pub(crate) cancelled: AtomicU64,
     rejected: AtomicU64,
+    displaced: AtomicU64,
     paused: AtomicBool,
     workers: Mutex<Workers>,
     line: Mutex<Line<J>>,
@@ -79,6 +80,7 @@ impl<J: Send + 'static> Dispatcher<J> {
             panicked: AtomicU64::new(0),
             cancelled: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
+            displaced: AtomicU64::new(0),
             paused: AtomicBool::new(false),
             workers: Mutex::new(Workers::default()),
             line: Mutex::new(Line::new()),
@@ -95,6 +97,29 @@ impl<J: Send + 'static> Dispatcher<J> {
             self.rouse_one();
         }
         Ok(())
+    }
+
+    /// Accepts the job; while the pool is full, the oldest that wait make room.
+    /// Gives these back, or the job, if none waits.
+    pub(crate) fn displace(self: &Arc<Self>, mut job: J) -> Result<Vec<J>, Rejected<J>> {
+        let mut displaced = Vec::new();
+        loop {
+            job = match self.offer(job) {
+                Ok(()) => return Ok(displaced),
+                Err(full) if full.reason == Reason::Full => full.job,
+                Err(rejected) => return Err(self.reject(rejected)),
+            };
+            // Taken and finished in one step: it never counts as running.
+            let Some(oldest) = self.queue.take(true) else {
+                let reason = Reason::Full;
+                return Err(self.reject(Rejected { reason, job }));
+            };
+            self.displaced.fetch_add(1, Relaxed);
+            displaced.push(oldest.job);
+            if oldest.unblocks {
+                self.admit_line();
+            }
+        }
     }
 
     /// Counts a rejection that the submitter will see.
@@ -459,14 +484,16 @@ impl<J: Send + 'static> Dispatcher<J> {
         let waiting = self.line.lock().len();
         let panicked = self.panicked.load(Relaxed);
         let cancelled = self.cancelled.load(Relaxed);
+        let displaced = self.displaced.load(Relaxed);
         let counts = self.queue.counts();
         let running = (counts.unfinished - counts.queued.min(counts.unfinished)) as usize;
         let finished = counts.accepted - counts.unfinished;
         Stats {
             submitted: counts.accepted,
-            ran: finished.saturating_sub(panicked + cancelled),
+            ran: finished.saturating_sub(panicked + cancelled + displaced),
             panicked,
             cancelled,
+            displaced,
             rejected: self.rejected.load(Relaxed),
             queued: counts.queued as usize,
             running,

@@ -16,6 +16,8 @@ pub struct Stats {
     /// Accepted jobs that were dropped before their end: cancelled by their
     /// handle, or because the runtime that ran the workers was shut down.
     pub cancelled: u64,
+    /// Accepted jobs that made room for a newer one.
+    pub displaced: u64,
     /// Jobs given back to the submitter, for whichever reason.
     pub rejected: u64,
     /// Jobs accepted and not yet started.

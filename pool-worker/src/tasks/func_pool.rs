@@ -145,6 +145,21 @@ impl<T: Send + 'static> FuncPool<T> {
         SubmitError::new(name, rejected.reason, rejected.job.into_job())
     }
 
+    /// Accepts the argument of a job at once; while the pool is full, the
+    /// oldest jobs that wait make room. These come back, the oldest first;
+    /// most often none or one. Blocked submitters come before this one.
+    ///
+    /// # Errors
+    /// [`Reason::Full`] when no job waits, as with a queue bound of 0, and
+    /// [`Reason::Closed`]; with the argument. Jobs displaced by then are
+    /// dropped.
+    pub fn submit_displacing(&self, job: T) -> Result<Vec<T>, SubmitError<T>> {
+        match self.dispatcher.displace(Carried::new(job)) {
+            Ok(displaced) => Ok(displaced.into_iter().map(Carried::into_job).collect()),
+            Err(rejected) => Err(self.refuse(rejected)),
+        }
+    }
+
     /// Waits until every job accepted so far, and since, has ended. Jobs may
     /// be submitted meanwhile; then it waits for these too. A job that awaits
     /// this waits for itself.

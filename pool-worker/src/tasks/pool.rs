@@ -138,6 +138,23 @@ impl Pool {
         Ok(handle)
     }
 
+    /// Accepts a job at once; while the pool is full, the oldest jobs that
+    /// wait make room: they are dropped, and their handles tell that they were
+    /// cancelled. Says how many; see [`FuncPool::submit_displacing`].
+    ///
+    /// # Errors
+    /// As [`FuncPool::submit_displacing`]; with the job.
+    pub fn submit_displacing<F>(&self, job: F) -> Result<usize, SubmitError<F>>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let submitted = self.jobs.submit_displacing(Job::new(Plain { future: job }));
+        match submitted {
+            Ok(displaced) => Ok(displaced.len()),
+            Err(error) => Err(error.map(plain)),
+        }
+    }
+
     /// As [`FuncPool::wait_idle`].
     pub async fn wait_idle(&self) {
         self.jobs.wait_idle().await;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::work;
 use crossbeam_utils::Backoff;
@@ -88,6 +88,15 @@ impl<T: Send + 'static> FuncPool<T> {
         }
     }
 
+    /// Accepts the argument of a job; blocks until `deadline` at most while
+    /// the pool is full.
+    ///
+    /// # Errors
+    /// As [`submit_timeout`](Self::submit_timeout).
+    pub fn submit_until(&self, job: T, deadline: Instant) -> Result<(), SubmitError<T>> {
+        self.submit_timeout(job, deadline.saturating_duration_since(Instant::now()))
+    }
+
     /// Accepts the argument of a job, or fails at once.
     ///
     /// # Errors
@@ -140,6 +149,21 @@ impl<T: Send + 'static> FuncPool<T> {
             rejected.reason,
             rejected.job.into_job(),
         )
+    }
+
+    /// Accepts the argument of a job at once; while the pool is full, the
+    /// oldest jobs that wait make room. These come back, the oldest first;
+    /// most often none or one. Blocked submitters come before this one.
+    ///
+    /// # Errors
+    /// [`Reason::Full`] when no job waits, as with a queue bound of 0, and
+    /// [`Reason::Closed`]; with the argument. Jobs displaced by then are
+    /// dropped.
+    pub fn submit_displacing(&self, job: T) -> Result<Vec<T>, SubmitError<T>> {
+        match self.dispatcher.displace(Carried::new(job)) {
+            Ok(displaced) => Ok(displaced.into_iter().map(Carried::into_job).collect()),
+            Err(rejected) => Err(self.refuse(rejected)),
+        }
     }
 
     /// Waits until every job accepted so far, and since, has ended. Jobs may

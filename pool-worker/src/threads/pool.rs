@@ -1,11 +1,11 @@
 //! Any closures, on threads.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::FuncPool;
 use super::job::{Job, Plain, Tracked};
-use crate::error::{CloseError, SubmitError};
+use crate::error::{CloseError, Reason, SubmitError};
 use crate::face::face;
 use crate::handle::{Handle, handle};
 use crate::options::Builder;
@@ -77,6 +77,37 @@ impl Pool {
         submitted.map_err(|error| error.map(plain))
     }
 
+    /// Accepts a job; blocks until `deadline` at most while the pool is full.
+    ///
+    /// # Errors
+    /// As [`submit_timeout`](Self::submit_timeout).
+    pub fn submit_until<F>(&self, job: F, deadline: Instant) -> Result<(), SubmitError<F>>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        self.submit_timeout(job, deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Accepts a job, or runs it here and now when the pool is full, so that
+    /// whoever makes jobs is slowed down by them. Whether the pool has it. What
+    /// runs here is counted as rejected, and its panic goes on to the caller.
+    ///
+    /// # Errors
+    /// [`Reason::Closed`](crate::Reason::Closed); with the job.
+    pub fn submit_or_run<F>(&self, job: F) -> Result<bool, SubmitError<F>>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        match self.try_submit(job) {
+            Ok(()) => Ok(true),
+            Err(full) if full.reason() == Reason::Full => {
+                full.into_job()();
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Accepts a job, or fails at once.
     ///
     /// # Errors
@@ -128,6 +159,23 @@ impl Pool {
         let submitted = self.jobs.try_submit(Job::new(Tracked { closure, report }));
         submitted.map_err(|error| error.map(tracked::<F, R>))?;
         Ok(handle)
+    }
+
+    /// Accepts a job at once; while the pool is full, the oldest jobs that
+    /// wait make room: they are dropped, and their handles tell that they were
+    /// cancelled. Says how many; see [`FuncPool::submit_displacing`].
+    ///
+    /// # Errors
+    /// As [`FuncPool::submit_displacing`]; with the job.
+    pub fn submit_displacing<F>(&self, job: F) -> Result<usize, SubmitError<F>>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        let submitted = self.jobs.submit_displacing(Job::new(Plain(job)));
+        match submitted {
+            Ok(displaced) => Ok(displaced.len()),
+            Err(error) => Err(error.map(plain)),
+        }
     }
 
     /// As [`FuncPool::wait_idle`].

@@ -68,6 +68,8 @@ pub(crate) trait Pool: Send + Sync + Sized + 'static {
     fn submit(&self, job: Job) -> Result<(), Refused>;
     fn submit_timeout(&self, job: Job, limit: Duration) -> Result<(), Refused>;
     fn try_submit(&self, job: Job) -> Result<(), Refused>;
+    /// How many were displaced.
+    fn submit_displacing(&self, job: Job) -> Result<usize, Refused>;
     fn close(&self, limit: Duration) -> Result<(), CloseError>;
     fn is_closed(&self) -> bool;
     fn wait_idle(&self);
@@ -124,7 +126,7 @@ macro_rules! figures {
 }
 
 macro_rules! on_threads {
-    ($pool:ty, $options:ident => $build:expr) => {
+    ($pool:ty, $options:ident => $build:expr, $count:expr) => {
         impl Pool for $pool {
             fn build($options: Options) -> Self {
                 $build
@@ -139,6 +141,10 @@ macro_rules! on_threads {
             fn try_submit(&self, job: Job) -> Result<(), Refused> {
                 self.try_submit(job).map_err(|e| refused(e, |job| job))
             }
+            fn submit_displacing(&self, job: Job) -> Result<usize, Refused> {
+                let submitted = self.submit_displacing(job);
+                submitted.map($count).map_err(|e| refused(e, |job| job))
+            }
             fn close(&self, limit: Duration) -> Result<(), CloseError> {
                 self.close(limit)
             }
@@ -150,10 +156,11 @@ macro_rules! on_threads {
     };
 }
 
-on_threads!(threads::Pool, options => options.apply(Self::builder()).build());
+on_threads!(threads::Pool, options => options.apply(Self::builder()).build(), |count| count);
 on_threads!(
     threads::FuncPool<Job>,
-    options => options.apply(Self::builder()).build(|job: Job| job())
+    options => options.apply(Self::builder()).build(|job: Job| job()),
+    |jobs| jobs.len()
 );
 
 /// A pool of tasks with the runtime that it needs.
@@ -174,7 +181,7 @@ fn runtime(capacity: usize) -> Runtime {
 }
 
 macro_rules! on_tasks {
-    ($pool:ty, $options:ident, $runtime:ident => $build:expr, $wrap:expr, $back:expr) => {
+    ($pool:ty, $options:ident, $runtime:ident => $build:expr, $wrap:expr, $back:expr, $count:expr) => {
         impl Pool for Tasks<$pool> {
             fn build($options: Options) -> Self {
                 let $runtime = runtime($options.capacity);
@@ -196,6 +203,10 @@ macro_rules! on_tasks {
                 let submitted = self.pool.try_submit($wrap(job));
                 submitted.map_err(|e| refused(e, $back))
             }
+            fn submit_displacing(&self, job: Job) -> Result<usize, Refused> {
+                let submitted = self.pool.submit_displacing($wrap(job));
+                submitted.map($count).map_err(|e| refused(e, $back))
+            }
             fn close(&self, limit: Duration) -> Result<(), CloseError> {
                 self.runtime.block_on(self.pool.close(limit))
             }
@@ -214,7 +225,8 @@ on_tasks!(
         .runtime(runtime.handle().clone())
         .build(),
     |job: Job| async move { job() },
-    |job| -> Job { Box::new(move || futures_block_on(job)) }
+    |job| -> Job { Box::new(move || futures_block_on(job)) },
+    |count| count
 );
 on_tasks!(
     tasks::FuncPool<Job>,
@@ -223,7 +235,8 @@ on_tasks!(
         .runtime(runtime.handle().clone())
         .build(|job: Job| async move { job() }),
     |job: Job| job,
-    |job| job
+    |job| job,
+    |jobs: Vec<Job>| jobs.len()
 );
 
 /// Runs a future that never waits.
