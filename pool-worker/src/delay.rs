@@ -66,17 +66,17 @@ impl Shard {
     }
 }
 
-/// The shards of a pool. A worker has one to itself while there are few
-/// workers; 50,000 workers share a few, because a shard takes 20 KB.
+/// The shards of a pool. The first workers have one each; the others, up to
+/// 50,000 of them, share as many again, because a shard takes 20 KB.
 pub(crate) struct Recorder {
     shards: Mutex<Vec<Arc<Shard>>>,
+    /// Workers with a shard of their own.
     most: usize,
-    alone: bool,
     blocked: Option<Histogram>,
 }
 
 impl Recorder {
-    pub(crate) fn new(capacity: usize, records: bool) -> Self {
+    pub(crate) fn new(records: bool) -> Self {
         let most = if cfg!(loom_models) {
             4
         } else {
@@ -85,26 +85,25 @@ impl Recorder {
         Self {
             shards: Mutex::new(Vec::new()),
             most,
-            alone: capacity <= most,
             blocked: records.then(Histogram::new),
         }
     }
 
-    /// The shard for the worker at this seat. Seats are numbered from 0 and
-    /// taken by one worker at a time, which is what `alone` rests on. None in
-    /// a pool that does not record.
+    /// The shard for the worker at this seat. Seats are numbered from 0, made
+    /// in that order, and taken by one worker at a time, which is what `alone`
+    /// rests on. None in a pool that does not record.
     pub(crate) fn shard(&self, seat: usize) -> Option<Arc<Shard>> {
         self.blocked.as_ref()?;
         let mut shards = self.shards.lock();
-        if seat < self.most {
+        if seat < 2 * self.most {
             shards.push(Arc::new(Shard {
                 queued: Histogram::new(),
                 ran: Histogram::new(),
-                alone: self.alone,
+                alone: seat < self.most,
             }));
             return shards.last().cloned();
         }
-        Some(Arc::clone(&shards[seat % shards.len()]))
+        Some(Arc::clone(&shards[self.most + seat % self.most]))
     }
 
     /// Records how long a submitter was blocked.

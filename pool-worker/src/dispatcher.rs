@@ -36,6 +36,8 @@ pub(crate) struct Dispatcher<J: Send + 'static> {
     rejected: AtomicU64,
     displaced: AtomicU64,
     paused: AtomicBool,
+    /// Whether there are more workers than the capacity allows.
+    surplus: AtomicBool,
     workers: Mutex<Workers>,
     line: Mutex<Line<J>>,
     launch: Launch<J>,
@@ -62,27 +64,31 @@ pub(crate) enum Rest {
     Again,
     /// The pool is closed and empty.
     Leave,
+    /// The capacity has no room for it.
+    Retire,
 }
 
 impl<J: Send + 'static> Dispatcher<J> {
     /// # Panics
     /// When capacity or queue bound are out of range.
     pub(crate) fn new(options: Options, launch: Launch<J>) -> Arc<Self> {
-        let limit = options.limit();
+        let most = options.limit();
+        let limit = options.capacity + options.queue;
         Arc::new(Self {
             clock: if options.record_delay {
                 Clock::start()
             } else {
                 Clock::StandingStill
             },
-            queue: Queue::new(limit),
-            recorder: Recorder::new(options.capacity, options.record_delay),
+            queue: Queue::new(limit, most),
+            recorder: Recorder::new(options.record_delay),
             panicked: AtomicU64::new(0),
             cancelled: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
             displaced: AtomicU64::new(0),
             paused: AtomicBool::new(false),
-            workers: Mutex::new(Workers::default()),
+            surplus: AtomicBool::new(false),
+            workers: Mutex::new(Workers::new(options.capacity)),
             line: Mutex::new(Line::new()),
             launch,
             options,
@@ -258,7 +264,7 @@ impl<J: Send + 'static> Dispatcher<J> {
             sleeper.rouse();
             return;
         }
-        if workers.count == self.options.capacity {
+        if workers.count >= workers.capacity {
             // All are awake: each looks at the queue before it sleeps.
             return;
         }
@@ -290,7 +296,7 @@ impl<J: Send + 'static> Dispatcher<J> {
     #[inline(never)]
     pub(crate) fn relay(self: &Arc<Self>) -> bool {
         let workers = self.workers.lock();
-        let more = !workers.asleep.is_empty() || workers.count < self.options.capacity;
+        let more = !workers.asleep.is_empty() || workers.count < workers.capacity;
         let rouse = more && self.queue.arm().queued > 0 && self.queue.disarm();
         drop(workers);
         if rouse {
@@ -302,6 +308,11 @@ impl<J: Send + 'static> Dispatcher<J> {
     /// A worker found no job.
     pub(crate) fn rest(&self, seat: &Arc<Seat>, waker: &Waker) -> Rest {
         let mut workers = self.workers.lock();
+        if workers.has_surplus() {
+            workers.retiring += 1;
+            self.surplus.store(workers.has_surplus(), Ordering::Relaxed);
+            return Rest::Retire;
+        }
         if !self.is_paused() {
             if self.queue.counts().queued > 0 {
                 return Rest::Again;
@@ -322,29 +333,62 @@ impl<J: Send + 'static> Dispatcher<J> {
             seat: Arc::clone(seat),
             waker: waker.clone(),
         });
-        let idlers = if self.queue.counts().unfinished == 0 {
-            std::mem::take(&mut workers.idlers)
-        } else {
-            Vec::new()
-        };
+        let idlers = workers.idlers_if(self.queue.counts().unfinished == 0);
         drop(workers);
         idlers.into_iter().for_each(Waker::wake);
         Rest::Sleep
     }
 
-    /// A worker is gone. `abandoned` if its runtime took it away: then nothing
+    /// Whether a worker should look, under the lock, if it must retire.
+    #[inline]
+    pub(crate) fn has_surplus(&self) -> bool {
+        self.surplus.load(Ordering::Relaxed)
+    }
+
+    /// Lets so many jobs run at once from now on.
+    pub(crate) fn set_capacity(self: &Arc<Self>, capacity: usize) {
+        let most = self.options.max_capacity();
+        assert!(
+            (1..=most).contains(&capacity),
+            "the capacity of pool {:?} is between 1 and {most}",
+            self.options.name
+        );
+        let mut workers = self.workers.lock();
+        workers.capacity = capacity;
+        self.queue.set_limit(capacity + self.options.queue);
+        self.surplus.store(workers.has_surplus(), Ordering::Relaxed);
+        let surplus = (workers.count - workers.retiring).saturating_sub(capacity);
+        let asleep = surplus.min(workers.asleep.len());
+        // The bottom of the stack: those that slept longest.
+        let roused: Vec<_> = workers.asleep.drain(..asleep).collect();
+        drop(workers);
+        roused.into_iter().for_each(Sleeper::rouse);
+        // Where there is more room now, nobody else comes to tell.
+        self.admit_line();
+        self.relay();
+    }
+
+    /// A worker is gone. `retired` if the capacity had no room for it: then it
+    /// passes on the call that it may have had. `abandoned` if its runtime took it away: then nothing
     /// that is accepted will run, so the pool closes, and the last worker
     /// gives up what is queued.
-    pub(crate) fn left(self: &Arc<Self>, seat: Arc<Seat>, abandoned: bool) {
+    pub(crate) fn left(self: &Arc<Self>, seat: Arc<Seat>, abandoned: bool, retired: bool) {
         if abandoned {
             let _ = self.close();
         }
         let mut workers = self.workers.lock();
         workers.count -= 1;
+        workers.retiring -= usize::from(retired);
         workers.vacant.push(seat);
         workers.abandoned |= abandoned;
-        self.queue.arm();
+        let counts = self.queue.arm();
         if workers.count > 0 {
+            let idlers = workers.idlers_if(counts.unfinished == 0);
+            drop(workers);
+            idlers.into_iter().for_each(Waker::wake);
+            if retired {
+                self.relay();
+            }
             return;
         }
         let give_up = workers.abandoned;
@@ -477,9 +521,9 @@ impl<J: Send + 'static> Dispatcher<J> {
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        let (workers, asleep) = {
+        let (workers, asleep, capacity) = {
             let workers = self.workers.lock();
-            (workers.count, workers.asleep.len())
+            (workers.count, workers.asleep.len(), workers.capacity)
         };
         let waiting = self.line.lock().len();
         let panicked = self.panicked.load(Relaxed);
@@ -500,7 +544,7 @@ impl<J: Send + 'static> Dispatcher<J> {
             idle: workers.saturating_sub(running).max(asleep),
             waiting,
             workers,
-            capacity: self.options.capacity,
+            capacity,
         }
     }
 }

@@ -24,6 +24,18 @@ macro_rules! face {
                 $dispatcher.reopen()
             }
 
+            /// Changes how many jobs run at once, from now on. Raised, blocked
+            /// submitters and queued jobs go on at once; lowered, no running
+            /// job is touched, and no further one starts until fewer run.
+            /// Answers to `Tune` of `ants`.
+            ///
+            /// # Panics
+            /// When `capacity` is 0, or above
+            /// [`max_capacity`](crate::Builder::max_capacity).
+            pub fn set_capacity(&$self, capacity: usize) {
+                $dispatcher.set_capacity(capacity);
+            }
+
             /// Lets no job start from now on. Those that run go on, and jobs
             /// are accepted while there is room; one that a worker has just
             /// taken may still start. A close ends the pause.

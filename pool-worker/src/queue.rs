@@ -38,11 +38,16 @@ pub(crate) struct Queue<J> {
 impl<J> Queue<J> {
     /// # Panics
     /// When `limit` is 0 or above [`MAX_LIMIT`](Self::MAX_LIMIT).
-    pub(crate) fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize, most: usize) -> Self {
         Self {
             ledger: Ledger::new(limit),
-            slots: CachePadded::new(Slots::new(limit)),
+            slots: CachePadded::new(Slots::new(most)),
         }
+    }
+
+    /// Never above the `most` that the queue was made for.
+    pub(crate) fn set_limit(&self, limit: usize) {
+        self.ledger.set_limit(limit);
     }
 
     pub(crate) const MAX_LIMIT: usize = Ledger::MAX_LIMIT;

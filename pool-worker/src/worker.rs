@@ -24,6 +24,7 @@ pub(crate) struct Worker<J: Send + 'static> {
     accepted_at: u64,
     started: u64,
     leaving: bool,
+    retiring: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,6 +45,7 @@ impl<J: Send + 'static> Worker<J> {
             accepted_at: 0,
             started: 0,
             leaving: false,
+            retiring: false,
         }
     }
 
@@ -57,7 +59,7 @@ impl<J: Send + 'static> Worker<J> {
     #[inline]
     pub(crate) fn next(&mut self) -> Option<J> {
         let ended = self.account == Account::Ended;
-        let paused = self.dispatcher.is_paused();
+        let paused = self.dispatcher.is_paused() || self.dispatcher.has_surplus();
         let taken = match self.dispatcher.queue.take_unless(paused, ended) {
             Some(taken) => taken,
             None if ended => {
@@ -151,6 +153,7 @@ impl<J: Send + 'static> Worker<J> {
             Rest::Sleep => self.roused = false,
             Rest::Again => {}
             Rest::Leave => self.leaving = true,
+            Rest::Retire => self.retiring = true,
         }
         rest
     }
@@ -173,7 +176,8 @@ impl<J: Send + 'static> Drop for Worker<J> {
             self.dispatcher.admit_line();
         }
         // A thread that leaves without being told to was never started.
-        let abandoned = !self.leaving && !self.dispatcher.options.on_threads;
-        self.dispatcher.left(Arc::clone(&self.seat), abandoned);
+        let told = self.leaving || self.retiring || self.dispatcher.options.on_threads;
+        let seat = Arc::clone(&self.seat);
+        self.dispatcher.left(seat, !told, self.retiring);
     }
 }

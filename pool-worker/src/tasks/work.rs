@@ -131,7 +131,7 @@ async fn rest<J: Send + 'static>(worker: &mut Worker<J>) -> Next {
                 Poll::Pending
             }
             Rest::Again => Poll::Ready(Next::Soon),
-            Rest::Leave => Poll::Ready(Next::Leave),
+            Rest::Leave | Rest::Retire => Poll::Ready(Next::Leave),
         }
     })
     .await

@@ -37,7 +37,7 @@ pub(super) fn work<J: Send + 'static>(mut worker: Worker<J>, run: &impl Fn(J) ->
                 }
             }
             Rest::Again => sync::yield_now(),
-            Rest::Leave => return,
+            Rest::Leave | Rest::Retire => return,
         }
     }
 }

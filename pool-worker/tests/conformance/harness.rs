@@ -74,6 +74,7 @@ pub(crate) trait Pool: Send + Sync + Sized + 'static {
     fn is_closed(&self) -> bool;
     fn wait_idle(&self);
     fn pause(&self);
+    fn set_capacity(&self, capacity: usize);
     fn resume(&self);
     fn is_paused(&self) -> bool;
     fn reopen(&self) -> Result<(), ReopenError>;
@@ -113,6 +114,7 @@ fn refused<J>(error: SubmitError<J>, back: impl FnOnce(J) -> Job) -> Refused {
 macro_rules! figures {
     ($($path:ident)?) => {
         fn is_closed(&self) -> bool { self$(.$path)?.is_closed() }
+        fn set_capacity(&self, capacity: usize) { self$(.$path)?.set_capacity(capacity) }
         fn pause(&self) { self$(.$path)?.pause() }
         fn resume(&self) { self$(.$path)?.resume() }
         fn is_paused(&self) -> bool { self$(.$path)?.is_paused() }

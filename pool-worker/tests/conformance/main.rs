@@ -34,3 +34,4 @@ mod harness;
 mod panics;
 mod pausing;
 mod submitting;
+mod tuning;
