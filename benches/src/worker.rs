@@ -28,6 +28,10 @@ pub fn case(name: &'static str) -> Option<Case> {
             thread_funcs(),
         ),
         "worker/threads/wake" => ("submit to start; the pool is idle", thread_wakes()),
+        "worker/delay_cost" => (
+            "submit and run a typed argument; what recording its delay costs",
+            delay_cost(),
+        ),
         "worker/tasks/pool" => (
             "submit and run a future; one submitter, 2 tasks",
             task_pools(),
@@ -129,6 +133,21 @@ fn thread_funcs() -> Vec<Contestant> {
             send.send((slots, at)).expect("the threads go on");
         }),
     ]
+}
+
+/// Ours against itself: the difference is what the recording costs.
+fn delay_cost() -> Vec<Contestant> {
+    let ours = |who, record| {
+        let pool = threads::FuncPool::builder()
+            .capacity(WORKERS)
+            .queue(QUEUE)
+            .record_delay(record)
+            .build(|(slots, at): (Slots, usize)| slots.mark(at));
+        submits(who, 1, move |slots, at| {
+            assert!(pool.submit((slots, at)).is_ok(), "the pool is open");
+        })
+    };
+    vec![ours("ours", true), ours("ours:unrecorded", false).aside()]
 }
 
 /// Threads that run what comes through a channel, until it is closed.

@@ -4,6 +4,7 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock::Clock;
 use crate::histogram::{Histogram, Merged};
 use crate::sync::Mutex;
 
@@ -11,7 +12,8 @@ use crate::sync::Mutex;
 ///
 /// Quantiles are the middle of a histogram bucket, off by at most
 /// [`RELATIVE_ERROR`](Self::RELATIVE_ERROR) of the true value (and half a
-/// nanosecond); `count` and `max` are exact. From 73 minutes on, quantiles
+/// nanosecond); `count` is exact, and `max` as exact as the rate of the
+/// processor's counter is known: to about 1 in 10,000. From 73 minutes on, quantiles
 /// saturate and only `max` tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -45,36 +47,36 @@ pub(crate) struct Shard {
 
 impl Shard {
     #[inline]
-    pub(crate) fn record_queued(&self, nanos: u64) {
-        Self::record(&self.queued, self.alone, nanos);
+    pub(crate) fn record_queued(&self, ticks: u64) {
+        Self::record(&self.queued, self.alone, ticks);
     }
 
     #[inline]
-    pub(crate) fn record_ran(&self, nanos: u64) {
-        Self::record(&self.ran, self.alone, nanos);
+    pub(crate) fn record_ran(&self, ticks: u64) {
+        Self::record(&self.ran, self.alone, ticks);
     }
 
     #[inline]
-    fn record(histogram: &Histogram, alone: bool, nanos: u64) {
+    fn record(histogram: &Histogram, alone: bool, ticks: u64) {
         if alone {
-            histogram.record_alone(nanos);
+            histogram.record_alone(ticks);
         } else {
-            histogram.record_shared(nanos);
+            histogram.record_shared(ticks);
         }
     }
 }
 
-/// The shards of a pool. A worker has one to itself while there are few
-/// workers; 50,000 workers share a few, because a shard takes 20 KB.
+/// The shards of a pool. The first workers have one each; the others, up to
+/// 50,000 of them, share as many again, because a shard takes 20 KB.
 pub(crate) struct Recorder {
     shards: Mutex<Vec<Arc<Shard>>>,
+    /// Workers with a shard of their own.
     most: usize,
-    alone: bool,
-    blocked: Histogram,
+    blocked: Option<Histogram>,
 }
 
 impl Recorder {
-    pub(crate) fn new(capacity: usize) -> Self {
+    pub(crate) fn new(records: bool) -> Self {
         let most = if cfg!(loom_models) {
             4
         } else {
@@ -83,42 +85,45 @@ impl Recorder {
         Self {
             shards: Mutex::new(Vec::new()),
             most,
-            alone: capacity <= most,
-            blocked: Histogram::new(),
+            blocked: records.then(Histogram::new),
         }
     }
 
-    /// The shard for the worker at this seat. Seats are numbered from 0 and
-    /// taken by one worker at a time, which is what `alone` rests on.
-    pub(crate) fn shard(&self, seat: usize) -> Arc<Shard> {
+    /// The shard for the worker at this seat. Seats are numbered from 0, made
+    /// in that order, and taken by one worker at a time, which is what `alone`
+    /// rests on. None in a pool that does not record.
+    pub(crate) fn shard(&self, seat: usize) -> Option<Arc<Shard>> {
+        self.blocked.as_ref()?;
         let mut shards = self.shards.lock();
-        if seat < self.most {
+        if seat < 2 * self.most {
             shards.push(Arc::new(Shard {
                 queued: Histogram::new(),
                 ran: Histogram::new(),
-                alone: self.alone,
+                alone: seat < self.most,
             }));
-            return Arc::clone(&shards[shards.len() - 1]);
+            return shards.last().cloned();
         }
-        Arc::clone(&shards[seat % shards.len()])
+        Some(Arc::clone(&shards[self.most + seat % self.most]))
     }
 
     /// Records how long a submitter was blocked.
-    pub(crate) fn record_blocked(&self, nanos: u64) {
-        self.blocked.record_shared(nanos);
+    pub(crate) fn record_blocked(&self, ticks: u64) {
+        if let Some(blocked) = &self.blocked {
+            blocked.record_shared(ticks);
+        }
     }
 
-    pub(crate) fn queued(&self) -> DelaySnapshot {
+    pub(crate) fn queued(&self, clock: Clock) -> DelaySnapshot {
         let shards = self.shards.lock();
-        Merged::of(shards.iter().map(|shard| &shard.queued)).snapshot()
+        Merged::of(shards.iter().map(|shard| &shard.queued)).snapshot(clock.tick())
     }
 
-    pub(crate) fn ran(&self) -> DelaySnapshot {
+    pub(crate) fn ran(&self, clock: Clock) -> DelaySnapshot {
         let shards = self.shards.lock();
-        Merged::of(shards.iter().map(|shard| &shard.ran)).snapshot()
+        Merged::of(shards.iter().map(|shard| &shard.ran)).snapshot(clock.tick())
     }
 
-    pub(crate) fn blocked(&self) -> DelaySnapshot {
-        Merged::of([&self.blocked]).snapshot()
+    pub(crate) fn blocked(&self, clock: Clock) -> DelaySnapshot {
+        Merged::of(&self.blocked).snapshot(clock.tick())
     }
 }

@@ -6,17 +6,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::delay::Recorder;
-use crate::error::{CloseError, Reason};
+use crate::delay::{DelaySnapshot, Recorder};
+use crate::error::{CloseError, Reason, ReopenError};
 use crate::idle::{Seat, Sleeper, Workers};
 use crate::line::{Blocked, Line};
 use crate::options::Options;
 use crate::panic;
 use crate::queue::{Accepted, Queue, Refused};
 use crate::stats::Stats;
-use crate::sync::Mutex;
+use crate::sync::{AtomicBool, Mutex, Ordering};
 use crate::worker::Worker;
 
 /// Starts a worker of the engine; gives it back if the system refuses.
@@ -33,6 +34,10 @@ pub(crate) struct Dispatcher<J: Send + 'static> {
     pub(crate) panicked: AtomicU64,
     pub(crate) cancelled: AtomicU64,
     rejected: AtomicU64,
+    displaced: AtomicU64,
+    paused: AtomicBool,
+    /// Whether there are more workers than the capacity allows.
+    surplus: AtomicBool,
     workers: Mutex<Workers>,
     line: Mutex<Line<J>>,
     launch: Launch<J>,
@@ -59,21 +64,31 @@ pub(crate) enum Rest {
     Again,
     /// The pool is closed and empty.
     Leave,
+    /// The capacity has no room for it.
+    Retire,
 }
 
 impl<J: Send + 'static> Dispatcher<J> {
     /// # Panics
     /// When capacity or queue bound are out of range.
     pub(crate) fn new(options: Options, launch: Launch<J>) -> Arc<Self> {
-        let limit = options.limit();
+        let most = options.limit();
+        let limit = options.capacity + options.queue;
         Arc::new(Self {
-            clock: Clock::start(),
-            queue: Queue::new(limit),
-            recorder: Recorder::new(options.capacity),
+            clock: if options.record_delay {
+                Clock::start()
+            } else {
+                Clock::StandingStill
+            },
+            queue: Queue::new(limit, most),
+            recorder: Recorder::new(options.record_delay),
             panicked: AtomicU64::new(0),
             cancelled: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
-            workers: Mutex::new(Workers::default()),
+            displaced: AtomicU64::new(0),
+            paused: AtomicBool::new(false),
+            surplus: AtomicBool::new(false),
+            workers: Mutex::new(Workers::new(options.capacity)),
             line: Mutex::new(Line::new()),
             launch,
             options,
@@ -90,11 +105,40 @@ impl<J: Send + 'static> Dispatcher<J> {
         Ok(())
     }
 
+    /// Accepts the job; while the pool is full, the oldest that wait make room.
+    /// Gives these back, or the job, if none waits.
+    pub(crate) fn displace(self: &Arc<Self>, mut job: J) -> Result<Vec<J>, Rejected<J>> {
+        let mut displaced = Vec::new();
+        loop {
+            job = match self.offer(job) {
+                Ok(()) => return Ok(displaced),
+                Err(full) if full.reason == Reason::Full => full.job,
+                Err(rejected) => return Err(self.reject(rejected)),
+            };
+            // Taken and finished in one step: it never counts as running.
+            let Some(oldest) = self.queue.take(true) else {
+                let reason = Reason::Full;
+                return Err(self.reject(Rejected { reason, job }));
+            };
+            self.displaced.fetch_add(1, Relaxed);
+            displaced.push(oldest.job);
+            if oldest.unblocks {
+                self.admit_line();
+            }
+        }
+    }
+
     /// Counts a rejection that the submitter will see.
     #[cold]
     pub(crate) fn reject(&self, rejected: Rejected<J>) -> Rejected<J> {
         self.rejected.fetch_add(1, Relaxed);
         rejected
+    }
+
+    /// A submitter that was blocked since then got in.
+    pub(crate) fn record_blocked(&self, since: u64) {
+        let now = self.clock.now();
+        self.recorder.record_blocked(now.saturating_sub(since));
     }
 
     /// Joins the line of blocked submitters, unless the job is accepted after
@@ -158,8 +202,7 @@ impl<J: Send + 'static> Dispatcher<J> {
             self.queue.unflag_blocked();
         }
         drop(line);
-        self.recorder
-            .record_blocked(self.clock.now().saturating_sub(blocked.since));
+        self.record_blocked(blocked.since);
         Some(Rejected {
             reason,
             job: blocked.job,
@@ -221,7 +264,7 @@ impl<J: Send + 'static> Dispatcher<J> {
             sleeper.rouse();
             return;
         }
-        if workers.count == self.options.capacity {
+        if workers.count >= workers.capacity {
             // All are awake: each looks at the queue before it sleeps.
             return;
         }
@@ -253,7 +296,7 @@ impl<J: Send + 'static> Dispatcher<J> {
     #[inline(never)]
     pub(crate) fn relay(self: &Arc<Self>) -> bool {
         let workers = self.workers.lock();
-        let more = !workers.asleep.is_empty() || workers.count < self.options.capacity;
+        let more = !workers.asleep.is_empty() || workers.count < workers.capacity;
         let rouse = more && self.queue.arm().queued > 0 && self.queue.disarm();
         drop(workers);
         if rouse {
@@ -265,39 +308,87 @@ impl<J: Send + 'static> Dispatcher<J> {
     /// A worker found no job.
     pub(crate) fn rest(&self, seat: &Arc<Seat>, waker: &Waker) -> Rest {
         let mut workers = self.workers.lock();
-        if self.queue.counts().queued > 0 {
-            return Rest::Again;
+        if workers.has_surplus() {
+            workers.retiring += 1;
+            self.surplus.store(workers.has_surplus(), Ordering::Relaxed);
+            return Rest::Retire;
         }
-        // Announce, then look again: a job accepted before this step is in
-        // these counts, and whoever accepts one after it will rouse a worker,
-        // for which it needs the lock that is held here.
-        let counts = self.queue.arm();
-        if counts.queued > 0 {
-            return Rest::Again;
+        if !self.is_paused() {
+            if self.queue.counts().queued > 0 {
+                return Rest::Again;
+            }
+            // Announce, then look again: a job accepted before this step is
+            // in these counts, and whoever accepts one after it will rouse a
+            // worker, for which it needs the lock that is held here.
+            let counts = self.queue.arm();
+            if counts.queued > 0 {
+                return Rest::Again;
+            }
+            if counts.closed {
+                return Rest::Leave;
+            }
         }
-        if counts.closed {
-            return Rest::Leave;
-        }
+        // In a pause not armed: no job needs this worker before it is over.
         workers.asleep.push(Sleeper {
             seat: Arc::clone(seat),
             waker: waker.clone(),
         });
+        let idlers = workers.idlers_if(self.queue.counts().unfinished == 0);
+        drop(workers);
+        idlers.into_iter().for_each(Waker::wake);
         Rest::Sleep
     }
 
-    /// A worker is gone. `abandoned` if its runtime took it away: then nothing
+    /// Whether a worker should look, under the lock, if it must retire.
+    #[inline]
+    pub(crate) fn has_surplus(&self) -> bool {
+        self.surplus.load(Ordering::Relaxed)
+    }
+
+    /// Lets so many jobs run at once from now on.
+    pub(crate) fn set_capacity(self: &Arc<Self>, capacity: usize) {
+        let most = self.options.max_capacity();
+        assert!(
+            (1..=most).contains(&capacity),
+            "the capacity of pool {:?} is between 1 and {most}",
+            self.options.name
+        );
+        let mut workers = self.workers.lock();
+        workers.capacity = capacity;
+        self.queue.set_limit(capacity + self.options.queue);
+        self.surplus.store(workers.has_surplus(), Ordering::Relaxed);
+        let surplus = (workers.count - workers.retiring).saturating_sub(capacity);
+        let asleep = surplus.min(workers.asleep.len());
+        // The bottom of the stack: those that slept longest.
+        let roused: Vec<_> = workers.asleep.drain(..asleep).collect();
+        drop(workers);
+        roused.into_iter().for_each(Sleeper::rouse);
+        // Where there is more room now, nobody else comes to tell.
+        self.admit_line();
+        self.relay();
+    }
+
+    /// A worker is gone. `retired` if the capacity had no room for it: then it
+    /// passes on the call that it may have had. `abandoned` if its runtime took it away: then nothing
     /// that is accepted will run, so the pool closes, and the last worker
     /// gives up what is queued.
-    pub(crate) fn left(self: &Arc<Self>, seat: Arc<Seat>, abandoned: bool) {
+    pub(crate) fn left(self: &Arc<Self>, seat: Arc<Seat>, abandoned: bool, retired: bool) {
         if abandoned {
             let _ = self.close();
         }
         let mut workers = self.workers.lock();
         workers.count -= 1;
+        workers.retiring -= usize::from(retired);
         workers.vacant.push(seat);
         workers.abandoned |= abandoned;
-        self.queue.arm();
+        let counts = self.queue.arm();
         if workers.count > 0 {
+            let idlers = workers.idlers_if(counts.unfinished == 0);
+            drop(workers);
+            idlers.into_iter().for_each(Waker::wake);
+            if retired {
+                self.relay();
+            }
             return;
         }
         let give_up = workers.abandoned;
@@ -309,10 +400,11 @@ impl<J: Send + 'static> Dispatcher<J> {
                 self.queue.finish();
             }
         }
-        let closer = self.workers.lock().closer.take();
-        if let Some(closer) = closer {
-            closer.wake();
-        }
+        let mut workers = self.workers.lock();
+        let mut waiting = std::mem::take(&mut workers.closers);
+        waiting.append(&mut workers.idlers);
+        drop(workers);
+        waiting.into_iter().for_each(Waker::wake);
     }
 
     /// Accepts nothing from now on, and tells everyone who sleeps or waits.
@@ -337,8 +429,73 @@ impl<J: Send + 'static> Dispatcher<J> {
         if workers.count == 0 && self.queue.counts().unfinished == 0 {
             return Poll::Ready(());
         }
-        workers.closer = Some(waker.clone());
+        remember(&mut workers.closers, waker);
         Poll::Pending
+    }
+
+    /// Whether every accepted job has ended.
+    pub(crate) fn poll_idle(&self, waker: &Waker) -> Poll<()> {
+        let mut workers = self.workers.lock();
+        // The worker that ends the last job rests after that, for which it
+        // needs this lock: it comes before these counts or finds the waker.
+        if self.queue.counts().unfinished == 0 {
+            return Poll::Ready(());
+        }
+        remember(&mut workers.idlers, waker);
+        Poll::Pending
+    }
+
+    /// Workers start no job from now on; those that run go on.
+    pub(crate) fn pause(&self) {
+        self.paused.store(true, Ordering::Release);
+    }
+
+    /// Undoes [`pause`](Self::pause).
+    pub(crate) fn resume(&self) {
+        let mut workers = self.workers.lock();
+        // Under the lock: a worker that went to sleep for the pause is on the
+        // stack, and one that comes later sees that it is over.
+        self.paused.store(false, Ordering::Release);
+        let sleepers = std::mem::take(&mut workers.asleep);
+        drop(workers);
+        sleepers.into_iter().for_each(Sleeper::rouse);
+    }
+
+    /// Whether no job may start. A closed pool runs what it accepted.
+    #[inline]
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Acquire) && !self.queue.is_closed()
+    }
+
+    /// Accepts again, once a close has drained.
+    pub(crate) fn reopen(self: &Arc<Self>) -> Result<(), ReopenError> {
+        let mut workers = self.workers.lock();
+        if !self.queue.is_closed() {
+            return Err(ReopenError::Open);
+        }
+        let counts = self.queue.counts();
+        if workers.count > 0 || counts.unfinished > 0 {
+            return Err(ReopenError::Draining);
+        }
+        if workers.abandoned {
+            return Err(ReopenError::NoRuntime);
+        }
+        self.queue.arm();
+        self.queue.open();
+        let seat = self.options.on_threads.then(|| self.seat(&mut workers));
+        drop(workers);
+        if let Some(seat) = seat {
+            // Refused, it leaves as it is dropped; the first job tries again.
+            let _ = (self.launch)(Worker::new(Arc::clone(self), seat));
+        }
+        Ok(())
+    }
+
+    /// How long the oldest job that waits has waited.
+    pub(crate) fn oldest(&self) -> Option<Duration> {
+        let accepted_at = self.queue.oldest()?;
+        let ticks = self.clock.now().saturating_sub(accepted_at);
+        Some(self.clock.time(ticks))
     }
 
     pub(crate) fn late(&self) -> CloseError {
@@ -351,30 +508,50 @@ impl<J: Send + 'static> Dispatcher<J> {
         Arc::as_ptr(self).addr()
     }
 
+    pub(crate) fn queued(&self) -> DelaySnapshot {
+        self.recorder.queued(self.clock)
+    }
+
+    pub(crate) fn ran(&self) -> DelaySnapshot {
+        self.recorder.ran(self.clock)
+    }
+
+    pub(crate) fn blocked(&self) -> DelaySnapshot {
+        self.recorder.blocked(self.clock)
+    }
+
     pub(crate) fn stats(&self) -> Stats {
-        let (workers, asleep) = {
+        let (workers, asleep, capacity) = {
             let workers = self.workers.lock();
-            (workers.count, workers.asleep.len())
+            (workers.count, workers.asleep.len(), workers.capacity)
         };
         let waiting = self.line.lock().len();
         let panicked = self.panicked.load(Relaxed);
         let cancelled = self.cancelled.load(Relaxed);
+        let displaced = self.displaced.load(Relaxed);
         let counts = self.queue.counts();
         let running = (counts.unfinished - counts.queued.min(counts.unfinished)) as usize;
         let finished = counts.accepted - counts.unfinished;
         Stats {
             submitted: counts.accepted,
-            ran: finished.saturating_sub(panicked + cancelled),
+            ran: finished.saturating_sub(panicked + cancelled + displaced),
             panicked,
             cancelled,
+            displaced,
             rejected: self.rejected.load(Relaxed),
             queued: counts.queued as usize,
             running,
             idle: workers.saturating_sub(running).max(asleep),
             waiting,
             workers,
-            capacity: self.options.capacity,
+            capacity,
         }
+    }
+}
+
+fn remember(wakers: &mut Vec<Waker>, waker: &Waker) {
+    if !wakers.iter().any(|known| known.will_wake(waker)) {
+        wakers.push(waker.clone());
     }
 }
 

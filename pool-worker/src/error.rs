@@ -93,3 +93,19 @@ pub enum CloseError {
         unfinished: usize,
     },
 }
+
+/// Why a pool could not be opened again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReopenError {
+    /// It was not closed.
+    #[error("the pool is open")]
+    Open,
+    /// Jobs accepted before the close have not ended, or workers have not
+    /// left.
+    #[error("the pool has not drained yet")]
+    Draining,
+    /// The runtime of its workers was shut down.
+    #[error("the runtime of the pool is gone")]
+    NoRuntime,
+}

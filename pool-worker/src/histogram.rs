@@ -1,4 +1,4 @@
-//! A log-linear histogram of durations that is cheap enough to be always on.
+//! A log-linear histogram of durations, in ticks of the pool's clock, that is cheap enough to be always on.
 //!
 //! Each power of two is cut into 32 equal buckets, so a bucket is at most 1/32
 //! of its lower bound wide, and its middle is off by at most 1/64.
@@ -10,15 +10,16 @@ use crate::delay::DelaySnapshot;
 
 const SUB_BITS: u32 = 5;
 const SUBS: usize = 1 << SUB_BITS;
-/// Values from 2^42 ns (73 minutes) on share the last bucket; the maximum is
-/// kept exactly.
-const RANGE_BITS: u32 = 42;
+/// Values from 2^45 ticks on (more than 73 minutes of any processor's counter)
+/// share the last bucket; the maximum is kept exactly.
+const RANGE_BITS: u32 = 45;
 const BUCKETS: usize = (RANGE_BITS - SUB_BITS + 1) as usize * SUBS;
 
-fn bucket_of(nanos: u64) -> usize {
-    let nanos = nanos.min((1 << RANGE_BITS) - 1);
-    let shift = (u64::BITS - nanos.leading_zeros()).saturating_sub(SUB_BITS + 1);
-    shift as usize * SUBS + (nanos >> shift) as usize
+#[inline]
+fn bucket_of(ticks: u64) -> usize {
+    let ticks = ticks.min((1 << RANGE_BITS) - 1);
+    let shift = (u64::BITS - ticks.leading_zeros()).saturating_sub(SUB_BITS + 1);
+    shift as usize * SUBS + (ticks >> shift) as usize
 }
 
 fn middle_of(bucket: usize) -> u64 {
@@ -31,14 +32,14 @@ fn middle_of(bucket: usize) -> u64 {
 ///
 /// Relaxed throughout: a count is a figure, nothing is published through it.
 pub(crate) struct Histogram {
-    counts: Box<[AtomicU64]>,
+    counts: Box<[AtomicU64; BUCKETS]>,
     max: AtomicU64,
 }
 
 impl Histogram {
     pub(crate) fn new() -> Self {
         Self {
-            counts: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect(),
+            counts: Box::new([const { AtomicU64::new(0) }; BUCKETS]),
             max: AtomicU64::new(0),
         }
     }
@@ -46,20 +47,20 @@ impl Histogram {
     /// Records for a histogram with one writer at a time: plain loads and
     /// stores, no locked instruction.
     #[inline]
-    pub(crate) fn record_alone(&self, nanos: u64) {
-        let count = &self.counts[bucket_of(nanos)];
+    pub(crate) fn record_alone(&self, ticks: u64) {
+        let count = &self.counts[bucket_of(ticks)];
         count.store(count.load(Relaxed) + 1, Relaxed);
-        if nanos > self.max.load(Relaxed) {
-            self.max.store(nanos, Relaxed);
+        if ticks > self.max.load(Relaxed) {
+            self.max.store(ticks, Relaxed);
         }
     }
 
     /// Records for a histogram with many writers.
     #[inline]
-    pub(crate) fn record_shared(&self, nanos: u64) {
-        self.counts[bucket_of(nanos)].fetch_add(1, Relaxed);
-        if nanos > self.max.load(Relaxed) {
-            self.max.fetch_max(nanos, Relaxed);
+    pub(crate) fn record_shared(&self, ticks: u64) {
+        self.counts[bucket_of(ticks)].fetch_add(1, Relaxed);
+        if ticks > self.max.load(Relaxed) {
+            self.max.fetch_max(ticks, Relaxed);
         }
     }
 }
@@ -77,7 +78,7 @@ impl Merged {
             max: 0,
         };
         for histogram in histograms {
-            for (sum, count) in merged.counts.iter_mut().zip(&histogram.counts) {
+            for (sum, count) in merged.counts.iter_mut().zip(histogram.counts.iter()) {
                 *sum += count.load(Relaxed);
             }
             merged.max = merged.max.max(histogram.max.load(Relaxed));
@@ -85,16 +86,18 @@ impl Merged {
         merged
     }
 
-    pub(crate) fn snapshot(&self) -> DelaySnapshot {
+    /// The figures in time, where a tick takes so many nanoseconds.
+    pub(crate) fn snapshot(&self, tick: f64) -> DelaySnapshot {
         let count = self.counts.iter().sum();
-        let quantile = |per_mille| Duration::from_nanos(self.value_at(count, per_mille));
+        let time = |ticks: u64| Duration::from_nanos((ticks as f64 * tick).round() as u64);
+        let quantile = |per_mille| time(self.value_at(count, per_mille));
         DelaySnapshot {
             count,
             p50: quantile(500),
             p90: quantile(900),
             p99: quantile(990),
             p999: quantile(999),
-            max: Duration::from_nanos(self.max),
+            max: time(self.max),
         }
     }
 
@@ -121,33 +124,33 @@ mod tests {
         for bucket in 0..BUCKETS {
             assert_eq!(bucket_of(middle_of(bucket)), bucket);
         }
-        for nanos in 1..100_000u64 {
-            let step = bucket_of(nanos) - bucket_of(nanos - 1);
-            assert!(step <= 1, "a gap before {nanos}");
+        for ticks in 1..100_000u64 {
+            let step = bucket_of(ticks) - bucket_of(ticks - 1);
+            assert!(step <= 1, "a gap before {ticks}");
         }
         assert_eq!(bucket_of(u64::MAX), BUCKETS - 1);
     }
 
     #[test]
     fn a_middle_is_within_the_stated_error() {
-        let mut nanos = 1u64;
-        while nanos < 1 << RANGE_BITS {
-            let error = middle_of(bucket_of(nanos)).abs_diff(nanos) as f64 / nanos as f64;
-            assert!(error <= DelaySnapshot::RELATIVE_ERROR, "{nanos}: {error}");
-            nanos = nanos * 17 / 16 + 1;
+        let mut ticks = 1u64;
+        while ticks < 1 << RANGE_BITS {
+            let error = middle_of(bucket_of(ticks)).abs_diff(ticks) as f64 / ticks as f64;
+            assert!(error <= DelaySnapshot::RELATIVE_ERROR, "{ticks}: {error}");
+            ticks = ticks * 17 / 16 + 1;
         }
     }
 
     #[test]
     fn quantiles_follow_rank_over_all_writers() {
         let (alone, shared) = (Histogram::new(), Histogram::new());
-        for nanos in 1..=16 {
-            alone.record_alone(nanos);
+        for ticks in 1..=16 {
+            alone.record_alone(ticks);
         }
-        for nanos in 17..=31 {
-            shared.record_shared(nanos);
+        for ticks in 17..=31 {
+            shared.record_shared(ticks);
         }
-        let snapshot = Merged::of([&alone, &shared]).snapshot();
+        let snapshot = Merged::of([&alone, &shared]).snapshot(1.0);
         assert_eq!(snapshot.count, 31);
         assert_eq!(snapshot.p50, Duration::from_nanos(16));
         assert_eq!(snapshot.p90, Duration::from_nanos(28));
@@ -156,7 +159,7 @@ mod tests {
 
     #[test]
     fn nothing_recorded_is_all_zero() {
-        let snapshot = Merged::of([&Histogram::new()]).snapshot();
+        let snapshot = Merged::of([&Histogram::new()]).snapshot(1.0);
         assert_eq!(snapshot, DelaySnapshot::default());
     }
 }

@@ -9,13 +9,14 @@ use crate::sync::{AtomicBool, Ordering};
 
 /// What a worker has for as long as it lives, and its successor after it.
 pub(crate) struct Seat {
-    pub(crate) shard: Arc<Shard>,
+    /// Where it records; none in a pool that does not.
+    pub(crate) shard: Option<Arc<Shard>>,
     /// Set by whoever takes the worker from the stack, cleared by the worker.
     roused: AtomicBool,
 }
 
 impl Seat {
-    pub(crate) fn new(shard: Arc<Shard>) -> Arc<Self> {
+    pub(crate) fn new(shard: Option<Arc<Shard>>) -> Arc<Self> {
         Arc::new(Self {
             shard,
             roused: AtomicBool::new(false),
@@ -48,8 +49,11 @@ impl Sleeper {
 }
 
 /// Guarded by one lock of the dispatcher.
-#[derive(Default)]
 pub(crate) struct Workers {
+    /// The most that may be.
+    pub(crate) capacity: usize,
+    /// Of `count`, those that are about to leave for lack of capacity.
+    pub(crate) retiring: usize,
     /// The last to sleep is roused first: its cache is warm, and those at the
     /// bottom are the ones that are not needed.
     pub(crate) asleep: Vec<Sleeper>,
@@ -61,6 +65,37 @@ pub(crate) struct Workers {
     pub(crate) seats: usize,
     /// The runtime took workers away.
     pub(crate) abandoned: bool,
-    /// Waits until all have left.
-    pub(crate) closer: Option<Waker>,
+    /// Wait until all have left.
+    pub(crate) closers: Vec<Waker>,
+    /// Wait until every accepted job has ended.
+    pub(crate) idlers: Vec<Waker>,
+}
+
+impl Workers {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self {
+            capacity,
+            retiring: 0,
+            asleep: Vec::new(),
+            count: 0,
+            vacant: Vec::new(),
+            seats: 0,
+            abandoned: false,
+            closers: Vec::new(),
+            idlers: Vec::new(),
+        }
+    }
+
+    /// Those who wait for the end of the last job, if that was it.
+    pub(crate) fn idlers_if(&mut self, is_idle: bool) -> Vec<Waker> {
+        if is_idle {
+            std::mem::take(&mut self.idlers)
+        } else {
+            Vec::new()
+        }
+    }
+
+    pub(crate) fn has_surplus(&self) -> bool {
+        self.count - self.retiring > self.capacity
+    }
 }

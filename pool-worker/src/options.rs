@@ -6,6 +6,9 @@ use crate::error::Reason;
 use crate::panic::{JobPanic, PanicHandler};
 use crate::queue::Queue;
 
+/// How far the capacity can be raised when nothing else is said.
+const DEFAULT_MAX_CAPACITY: usize = if cfg!(loom_models) { 2 } else { 256 };
+
 /// Jobs that wait when nothing else is said.
 const DEFAULT_QUEUE: usize = 1024;
 
@@ -13,8 +16,13 @@ const DEFAULT_QUEUE: usize = 1024;
 pub(crate) struct Options {
     pub(crate) name: Arc<str>,
     pub(crate) capacity: usize,
+    /// How far the capacity can be raised.
+    pub(crate) max_capacity: Option<usize>,
     pub(crate) queue: usize,
     pub(crate) max_blocked: usize,
+    pub(crate) record_delay: bool,
+    /// Then one worker is made with the pool, and none is ever taken away.
+    pub(crate) on_threads: bool,
     pub(crate) panic_handler: Option<PanicHandler>,
 }
 
@@ -23,8 +31,11 @@ impl Options {
         Self {
             name: Arc::from("pool"),
             capacity,
+            max_capacity: None,
             queue: DEFAULT_QUEUE,
             max_blocked: usize::MAX,
+            record_delay: true,
+            on_threads: false,
             panic_handler: None,
         }
     }
@@ -33,13 +44,18 @@ impl Options {
     /// When there is no worker, or more jobs than a pool can count.
     pub(crate) fn limit(&self) -> usize {
         assert!(self.capacity > 0, "the capacity of a pool is at least 1");
-        let limit = self.capacity.saturating_add(self.queue);
+        let limit = self.max_capacity().saturating_add(self.queue);
         assert!(
             limit <= Queue::<()>::MAX_LIMIT,
             "capacity and queue bound together are at most {}",
             Queue::<()>::MAX_LIMIT
         );
         limit
+    }
+
+    pub(crate) fn max_capacity(&self) -> usize {
+        let most = self.max_capacity.unwrap_or(DEFAULT_MAX_CAPACITY);
+        most.max(self.capacity)
     }
 
     /// What a submitter is told that may not block because too many do.
@@ -105,6 +121,13 @@ impl<P: Buildable> Builder<P> {
         self
     }
 
+    /// How far [`set_capacity`](crate::threads::Pool::set_capacity) can raise
+    /// the capacity; 256 by default, and never below the capacity.
+    pub fn max_capacity(mut self, most: usize) -> Self {
+        self.options.max_capacity = Some(most);
+        self
+    }
+
     /// The most accepted jobs that wait for a worker; 1024 by default. 0 hands
     /// over only, as `ants` does: a job is accepted when a worker is free for
     /// it. Memory for the whole queue is taken when the pool is built.
@@ -119,6 +142,15 @@ impl<P: Buildable> Builder<P> {
     /// `WithMaxBlockingTasks` and `WithNonblocking` of `ants`.
     pub fn max_blocked(mut self, most: usize) -> Self {
         self.options.max_blocked = most;
+        self
+    }
+
+    /// Whether to record how long jobs wait and run; true by default. When
+    /// false, no job costs a look at the clock, and `delay()`, `blocked()` and
+    /// `run_time()` of the pool stay empty. What jobs are counted in `stats()`
+    /// is the same.
+    pub fn record_delay(mut self, record: bool) -> Self {
+        self.options.record_delay = record;
         self
     }
 

@@ -14,6 +14,7 @@ use crossbeam_utils::CachePadded;
 pub(crate) use self::ledger::{Accepted, Counts, Refused};
 use self::ledger::{Ledger, PutTicket};
 use self::slots::Slots;
+use crate::sync::yield_now;
 
 /// A job taken from the queue.
 pub(crate) struct Taken<J> {
@@ -37,11 +38,16 @@ pub(crate) struct Queue<J> {
 impl<J> Queue<J> {
     /// # Panics
     /// When `limit` is 0 or above [`MAX_LIMIT`](Self::MAX_LIMIT).
-    pub(crate) fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize, most: usize) -> Self {
         Self {
             ledger: Ledger::new(limit),
-            slots: CachePadded::new(Slots::new(limit)),
+            slots: CachePadded::new(Slots::new(most)),
         }
+    }
+
+    /// Never above the `most` that the queue was made for.
+    pub(crate) fn set_limit(&self, limit: usize) {
+        self.ledger.set_limit(limit);
     }
 
     pub(crate) const MAX_LIMIT: usize = Ledger::MAX_LIMIT;
@@ -75,9 +81,32 @@ impl<J> Queue<J> {
         })
     }
 
+    /// As [`take`](Self::take), but takes nothing while the pool is paused.
+    #[inline]
+    pub(crate) fn take_unless(&self, paused: bool, finishing: bool) -> Option<Taken<J>> {
+        if paused { None } else { self.take(finishing) }
+    }
+
     /// Reports a job as finished; true if submitters are blocked.
     pub(crate) fn finish(&self) -> bool {
         self.ledger.finish()
+    }
+
+    /// When the oldest job that waits was accepted; none if no job waits.
+    pub(crate) fn oldest(&self) -> Option<u64> {
+        loop {
+            let number = self.ledger.oldest()?;
+            // Taken meanwhile, or about to be put down: then look again.
+            match self.slots.stamp(number) {
+                Some(stamp) if self.ledger.oldest() == Some(number) => return Some(stamp),
+                _ => yield_now(),
+            }
+        }
+    }
+
+    /// Accepts again after a close.
+    pub(crate) fn open(&self) {
+        self.ledger.open();
     }
 
     /// Asks the next submitter to wake a worker. Counts are of this moment.

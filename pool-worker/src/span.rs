@@ -1,13 +1,37 @@
 //! The submitter's span goes with the job, with the feature `tracing`; without
 //! it a job travels alone.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 
 /// A job on its way to a worker.
 pub(crate) struct Carried<J> {
     job: J,
     #[cfg(feature = "tracing")]
-    span: tracing::Span,
+    span: Span,
+}
+
+/// The submitter's span. Most often there is none, which costs a word and a
+/// look at a static.
+#[cfg(feature = "tracing")]
+struct Span(Option<Box<tracing::Span>>);
+
+#[cfg(feature = "tracing")]
+impl Span {
+    #[inline]
+    fn current() -> Self {
+        use tracing::level_filters::LevelFilter;
+        if LevelFilter::current() == LevelFilter::OFF {
+            return Self(None);
+        }
+        let span = tracing::Span::current();
+        Self((!span.is_none()).then(|| Box::new(span)))
+    }
+
+    #[inline]
+    fn enter(&self) -> Option<tracing::span::Entered<'_>> {
+        self.0.as_ref().map(|span| span.enter())
+    }
 }
 
 impl<J> Carried<J> {
@@ -16,7 +40,7 @@ impl<J> Carried<J> {
         Self {
             job,
             #[cfg(feature = "tracing")]
-            span: tracing::Span::current(),
+            span: Span::current(),
         }
     }
 
@@ -27,27 +51,30 @@ impl<J> Carried<J> {
 
     /// Runs the job in the span it was submitted in.
     #[inline]
-    pub(crate) fn run(self, run: impl FnOnce(J)) {
+    pub(crate) fn run<R>(self, run: impl FnOnce(J) -> R) -> R {
         #[cfg(feature = "tracing")]
-        let _entered = self.span.entered();
-        run(self.job);
+        let _entered = self.span.enter();
+        run(self.job)
     }
 
     /// Runs the job in the span it was submitted in, whenever it is polled. The
     /// function is called at the first poll.
     #[cfg_attr(not(feature = "tokio"), expect(dead_code))]
     #[inline]
-    pub(crate) async fn run_async<Fut>(self, run: impl FnOnce(J) -> Fut)
-    where
-        Fut: Future<Output = ()>,
-    {
+    pub(crate) async fn run_async<Fut: Future>(self, run: impl FnOnce(J) -> Fut) -> Fut::Output {
         #[cfg(feature = "tracing")]
-        {
-            use tracing::Instrument as _;
-            let Self { job, span } = self;
-            async { run(job).await }.instrument(span).await;
-        }
-        #[cfg(not(feature = "tracing"))]
-        run(self.job).await;
+        let span = self.span;
+        let future = {
+            #[cfg(feature = "tracing")]
+            let _entered = span.enter();
+            run(self.job)
+        };
+        let mut future = pin!(future);
+        poll_fn(|cx| {
+            #[cfg(feature = "tracing")]
+            let _entered = span.enter();
+            future.as_mut().poll(cx)
+        })
+        .await
     }
 }

@@ -13,9 +13,11 @@ pub struct Stats {
     pub ran: u64,
     /// Jobs that panicked.
     pub panicked: u64,
-    /// Accepted jobs that were dropped before their end, because the runtime
-    /// that ran the workers was shut down. 0 on threads.
+    /// Accepted jobs that were dropped before their end: cancelled by their
+    /// handle, or because the runtime that ran the workers was shut down.
     pub cancelled: u64,
+    /// Accepted jobs that made room for a newer one.
+    pub displaced: u64,
     /// Jobs given back to the submitter, for whichever reason.
     pub rejected: u64,
     /// Jobs accepted and not yet started.

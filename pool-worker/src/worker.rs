@@ -1,13 +1,13 @@
 //! A worker, as both engines have it: it takes jobs, accounts for them, and
 //! rests. How it runs a job and how it sleeps is the engine's.
 
-use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Waker;
 
 use crate::dispatcher::{Dispatcher, Rest};
 use crate::idle::Seat;
+use crate::outcome::{Caught, Outcome};
 use crate::panic;
 
 pub(crate) struct Worker<J: Send + 'static> {
@@ -24,6 +24,7 @@ pub(crate) struct Worker<J: Send + 'static> {
     accepted_at: u64,
     started: u64,
     leaving: bool,
+    retiring: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,6 +45,7 @@ impl<J: Send + 'static> Worker<J> {
             accepted_at: 0,
             started: 0,
             leaving: false,
+            retiring: false,
         }
     }
 
@@ -57,7 +59,8 @@ impl<J: Send + 'static> Worker<J> {
     #[inline]
     pub(crate) fn next(&mut self) -> Option<J> {
         let ended = self.account == Account::Ended;
-        let taken = match self.dispatcher.queue.take(ended) {
+        let paused = self.dispatcher.is_paused() || self.dispatcher.has_surplus();
+        let taken = match self.dispatcher.queue.take_unless(paused, ended) {
             Some(taken) => taken,
             None if ended => {
                 self.account = Account::Empty;
@@ -65,7 +68,7 @@ impl<J: Send + 'static> Worker<J> {
                     return None;
                 }
                 self.dispatcher.admit_line();
-                self.dispatcher.queue.take(false)?
+                self.dispatcher.queue.take_unless(paused, false)?
             }
             None => return None,
         };
@@ -87,21 +90,40 @@ impl<J: Send + 'static> Worker<J> {
     /// The job of the last [`next`](Self::next) starts now.
     #[inline]
     pub(crate) fn begin(&mut self) {
+        let Some(shard) = &self.seat.shard else {
+            return;
+        };
         self.started = self.now.unwrap_or_else(|| self.dispatcher.clock.now());
         // A job may have come after the last one ended: it did not wait.
         let queued = self.started.saturating_sub(self.accepted_at);
-        self.seat.shard.record_queued(queued);
+        shard.record_queued(queued);
     }
 
     /// The job of the last [`next`](Self::next) has ended.
     #[inline]
-    pub(crate) fn ended(&mut self, outcome: Result<(), Box<dyn Any + Send>>) {
+    pub(crate) fn ended(&mut self, outcome: Caught) {
         debug_assert!(self.account == Account::Running);
-        let now = self.dispatcher.clock.now();
-        self.now = Some(now);
-        self.seat.shard.record_ran(now.saturating_sub(self.started));
-        if let Err(payload) = outcome {
-            self.dispatcher.panicked.fetch_add(1, Relaxed);
+        if let Some(shard) = &self.seat.shard {
+            let now = self.dispatcher.clock.now();
+            self.now = Some(now);
+            shard.record_ran(now.saturating_sub(self.started));
+        }
+        let payload = match outcome {
+            Ok(Outcome::Ran) => None,
+            Ok(Outcome::Cancelled) => {
+                self.dispatcher.cancelled.fetch_add(1, Relaxed);
+                None
+            }
+            Ok(Outcome::Panicked(payload)) => {
+                self.dispatcher.panicked.fetch_add(1, Relaxed);
+                payload
+            }
+            Err(payload) => {
+                self.dispatcher.panicked.fetch_add(1, Relaxed);
+                Some(payload)
+            }
+        };
+        if let Some(payload) = payload {
             let options = &self.dispatcher.options;
             panic::report(options.panic_handler.as_ref(), &options.name, payload);
             self.now = None;
@@ -109,17 +131,17 @@ impl<J: Send + 'static> Worker<J> {
         self.account = Account::Ended;
     }
 
-    /// The worker gave way to others, so the end of its last job is no longer
+    /// The worker did something else, so the end of its last job is no longer
     /// the start of its next.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn gave_way(&mut self) {
+    pub(crate) fn paused(&mut self) {
         self.now = None;
     }
 
-    /// When the job of the last [`next`](Self::next) started.
+    /// When the job of the last [`next`](Self::next) started; none in a pool
+    /// that does not look at the clock.
     #[cfg(feature = "tokio")]
-    pub(crate) fn started(&self) -> u64 {
-        self.started
+    pub(crate) fn started(&self) -> Option<u64> {
+        self.seat.shard.as_ref().map(|_| self.started)
     }
 
     /// What to do after [`next`](Self::next) found nothing.
@@ -131,6 +153,7 @@ impl<J: Send + 'static> Worker<J> {
             Rest::Sleep => self.roused = false,
             Rest::Again => {}
             Rest::Leave => self.leaving = true,
+            Rest::Retire => self.retiring = true,
         }
         rest
     }
@@ -152,6 +175,9 @@ impl<J: Send + 'static> Drop for Worker<J> {
         if self.account != Account::Empty && self.dispatcher.queue.finish() {
             self.dispatcher.admit_line();
         }
-        self.dispatcher.left(Arc::clone(&self.seat), !self.leaving);
+        // A thread that leaves without being told to was never started.
+        let told = self.leaving || self.retiring || self.dispatcher.options.on_threads;
+        let seat = Arc::clone(&self.seat);
+        self.dispatcher.left(seat, !told, self.retiring);
     }
 }

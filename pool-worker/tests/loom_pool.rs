@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
-use pool_worker::threads::FuncPool;
-use pool_worker::{CloseError, Reason};
+use pool_worker::threads::{FuncPool, Pool};
+use pool_worker::{CloseError, JobError, Reason};
 
 const LONG: Duration = Duration::from_secs(1_000_000);
 
@@ -204,5 +204,52 @@ fn give_up_against_admission() {
         pool.close(LONG).unwrap();
         assert_eq!(ran.get(), accepted);
         assert_eq!(pool.stats().waiting, 0);
+    });
+}
+
+/// Rules out: the last job ends, nobody is told, and who waits for that sleeps
+/// on. Fails when `rest` does not look at who waits.
+#[test]
+fn last_job_against_wait_idle() {
+    model(2, || {
+        let (pool, ran) = counting(1, 1);
+        pool.submit(()).unwrap();
+        pool.wait_idle();
+        assert_eq!(ran.get(), 1);
+        pool.close(LONG).unwrap();
+    });
+}
+
+/// Rules out: a worker goes to sleep for a pause that is over by then, while
+/// a job waits. Fails when `resume` ends the pause without the lock.
+#[test]
+fn resume_against_sleep() {
+    model(2, || {
+        let (pool, ran) = counting(1, 1);
+        pool.pause();
+        pool.submit(()).unwrap();
+        pool.resume();
+        ran.wait_for(1);
+        pool.close(LONG).unwrap();
+    });
+}
+
+/// Rules out: a job is cancelled just as it starts, and both runs and tells
+/// that it never will, or tells nothing. Fails when `Report::run` does not look
+/// whether the job was called off.
+#[test]
+fn cancel_against_start() {
+    model(2, || {
+        let ran = Tally::new();
+        let pool = Pool::builder().capacity(1).queue(1).build();
+        let handle = {
+            let ran = Arc::clone(&ran);
+            pool.spawn(move || ran.add()).unwrap()
+        };
+        let cancelled = handle.cancel();
+        let result = handle.wait();
+        assert_eq!(cancelled, matches!(result, Err(JobError::Cancelled)));
+        assert_eq!(ran.get(), usize::from(!cancelled));
+        pool.close(LONG).unwrap();
     });
 }

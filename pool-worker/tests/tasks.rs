@@ -93,8 +93,15 @@ async fn a_rejected_future_comes_back_unpolled() {
 /// rest: the job that keeps the pool busy ends only once another task ran.
 #[tokio::test]
 async fn jobs_that_never_wait_leave_the_runtime_to_others() {
+    for record in [true, false] {
+        let pool = Pool::builder().capacity(1).queue(1).record_delay(record);
+        assert_leaves_the_runtime_to_others(pool.build()).await;
+    }
+}
+
+async fn assert_leaves_the_runtime_to_others(pool: Pool) {
     let seen = Arc::new(Notify::new());
-    let pool = Arc::new(Pool::builder().capacity(1).queue(1).build());
+    let pool = Arc::new(pool);
     let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
 
     fn again(pool: &Arc<Pool>, stop: &Arc<std::sync::atomic::AtomicBool>) {

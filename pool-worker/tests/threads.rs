@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pool_worker::Reason;
 use pool_worker::threads::{FuncPool, Pool};
@@ -86,4 +86,34 @@ fn a_pool_without_workers_is_refused() {
 #[should_panic(expected = "capacity and queue bound together")]
 fn a_queue_beyond_counting_is_refused() {
     drop(Pool::builder().queue(usize::MAX).build());
+}
+
+#[test]
+fn what_does_not_fit_runs_on_the_caller() {
+    let pool = Pool::builder().capacity(1).queue(0).build();
+    let (gate, closed) = channel::<()>();
+    assert!(
+        pool.submit_or_run(move || assert!(closed.recv().is_err()))
+            .unwrap()
+    );
+    let (ran, seen) = channel();
+    let job = move || ran.send(std::thread::current().id()).unwrap();
+    assert!(!pool.submit_or_run(job).unwrap());
+    assert_eq!(seen.recv().unwrap(), std::thread::current().id());
+    drop(gate);
+    pool.close(LONG).unwrap();
+    let error = pool.submit_or_run(|| ()).unwrap_err();
+    assert_eq!(error.reason(), Reason::Closed);
+}
+
+#[test]
+fn a_submit_ends_at_its_deadline() {
+    let pool = Pool::builder().capacity(1).queue(0).build();
+    let (gate, closed) = channel::<()>();
+    pool.submit(move || assert!(closed.recv().is_err()))
+        .unwrap();
+    let error = pool.submit_until(|| (), Instant::now()).unwrap_err();
+    assert_eq!(error.reason(), Reason::Timeout);
+    drop(gate);
+    pool.submit_until(|| (), Instant::now() + LONG).unwrap();
 }

@@ -75,7 +75,7 @@ pub(crate) struct Counts {
 pub(super) struct Ledger {
     front: CachePadded<Front>,
     progress: CachePadded<AtomicU64>,
-    limit: u64,
+    limit: AtomicU64,
 }
 
 struct Front {
@@ -120,8 +120,19 @@ impl Ledger {
                 finished_seen: AtomicU64::new(0),
             }),
             progress: CachePadded::new(AtomicU64::new(0)),
-            limit: limit as u64,
+            limit: AtomicU64::new(limit as u64),
         }
+    }
+
+    /// A submitter that knows the limit of a moment ago is like one that came
+    /// a moment ago.
+    #[inline]
+    fn limit(&self) -> u64 {
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_limit(&self, limit: usize) {
+        self.limit.store(limit as u64, Ordering::Relaxed);
     }
 
     #[inline]
@@ -133,7 +144,7 @@ impl Ledger {
             }
             let accepted = word / ONE_ACCEPTED;
             let seen = self.front.finished_seen.load(Ordering::Relaxed);
-            if accepted.saturating_sub(seen) >= self.limit && self.is_full(accepted) {
+            if accepted.saturating_sub(seen) >= self.limit() && self.is_full(accepted) {
                 return Err(Refused::Full);
             }
             // Acquire pairs with the Release of `arm`: who takes the request
@@ -164,7 +175,7 @@ impl Ledger {
         // far behind.
         let seen = accepted - unfinished.min(accepted);
         self.front.finished_seen.store(seen, Ordering::Relaxed);
-        unfinished >= self.limit
+        unfinished >= self.limit()
     }
 
     /// `is_ready` tells whether the job of a number lies in its slot.
@@ -206,6 +217,17 @@ impl Ledger {
                 Err(now) => word = now,
             }
         }
+    }
+
+    /// The number of the oldest job that is not taken, if there is one.
+    pub(super) fn oldest(&self) -> Option<u32> {
+        let progress = self.progress.load(Ordering::Acquire);
+        (self.counts().queued > 0).then_some(taken(progress))
+    }
+
+    /// Accepts again after a close.
+    pub(super) fn open(&self) {
+        self.front.accepted.fetch_and(!CLOSED, Ordering::AcqRel);
     }
 
     pub(super) fn finish(&self) -> bool {

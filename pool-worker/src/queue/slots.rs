@@ -9,11 +9,13 @@
 use std::mem::MaybeUninit;
 
 use super::ledger::{PutTicket, TakeTicket};
-use crate::sync::{AtomicU32, Ordering, UnsafeCell, spin_loop, yield_now};
+use crate::sync::{AtomicU32, AtomicU64, Ordering, UnsafeCell, spin_loop, yield_now};
 
 struct Slot<J> {
     state: AtomicU32,
-    entry: UnsafeCell<MaybeUninit<(J, u64)>>,
+    /// When the job in it was accepted. An atomic, because anyone may look.
+    stamp: AtomicU64,
+    entry: UnsafeCell<MaybeUninit<J>>,
 }
 
 pub(super) struct Slots<J> {
@@ -34,6 +36,7 @@ impl<J> Slots<J> {
         let ring: Box<[_]> = (0..size as u32)
             .map(|number| Slot {
                 state: AtomicU32::new(number),
+                stamp: AtomicU64::new(0),
                 entry: UnsafeCell::new(MaybeUninit::uninit()),
             })
             .collect();
@@ -53,11 +56,12 @@ impl<J> Slots<J> {
         let number = ticket.spend();
         let slot = self.slot(number);
         wait_for(&slot.state, number);
+        slot.stamp.store(stamp, Ordering::Relaxed);
         slot.entry.with_mut(|entry| {
             // SAFETY: the state says the slot is free for `number`, the ledger
             // made one `PutTicket` for it, and this is it; takers wait for
             // `number + 1`. So no one else accesses the entry.
-            unsafe { entry.cast::<(J, u64)>().write((job, stamp)) };
+            unsafe { entry.cast::<J>().write(job) };
         });
         // Pairs with the Acquire in `is_ready` and `take`.
         slot.state.store(number.wrapping_add(1), Ordering::Release);
@@ -75,16 +79,25 @@ impl<J> Slots<J> {
         let number = ticket.spend();
         let slot = self.slot(number);
         wait_for(&slot.state, number.wrapping_add(1));
-        let entry = slot.entry.with_mut(|entry| {
+        let stamp = slot.stamp.load(Ordering::Relaxed);
+        let job = slot.entry.with_mut(|entry| {
             // SAFETY: the state says the slot holds job `number`, written by
             // `put` and published by its Release. The ledger made one
             // `TakeTicket` for it, and this is it, so it is read once.
-            unsafe { entry.cast::<(J, u64)>().read() }
+            unsafe { entry.cast::<J>().read() }
         });
         // Pairs with the Acquire in `put` one lap later.
         let next_lap = number.wrapping_add(self.mask).wrapping_add(1);
         slot.state.store(next_lap, Ordering::Release);
-        entry
+        (job, stamp)
+    }
+
+    /// When the job of this number was accepted, if it lies in its slot.
+    pub(super) fn stamp(&self, number: u32) -> Option<u64> {
+        let stamp = self.slot(number).stamp.load(Ordering::Relaxed);
+        // A later job of the slot would have changed the state by the time
+        // that the caller looks whether this one is still the oldest.
+        self.is_ready(number).then_some(stamp)
     }
 }
 

@@ -8,12 +8,12 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::block_on::block_on;
-use crate::delay::DelaySnapshot;
 use crate::dispatcher::{Dispatcher, Rejected};
 use crate::error::{CloseError, Reason, SubmitError};
+use crate::face::face;
 use crate::options::Builder;
+use crate::outcome::Outcome;
 use crate::span::Carried;
-use crate::stats::Stats;
 use crate::submit::Submission;
 
 /// A pool of tasks that run one async function; a job is its argument, and
@@ -45,7 +45,7 @@ use crate::submit::Submission;
 /// # }).unwrap();
 /// ```
 pub struct FuncPool<T: Send + 'static> {
-    dispatcher: Arc<Dispatcher<Carried<T>>>,
+    pub(super) dispatcher: Arc<Dispatcher<Carried<T>>>,
 }
 
 impl<T: Send + 'static> FuncPool<T> {
@@ -145,6 +145,28 @@ impl<T: Send + 'static> FuncPool<T> {
         SubmitError::new(name, rejected.reason, rejected.job.into_job())
     }
 
+    /// Accepts the argument of a job at once; while the pool is full, the
+    /// oldest jobs that wait make room. These come back, the oldest first;
+    /// most often none or one. Blocked submitters come before this one.
+    ///
+    /// # Errors
+    /// [`Reason::Full`] when no job waits, as with a queue bound of 0, and
+    /// [`Reason::Closed`]; with the argument. Jobs displaced by then are
+    /// dropped.
+    pub fn submit_displacing(&self, job: T) -> Result<Vec<T>, SubmitError<T>> {
+        match self.dispatcher.displace(Carried::new(job)) {
+            Ok(displaced) => Ok(displaced.into_iter().map(Carried::into_job).collect()),
+            Err(rejected) => Err(self.refuse(rejected)),
+        }
+    }
+
+    /// Waits until every job accepted so far, and since, has ended. Jobs may
+    /// be submitted meanwhile; then it waits for these too. A job that awaits
+    /// this waits for itself.
+    pub async fn wait_idle(&self) {
+        poll_fn(|cx| self.dispatcher.poll_idle(cx.waker())).await;
+    }
+
     /// Accepts nothing from now on, and waits until what was accepted has run
     /// and every worker has left, for at most `limit`. Blocked submitters fail
     /// with [`Reason::Closed`]. Answers to `ReleaseTimeout` of `ants`.
@@ -166,39 +188,9 @@ impl<T: Send + 'static> FuncPool<T> {
         let drained = timeout(limit, drained).await;
         drained.map_err(|_elapsed| self.dispatcher.late())
     }
-
-    /// Whether the pool was closed.
-    pub fn is_closed(&self) -> bool {
-        self.dispatcher.queue.is_closed()
-    }
-
-    /// The name of the pool.
-    pub fn name(&self) -> &str {
-        &self.dispatcher.options.name
-    }
-
-    /// The schedule delay of every job that started: from accepted to started.
-    pub fn delay(&self) -> DelaySnapshot {
-        self.dispatcher.recorder.queued()
-    }
-
-    /// How long submitters were blocked; only those that were, whether their
-    /// job was accepted in the end or not. No part of [`delay`](Self::delay).
-    pub fn blocked(&self) -> DelaySnapshot {
-        self.dispatcher.recorder.blocked()
-    }
-
-    /// How long jobs ran, from their start to their end, waiting included;
-    /// those that panicked too.
-    pub fn run_time(&self) -> DelaySnapshot {
-        self.dispatcher.recorder.ran()
-    }
-
-    /// The figures of the pool.
-    pub fn stats(&self) -> Stats {
-        self.dispatcher.stats()
-    }
 }
+
+face!(FuncPool<T>, [T: Send + 'static], self => self.dispatcher);
 
 impl<T: Send + 'static> Builder<FuncPool<T>> {
     /// The pool that runs this function.
@@ -211,6 +203,16 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
     where
         F: Fn(T) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.build_with(run)
+    }
+
+    /// As [`build`](Self::build), for a function that may tell what became of
+    /// the job.
+    pub(super) fn build_with<F, Fut>(self, run: F) -> FuncPool<T>
+    where
+        F: Fn(T) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: Into<Outcome>> + Send + 'static,
     {
         let launch = self.settings.launch(run);
         FuncPool {

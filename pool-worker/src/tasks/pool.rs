@@ -5,11 +5,19 @@ use std::future::Future;
 use std::time::Duration;
 
 use super::FuncPool;
-use super::job::Job;
-use crate::delay::DelaySnapshot;
+use super::job::{Job, Plain, Tracked};
 use crate::error::{CloseError, SubmitError};
+use crate::face::face;
+use crate::handle::{Handle, handle};
 use crate::options::Builder;
-use crate::stats::Stats;
+
+fn plain<F: 'static>(job: Job) -> F {
+    job.into_inner::<Plain<F>>().future
+}
+
+fn tracked<F: Future + 'static>(job: Job) -> F {
+    job.into_inner::<Tracked<F, F::Output>>().future
+}
 
 /// A pool of tasks that run futures. Answers to `Pool` of `ants`.
 ///
@@ -50,8 +58,8 @@ impl Pool {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let submitted = self.jobs.submit(Job::new(job)).await;
-        submitted.map_err(|error| error.map(Job::into_inner))
+        let submitted = self.jobs.submit(Job::new(Plain { future: job })).await;
+        submitted.map_err(|error| error.map(plain))
     }
 
     /// Accepts a job; waits for at most `limit` while the pool is full.
@@ -66,8 +74,11 @@ impl Pool {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let submitted = self.jobs.submit_timeout(Job::new(job), limit).await;
-        submitted.map_err(|error| error.map(Job::into_inner))
+        let submitted = self
+            .jobs
+            .submit_timeout(Job::new(Plain { future: job }), limit)
+            .await;
+        submitted.map_err(|error| error.map(plain))
     }
 
     /// Accepts a job; blocks the thread while the pool is full. For threads
@@ -79,8 +90,8 @@ impl Pool {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let submitted = self.jobs.submit_blocking(Job::new(job));
-        submitted.map_err(|error| error.map(Job::into_inner))
+        let submitted = self.jobs.submit_blocking(Job::new(Plain { future: job }));
+        submitted.map_err(|error| error.map(plain))
     }
 
     /// Accepts a job, or fails at once. From any thread, in a runtime or not.
@@ -93,8 +104,60 @@ impl Pool {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let submitted = self.jobs.try_submit(Job::new(job));
-        submitted.map_err(|error| error.map(Job::into_inner))
+        let submitted = self.jobs.try_submit(Job::new(Plain { future: job }));
+        submitted.map_err(|error| error.map(plain))
+    }
+
+    /// Accepts a job and gives its handle; waits while the pool is full.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit).
+    pub async fn spawn<F>(&self, future: F) -> Result<Handle<F::Output>, SubmitError<F>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let (handle, report) = handle();
+        let submitted = self.jobs.submit(Job::new(Tracked { future, report })).await;
+        submitted.map_err(|error| error.map(tracked))?;
+        Ok(handle)
+    }
+
+    /// As [`spawn`](Self::spawn), but fails at once where that waits.
+    ///
+    /// # Errors
+    /// As [`try_submit`](Self::try_submit).
+    pub fn try_spawn<F>(&self, future: F) -> Result<Handle<F::Output>, SubmitError<F>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let (handle, report) = handle();
+        let submitted = self.jobs.try_submit(Job::new(Tracked { future, report }));
+        submitted.map_err(|error| error.map(tracked))?;
+        Ok(handle)
+    }
+
+    /// Accepts a job at once; while the pool is full, the oldest jobs that
+    /// wait make room: they are dropped, and their handles tell that they were
+    /// cancelled. Says how many; see [`FuncPool::submit_displacing`].
+    ///
+    /// # Errors
+    /// As [`FuncPool::submit_displacing`]; with the job.
+    pub fn submit_displacing<F>(&self, job: F) -> Result<usize, SubmitError<F>>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let submitted = self.jobs.submit_displacing(Job::new(Plain { future: job }));
+        match submitted {
+            Ok(displaced) => Ok(displaced.len()),
+            Err(error) => Err(error.map(plain)),
+        }
+    }
+
+    /// As [`FuncPool::wait_idle`].
+    pub async fn wait_idle(&self) {
+        self.jobs.wait_idle().await;
     }
 
     /// As [`FuncPool::close`].
@@ -107,37 +170,9 @@ impl Pool {
     pub async fn close(&self, limit: Duration) -> Result<(), CloseError> {
         self.jobs.close(limit).await
     }
-
-    /// Whether the pool was closed.
-    pub fn is_closed(&self) -> bool {
-        self.jobs.is_closed()
-    }
-
-    /// The name of the pool.
-    pub fn name(&self) -> &str {
-        self.jobs.name()
-    }
-
-    /// The schedule delay of every job that started: from accepted to started.
-    pub fn delay(&self) -> DelaySnapshot {
-        self.jobs.delay()
-    }
-
-    /// How long submitters were blocked; see [`FuncPool::blocked`].
-    pub fn blocked(&self) -> DelaySnapshot {
-        self.jobs.blocked()
-    }
-
-    /// How long jobs ran; see [`FuncPool::run_time`].
-    pub fn run_time(&self) -> DelaySnapshot {
-        self.jobs.run_time()
-    }
-
-    /// The figures of the pool.
-    pub fn stats(&self) -> Stats {
-        self.jobs.stats()
-    }
 }
+
+face!(Pool, [], self => self.jobs.dispatcher);
 
 impl Builder<Pool> {
     /// The pool.
@@ -149,7 +184,7 @@ impl Builder<Pool> {
     pub fn build(self) -> Pool {
         let builder: Builder<FuncPool<Job>> = self.convert();
         Pool {
-            jobs: builder.build(Job::run),
+            jobs: builder.build_with(Job::run),
         }
     }
 }

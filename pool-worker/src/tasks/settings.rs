@@ -10,6 +10,7 @@ use super::work;
 use super::{FuncPool, Pool};
 use crate::dispatcher::Launch;
 use crate::options::{Buildable, Builder, sealed::Sealed};
+use crate::outcome::Outcome;
 use crate::span::Carried;
 
 #[derive(Default)]
@@ -59,7 +60,7 @@ impl Settings {
     where
         T: Send + 'static,
         F: Fn(T) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = ()> + Send + 'static,
+        Fut: Future<Output: Into<Outcome>> + Send + 'static,
     {
         let run = Arc::new(run);
         let runtime = self.runtime.unwrap_or_else(Handle::current);

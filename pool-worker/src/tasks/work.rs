@@ -1,6 +1,5 @@
 //! The loop of a worker task.
 
-use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -8,20 +7,43 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use crate::dispatcher::Rest;
+use crate::outcome::{Caught, Outcome};
 use crate::span::Carried;
 use crate::worker::Worker;
 
 /// How long a worker goes on without giving the runtime's thread to others.
-const STRETCH_NANOS: u64 = 100_000;
+/// In ticks of the pool's clock: 50 to 260 µs, whichever clock that is.
+const STRETCH_TICKS: u64 = 1 << 18;
+/// The same in jobs, for a pool that does not look at the clock.
+const STRETCH_JOBS: u32 = 64;
+
+/// What a worker ran since it last gave way to others.
+#[derive(Default)]
+struct Stretch {
+    since: Option<u64>,
+    jobs: u32,
+}
+
+impl Stretch {
+    /// Counts a job that never waited. Whether it is time to give way.
+    fn is_over(&mut self, started: Option<u64>) -> bool {
+        match started {
+            Some(started) => started - *self.since.get_or_insert(started) > STRETCH_TICKS,
+            None => {
+                self.jobs += 1;
+                self.jobs == STRETCH_JOBS
+            }
+        }
+    }
+}
 
 pub(super) async fn work<T, F, Fut>(mut worker: Worker<Carried<T>>, run: Arc<F>)
 where
     T: Send + 'static,
     F: Fn(T) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = ()> + Send + 'static,
+    Fut: Future<Output: Into<Outcome>> + Send + 'static,
 {
-    // When this worker last gave way to others.
-    let mut fresh = None;
+    let mut stretch = Stretch::default();
     loop {
         while let Some(job) = worker.next() {
             if worker.relay() {
@@ -29,23 +51,22 @@ where
                 // until this one leaves it; the other way round, any thread
                 // can have this one.
                 give_way().await;
-                worker.gave_way();
+                worker.paused();
             }
             worker.begin();
             let mut waited = false;
             let outcome = contain(job.run_async(&*run), &mut waited).await;
             worker.ended(outcome);
             if waited {
-                fresh = None;
+                stretch = Stretch::default();
             }
-            let since = *fresh.get_or_insert(worker.started());
-            if worker.started() - since > STRETCH_NANOS {
+            if stretch.is_over(worker.started()) {
                 give_way().await;
-                worker.gave_way();
-                fresh = None;
+                worker.paused();
+                stretch = Stretch::default();
             }
         }
-        fresh = None;
+        stretch = Stretch::default();
         match rest(&mut worker).await {
             Next::Go => {}
             // A submitter is about to put a job down: not worth sleeping.
@@ -56,14 +77,11 @@ where
 }
 
 /// Runs a job to its end or its panic. Notes whether it ever had to wait.
-async fn contain(
-    job: impl Future<Output = ()>,
-    waited: &mut bool,
-) -> Result<(), Box<dyn Any + Send>> {
+async fn contain(job: impl Future<Output: Into<Outcome>>, waited: &mut bool) -> Caught {
     let mut job = pin!(job);
     poll_fn(
         |cx| match catch_unwind(AssertUnwindSafe(|| job.as_mut().poll(cx))) {
-            Ok(Poll::Ready(())) => Poll::Ready(Ok(())),
+            Ok(Poll::Ready(outcome)) => Poll::Ready(Ok(outcome.into())),
             Ok(Poll::Pending) => {
                 *waited = true;
                 Poll::Pending
@@ -113,7 +131,7 @@ async fn rest<J: Send + 'static>(worker: &mut Worker<J>) -> Next {
                 Poll::Pending
             }
             Rest::Again => Poll::Ready(Next::Soon),
-            Rest::Leave => Poll::Ready(Next::Leave),
+            Rest::Leave | Rest::Retire => Poll::Ready(Next::Leave),
         }
     })
     .await

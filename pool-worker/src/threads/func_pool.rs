@@ -3,16 +3,18 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::work;
+use crossbeam_utils::Backoff;
+
 use crate::block_on::block_on;
-use crate::delay::DelaySnapshot;
 use crate::dispatcher::{Dispatcher, Rejected};
 use crate::error::{CloseError, Reason, SubmitError};
+use crate::face::face;
 use crate::options::Builder;
+use crate::outcome::Outcome;
 use crate::span::Carried;
-use crate::stats::Stats;
 use crate::submit::Submission;
 
 /// A pool of threads that run one function; a job is its argument, and nothing
@@ -36,7 +38,7 @@ use crate::submit::Submission;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct FuncPool<T: Send + 'static> {
-    dispatcher: Arc<Dispatcher<Carried<T>>>,
+    pub(super) dispatcher: Arc<Dispatcher<Carried<T>>>,
 }
 
 impl<T: Send + 'static> FuncPool<T> {
@@ -86,6 +88,15 @@ impl<T: Send + 'static> FuncPool<T> {
         }
     }
 
+    /// Accepts the argument of a job; blocks until `deadline` at most while
+    /// the pool is full.
+    ///
+    /// # Errors
+    /// As [`submit_timeout`](Self::submit_timeout).
+    pub fn submit_until(&self, job: T, deadline: Instant) -> Result<(), SubmitError<T>> {
+        self.submit_timeout(job, deadline.saturating_duration_since(Instant::now()))
+    }
+
     /// Accepts the argument of a job, or fails at once.
     ///
     /// # Errors
@@ -108,18 +119,66 @@ impl<T: Send + 'static> FuncPool<T> {
         if rejected.reason != Reason::Full {
             return Err(self.refuse(self.dispatcher.reject(rejected)));
         }
-        let mut submission = Submission::new(&self.dispatcher, rejected.job);
+        let since = self.dispatcher.clock.now();
+        let mut job = rejected.job;
+        let backoff = Backoff::new();
+        while self.may_linger(limit) && !backoff.is_completed() {
+            backoff.snooze();
+            match self.dispatcher.offer(job) {
+                Ok(()) => {
+                    self.dispatcher.record_blocked(since);
+                    return Ok(());
+                }
+                Err(rejected) => job = rejected.job,
+            }
+        }
+        let mut submission = Submission::new(&self.dispatcher, job);
         block_on(&mut submission, limit)
             .unwrap_or_else(|| submission.give_up())
             .map_err(|rejected| self.refuse(rejected))
     }
 
-    fn refuse(&self, rejected: Rejected<Carried<T>>) -> SubmitError<T> {
-        SubmitError::new(self.name_shared(), rejected.reason, rejected.job.into_job())
+    /// Whether to try some microseconds more before joining the line.
+    fn may_linger(&self, limit: Option<Duration>) -> bool {
+        !cfg!(loom_models) && limit.is_none() && self.dispatcher.options.max_blocked > 0
     }
 
-    fn name_shared(&self) -> &Arc<str> {
-        &self.dispatcher.options.name
+    fn refuse(&self, rejected: Rejected<Carried<T>>) -> SubmitError<T> {
+        SubmitError::new(
+            &self.dispatcher.options.name,
+            rejected.reason,
+            rejected.job.into_job(),
+        )
+    }
+
+    /// Accepts the argument of a job at once; while the pool is full, the
+    /// oldest jobs that wait make room. These come back, the oldest first;
+    /// most often none or one. Blocked submitters come before this one.
+    ///
+    /// # Errors
+    /// [`Reason::Full`] when no job waits, as with a queue bound of 0, and
+    /// [`Reason::Closed`]; with the argument. Jobs displaced by then are
+    /// dropped.
+    pub fn submit_displacing(&self, job: T) -> Result<Vec<T>, SubmitError<T>> {
+        match self.dispatcher.displace(Carried::new(job)) {
+            Ok(displaced) => Ok(displaced.into_iter().map(Carried::into_job).collect()),
+            Err(rejected) => Err(self.refuse(rejected)),
+        }
+    }
+
+    /// Waits until every job accepted so far, and since, has ended. Jobs may
+    /// be submitted meanwhile; then it waits for these too.
+    ///
+    /// # Panics
+    /// On a worker of this pool, whose job would wait for itself.
+    pub fn wait_idle(&self) {
+        assert!(
+            !work::is_worker_of(self.dispatcher.address()),
+            "a job of pool {:?} waits for its own end",
+            self.name()
+        );
+        let mut idle = poll_fn(|cx| self.dispatcher.poll_idle(cx.waker()));
+        block_on(&mut idle, None);
     }
 
     /// Accepts nothing from now on, and waits until what was accepted has run
@@ -137,38 +196,9 @@ impl<T: Send + 'static> FuncPool<T> {
         let mut drained = poll_fn(|cx| self.dispatcher.poll_drained(cx.waker()));
         block_on(&mut drained, Some(limit)).ok_or_else(|| self.dispatcher.late())
     }
-
-    /// Whether the pool was closed.
-    pub fn is_closed(&self) -> bool {
-        self.dispatcher.queue.is_closed()
-    }
-
-    /// The name of the pool.
-    pub fn name(&self) -> &str {
-        self.name_shared()
-    }
-
-    /// The schedule delay of every job that started: from accepted to started.
-    pub fn delay(&self) -> DelaySnapshot {
-        self.dispatcher.recorder.queued()
-    }
-
-    /// How long submitters were blocked; only those that were, whether their
-    /// job was accepted in the end or not. No part of [`delay`](Self::delay).
-    pub fn blocked(&self) -> DelaySnapshot {
-        self.dispatcher.recorder.blocked()
-    }
-
-    /// How long jobs ran, those that panicked too.
-    pub fn run_time(&self) -> DelaySnapshot {
-        self.dispatcher.recorder.ran()
-    }
-
-    /// The figures of the pool.
-    pub fn stats(&self) -> Stats {
-        self.dispatcher.stats()
-    }
 }
+
+face!(FuncPool<T>, [T: Send + 'static], self => self.dispatcher);
 
 impl<T: Send + 'static> Builder<FuncPool<T>> {
     /// The pool that runs this function.
@@ -180,10 +210,21 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
     where
         F: Fn(T) + Send + Sync + 'static,
     {
+        self.build_with(move |job| {
+            job.run(&run);
+            Outcome::Ran
+        })
+    }
+
+    /// As [`build`](Self::build), for a function that tells what became of the
+    /// job.
+    pub(super) fn build_with<F>(mut self, run: F) -> FuncPool<T>
+    where
+        F: Fn(Carried<T>) -> Outcome + Send + Sync + 'static,
+    {
         let name = Arc::clone(&self.options.name);
-        let launch = self
-            .settings
-            .launch(name, move |job: Carried<T>| job.run(&run));
+        self.options.on_threads = true;
+        let launch = self.settings.launch(name, run);
         let dispatcher = Dispatcher::new(self.options, launch);
         // Workers are made as jobs come; but without any, an accepted job
         // would be lost when the system has no thread to give.

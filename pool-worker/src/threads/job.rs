@@ -1,32 +1,250 @@
-//! Any closure as a job.
+//! Any closure as a job. A small one lies in the job itself, so that it takes
+//! no allocation; a larger one is boxed.
 
-use std::any::Any;
+use std::any::TypeId;
+use std::marker::PhantomData;
+use std::mem::{ManuallyDrop, MaybeUninit, align_of, size_of};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
-trait Work: Any + Send {
-    fn run(self: Box<Self>);
+use crate::handle::Report;
+use crate::outcome::Outcome;
+
+/// Words that a closure may have to need no box. With the stamp, the span and
+/// the state of its slot, a job fills a line of cache.
+const WORDS: usize = 4;
+
+/// What a job is made of.
+pub(super) trait Work: Send + 'static {
+    fn run(self) -> Outcome;
 }
 
-impl<F: FnOnce() + Send + 'static> Work for F {
-    fn run(self: Box<Self>) {
-        (*self)();
+/// A closure as it was submitted.
+pub(super) struct Plain<F>(pub(super) F);
+
+impl<F: FnOnce() + Send + 'static> Work for Plain<F> {
+    #[inline]
+    fn run(self) -> Outcome {
+        (self.0)();
+        Outcome::Ran
     }
 }
 
-/// A boxed closure that can be taken back as what it was.
-pub(super) struct Job(Box<dyn Work>);
+/// A closure whose end is told to a handle.
+pub(super) struct Tracked<F, R> {
+    pub(super) closure: F,
+    pub(super) report: Report<R>,
+}
+
+impl<F, R> Work for Tracked<F, R>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    fn run(self) -> Outcome {
+        if !self.report.run(None) {
+            return Outcome::Cancelled;
+        }
+        let result = catch_unwind(AssertUnwindSafe(self.closure));
+        self.report.end(result)
+    }
+}
+
+type Room = MaybeUninit<[usize; WORDS]>;
+
+/// What is done to a closure of one type, wherever it lies.
+struct Kind {
+    /// Moves the closure out of its room and runs it.
+    run: unsafe fn(*mut Room) -> Outcome,
+    /// Drops the closure in its room.
+    drop: unsafe fn(*mut Room),
+    id: fn() -> TypeId,
+}
+
+/// A closure that can be taken back as what it was.
+///
+/// The room holds an `F` if that [fits](Of::FITS) and else a `Box<F>`, where
+/// `kind` is that of `F`; until it is moved out, which uses up the job.
+pub(super) struct Job {
+    kind: &'static Kind,
+    room: Room,
+    /// Neither `Sync` nor more than `Send`, as a `Box<dyn FnOnce() + Send>`.
+    _closure: PhantomData<Box<dyn FnOnce() + Send>>,
+}
+
+/// A job without its drop glue: whoever has it answers for the closure.
+type Taken = ManuallyDrop<Job>;
+
+struct Of<F>(PhantomData<F>);
+
+impl<F: Work> Of<F> {
+    const FITS: bool = size_of::<F>() <= size_of::<Room>() && align_of::<F>() <= align_of::<Room>();
+
+    const KIND: &'static Kind = &Kind {
+        run: Self::run,
+        drop: Self::drop,
+        id: TypeId::of::<F>,
+    };
+
+    /// # Safety
+    /// The room holds the closure, and nobody uses it after this.
+    unsafe fn take(room: *mut Room) -> F {
+        if Self::FITS {
+            // SAFETY: it lies here, aligned, and is moved out once.
+            unsafe { room.cast::<F>().read() }
+        } else {
+            // SAFETY: its box lies here and is moved out once.
+            *unsafe { room.cast::<Box<F>>().read() }
+        }
+    }
+
+    /// # Safety
+    /// As [`take`](Self::take).
+    unsafe fn run(room: *mut Room) -> Outcome {
+        // SAFETY: the caller's promise.
+        let work = unsafe { Self::take(room) };
+        work.run()
+    }
+
+    /// # Safety
+    /// As [`take`](Self::take).
+    unsafe fn drop(room: *mut Room) {
+        // SAFETY: the caller's promise.
+        drop(unsafe { Self::take(room) });
+    }
+}
 
 impl Job {
-    pub(super) fn new<F: FnOnce() + Send + 'static>(f: F) -> Self {
-        Self(Box::new(f))
+    #[inline]
+    pub(super) fn new<F: Work>(closure: F) -> Self {
+        let mut room = Room::uninit();
+        if Of::<F>::FITS {
+            // SAFETY: the room is large and aligned enough for an `F`.
+            unsafe { room.as_mut_ptr().cast::<F>().write(closure) };
+        } else {
+            // SAFETY: any room is large and aligned enough for a box.
+            unsafe { room.as_mut_ptr().cast::<Box<F>>().write(Box::new(closure)) };
+        }
+        Self {
+            kind: Of::<F>::KIND,
+            room,
+            _closure: PhantomData,
+        }
     }
 
-    pub(super) fn run(self) {
-        self.0.run();
+    #[inline]
+    pub(super) fn run(self) -> Outcome {
+        let mut taken = Taken::new(self);
+        let run = taken.kind.run;
+        // SAFETY: the kind is that of the closure in the room, which is still
+        // there, and `Taken` does not drop it again.
+        unsafe { run(&raw mut taken.room) }
     }
 
     /// The closure this was made of.
-    pub(super) fn into_inner<F: 'static>(self) -> F {
-        let any: Box<dyn Any> = self.0;
-        *any.downcast().expect("a rejected job is the submitted one")
+    pub(super) fn into_inner<F: Work>(self) -> F {
+        assert!(
+            (self.kind.id)() == TypeId::of::<F>(),
+            "a rejected job is the submitted one"
+        );
+        let mut taken = Taken::new(self);
+        // SAFETY: the closure in the room is an `F`, as was just seen, and
+        // `Taken` does not drop it again.
+        unsafe { Of::<F>::take(&raw mut taken.room) }
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        // SAFETY: the kind is that of the closure in the room; who moves it
+        // out keeps this from running.
+        unsafe { (self.kind.drop)(&raw mut self.room) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    use super::*;
+
+    /// Closures that fit, that are too large, and that are aligned too much.
+    fn each_way(check: impl Fn(Job, &Arc<AtomicUsize>)) {
+        #[repr(align(64))]
+        struct Aligned(u8);
+
+        let ran = Arc::new(AtomicUsize::new(0));
+        let (small, large, aligned) = (Arc::clone(&ran), Arc::clone(&ran), Arc::clone(&ran));
+        let (room, wide) = ([1usize; 12], Aligned(1));
+        check(
+            Job::new(Plain(move || _ = small.fetch_add(1, Relaxed))),
+            &ran,
+        );
+        check(
+            Job::new(Plain(move || _ = large.fetch_add(room[11], Relaxed))),
+            &ran,
+        );
+        check(
+            Job::new(Plain(move || {
+                let wide = &wide;
+                assert!(std::ptr::from_ref(wide).addr().is_multiple_of(64));
+                aligned.fetch_add(wide.0.into(), Relaxed);
+            })),
+            &ran,
+        );
+        assert_eq!(Arc::strong_count(&ran), 1);
+    }
+
+    #[test]
+    fn a_job_runs_once_wherever_it_lies() {
+        each_way(|job, ran| {
+            let before = ran.load(Relaxed);
+            // Wherever it is moved to.
+            Box::new(job).run();
+            assert_eq!(ran.load(Relaxed), before + 1);
+        });
+    }
+
+    #[test]
+    fn a_job_that_is_dropped_drops_its_closure_and_does_not_run() {
+        each_way(|job, ran| {
+            drop(job);
+            assert_eq!(ran.load(Relaxed), 0);
+        });
+    }
+
+    #[test]
+    fn a_closure_comes_back_as_it_was() {
+        fn there_and_back<F: FnOnce() + Send + 'static>(closure: F) -> F {
+            Job::new(Plain(closure)).into_inner::<Plain<F>>().0
+        }
+        let ran = Arc::new(AtomicUsize::new(0));
+        let (small, large) = (Arc::clone(&ran), Arc::clone(&ran));
+        let room = [2usize; 12];
+        there_and_back(move || _ = small.fetch_add(1, Relaxed))();
+        there_and_back(move || _ = large.fetch_add(room[0], Relaxed))();
+        assert_eq!((ran.load(Relaxed), Arc::strong_count(&ran)), (3, 1));
+    }
+
+    #[test]
+    #[should_panic(expected = "the submitted one")]
+    fn a_job_is_not_given_out_as_something_else() {
+        fn back_as<F: FnOnce() + Send + 'static>(job: Job, _other: &F) -> F {
+            job.into_inner::<Plain<F>>().0
+        }
+        back_as(Job::new(Plain(|| ())), &|| println!("something else"))();
+    }
+
+    #[test]
+    fn a_closure_that_panics_is_dropped_once() {
+        let held = Arc::new(());
+        let inside = Arc::clone(&held);
+        let job = Job::new(Plain(move || {
+            let _inside = inside;
+            panic!("as intended");
+        }));
+        let run = std::panic::AssertUnwindSafe(|| job.run());
+        assert!(std::panic::catch_unwind(run).is_err());
+        assert_eq!(Arc::strong_count(&held), 1);
     }
 }

@@ -1,19 +1,31 @@
 //! Any closures, on threads.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::FuncPool;
-use super::job::Job;
-use crate::delay::DelaySnapshot;
-use crate::error::{CloseError, SubmitError};
+use super::job::{Job, Plain, Tracked};
+use crate::error::{CloseError, Reason, SubmitError};
+use crate::face::face;
+use crate::handle::{Handle, handle};
 use crate::options::Builder;
-use crate::stats::Stats;
+
+fn plain<F: FnOnce() + Send + 'static>(job: Job) -> F {
+    job.into_inner::<Plain<F>>().0
+}
+
+fn tracked<F, R>(job: Job) -> F
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    job.into_inner::<Tracked<F, R>>().closure
+}
 
 /// A pool of threads that run closures. Answers to `Pool` of `ants`.
 ///
-/// A closure takes one allocation; where all jobs are the same function,
-/// [`FuncPool`] takes none. Shared by reference or [`Arc`](std::sync::Arc).
+/// A closure of more than four words takes one allocation; where all jobs are
+/// the same function, [`FuncPool`] takes none. Shared by reference or [`Arc`](std::sync::Arc).
 /// See the [module](super) for what a drop does.
 pub struct Pool {
     jobs: FuncPool<Job>,
@@ -47,8 +59,8 @@ impl Pool {
     where
         F: FnOnce() + Send + 'static,
     {
-        let submitted = self.jobs.submit(Job::new(job));
-        submitted.map_err(|error| error.map(Job::into_inner))
+        let submitted = self.jobs.submit(Job::new(Plain(job)));
+        submitted.map_err(|error| error.map(plain))
     }
 
     /// Accepts a job; blocks for at most `limit` while the pool is full.
@@ -61,8 +73,39 @@ impl Pool {
     where
         F: FnOnce() + Send + 'static,
     {
-        let submitted = self.jobs.submit_timeout(Job::new(job), limit);
-        submitted.map_err(|error| error.map(Job::into_inner))
+        let submitted = self.jobs.submit_timeout(Job::new(Plain(job)), limit);
+        submitted.map_err(|error| error.map(plain))
+    }
+
+    /// Accepts a job; blocks until `deadline` at most while the pool is full.
+    ///
+    /// # Errors
+    /// As [`submit_timeout`](Self::submit_timeout).
+    pub fn submit_until<F>(&self, job: F, deadline: Instant) -> Result<(), SubmitError<F>>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        self.submit_timeout(job, deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Accepts a job, or runs it here and now when the pool is full, so that
+    /// whoever makes jobs is slowed down by them. Whether the pool has it. What
+    /// runs here is counted as rejected, and its panic goes on to the caller.
+    ///
+    /// # Errors
+    /// [`Reason::Closed`](crate::Reason::Closed); with the job.
+    pub fn submit_or_run<F>(&self, job: F) -> Result<bool, SubmitError<F>>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        match self.try_submit(job) {
+            Ok(()) => Ok(true),
+            Err(full) if full.reason() == Reason::Full => {
+                full.into_job()();
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Accepts a job, or fails at once.
@@ -75,8 +118,72 @@ impl Pool {
     where
         F: FnOnce() + Send + 'static,
     {
-        let submitted = self.jobs.try_submit(Job::new(job));
-        submitted.map_err(|error| error.map(Job::into_inner))
+        let submitted = self.jobs.try_submit(Job::new(Plain(job)));
+        submitted.map_err(|error| error.map(plain))
+    }
+
+    /// Accepts a job and gives its handle; blocks while the pool is full.
+    ///
+    /// ```
+    /// let pool = pool_worker::threads::Pool::new(2);
+    /// let handle = pool.spawn(|| 6 * 7)?;
+    /// assert_eq!(handle.wait()?, 42);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit).
+    pub fn spawn<F, R>(&self, job: F) -> Result<Handle<R>, SubmitError<F>>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        let (handle, report) = handle();
+        let closure = job;
+        let submitted = self.jobs.submit(Job::new(Tracked { closure, report }));
+        submitted.map_err(|error| error.map(tracked::<F, R>))?;
+        Ok(handle)
+    }
+
+    /// As [`spawn`](Self::spawn), but fails at once where that blocks.
+    ///
+    /// # Errors
+    /// As [`try_submit`](Self::try_submit).
+    pub fn try_spawn<F, R>(&self, job: F) -> Result<Handle<R>, SubmitError<F>>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        let (handle, report) = handle();
+        let closure = job;
+        let submitted = self.jobs.try_submit(Job::new(Tracked { closure, report }));
+        submitted.map_err(|error| error.map(tracked::<F, R>))?;
+        Ok(handle)
+    }
+
+    /// Accepts a job at once; while the pool is full, the oldest jobs that
+    /// wait make room: they are dropped, and their handles tell that they were
+    /// cancelled. Says how many; see [`FuncPool::submit_displacing`].
+    ///
+    /// # Errors
+    /// As [`FuncPool::submit_displacing`]; with the job.
+    pub fn submit_displacing<F>(&self, job: F) -> Result<usize, SubmitError<F>>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        let submitted = self.jobs.submit_displacing(Job::new(Plain(job)));
+        match submitted {
+            Ok(displaced) => Ok(displaced.len()),
+            Err(error) => Err(error.map(plain)),
+        }
+    }
+
+    /// As [`FuncPool::wait_idle`].
+    ///
+    /// # Panics
+    /// As [`FuncPool::wait_idle`].
+    pub fn wait_idle(&self) {
+        self.jobs.wait_idle();
     }
 
     /// As [`FuncPool::close`].
@@ -86,37 +193,9 @@ impl Pool {
     pub fn close(&self, limit: Duration) -> Result<(), CloseError> {
         self.jobs.close(limit)
     }
-
-    /// Whether the pool was closed.
-    pub fn is_closed(&self) -> bool {
-        self.jobs.is_closed()
-    }
-
-    /// The name of the pool.
-    pub fn name(&self) -> &str {
-        self.jobs.name()
-    }
-
-    /// The schedule delay of every job that started: from accepted to started.
-    pub fn delay(&self) -> DelaySnapshot {
-        self.jobs.delay()
-    }
-
-    /// How long submitters were blocked; see [`FuncPool::blocked`].
-    pub fn blocked(&self) -> DelaySnapshot {
-        self.jobs.blocked()
-    }
-
-    /// How long jobs ran, those that panicked too.
-    pub fn run_time(&self) -> DelaySnapshot {
-        self.jobs.run_time()
-    }
-
-    /// The figures of the pool.
-    pub fn stats(&self) -> Stats {
-        self.jobs.stats()
-    }
 }
+
+face!(Pool, [], self => self.jobs.dispatcher);
 
 impl Builder<Pool> {
     /// The pool.
@@ -127,7 +206,7 @@ impl Builder<Pool> {
     pub fn build(self) -> Pool {
         let builder: Builder<FuncPool<Job>> = self.convert();
         Pool {
-            jobs: builder.build(Job::run),
+            jobs: builder.build_with(|job| job.run(Job::run)),
         }
     }
 }

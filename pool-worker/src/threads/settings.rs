@@ -7,6 +7,7 @@ use super::work;
 use super::{FuncPool, Pool};
 use crate::dispatcher::{Launch, NotLaunched};
 use crate::options::{Buildable, Builder, sealed::Sealed};
+use crate::outcome::Outcome;
 use crate::sync;
 
 #[derive(Default)]
@@ -51,7 +52,7 @@ impl Settings {
     pub(super) fn launch<J, F>(self, name: Arc<str>, run: F) -> Launch<J>
     where
         J: Send + 'static,
-        F: Fn(J) + Send + Sync + 'static,
+        F: Fn(J) -> Outcome + Send + Sync + 'static,
     {
         let run = Arc::new(run);
         Box::new(move |worker| {

@@ -3,7 +3,10 @@
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crossbeam_utils::Backoff;
+
 use crate::dispatcher::Rest;
+use crate::outcome::Outcome;
 use crate::sync;
 use crate::worker::Worker;
 
@@ -18,11 +21,11 @@ pub(super) fn is_worker_of(pool: usize) -> bool {
     POOL.with(Cell::get) == pool
 }
 
-pub(super) fn work<J: Send + 'static>(mut worker: Worker<J>, run: &impl Fn(J)) {
+pub(super) fn work<J: Send + 'static>(mut worker: Worker<J>, run: &impl Fn(J) -> Outcome) {
     POOL.with(|pool| pool.set(worker.pool()));
     let waker = sync::thread_waker();
     loop {
-        while let Some(job) = worker.next() {
+        while let Some(job) = worker.next().or_else(|| linger(&mut worker)) {
             worker.relay();
             worker.begin();
             worker.ended(catch_unwind(AssertUnwindSafe(|| run(job))));
@@ -34,7 +37,22 @@ pub(super) fn work<J: Send + 'static>(mut worker: Worker<J>, run: &impl Fn(J)) {
                 }
             }
             Rest::Again => sync::yield_now(),
-            Rest::Leave => return,
+            Rest::Leave | Rest::Retire => return,
         }
     }
+}
+
+/// Looks for a job for some microseconds more: less than a sleep and a wake-up
+/// take.
+#[cold]
+fn linger<J: Send + 'static>(worker: &mut Worker<J>) -> Option<J> {
+    let backoff = Backoff::new();
+    while !backoff.is_completed() && !cfg!(loom_models) {
+        backoff.snooze();
+        worker.paused();
+        if let Some(job) = worker.next() {
+            return Some(job);
+        }
+    }
+    None
 }

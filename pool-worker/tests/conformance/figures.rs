@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use pool_worker::DelaySnapshot;
 
-use crate::harness::{LONG, Pool, until};
+use crate::harness::{LONG, Options, Pool, until};
 
 over_all_pools! {
     every_job_has_its_delay_and_its_run_time,
     time_in_the_queue_is_told_apart_from_time_blocked,
     figures_follow_a_job_through_the_pool,
+    a_pool_that_does_not_record_still_counts,
 }
 
 fn every_job_has_its_delay_and_its_run_time<P: Pool>() {
@@ -83,4 +84,28 @@ fn figures_follow_a_job_through_the_pool<P: Pool>() {
     until(|| pool.stats().ran == 4 && pool.stats().idle == 2);
     assert_eq!(pool.stats().running, 0);
     pool.close(LONG).unwrap();
+}
+
+fn a_pool_that_does_not_record_still_counts<P: Pool>() {
+    let mut options = Options::new(1, 0);
+    options.record_delay = false;
+    let pool = P::build(options);
+    let (gate, closed) = channel::<()>();
+    pool.submit(Box::new(move || assert!(closed.recv().is_err())))
+        .unwrap();
+    std::thread::scope(|scope| {
+        let blocked = scope.spawn(|| pool.submit(Box::new(|| panic!("as intended"))));
+        until(|| pool.stats().waiting == 1);
+        drop(gate);
+        blocked.join().unwrap().unwrap();
+    });
+    for _ in 0..500 {
+        pool.submit(Box::new(|| ())).unwrap();
+    }
+    pool.close(LONG).unwrap();
+    assert_eq!((pool.stats().ran, pool.stats().panicked), (501, 1));
+    let nothing = DelaySnapshot::default();
+    assert_eq!(pool.delay(), nothing);
+    assert_eq!(pool.blocked(), nothing);
+    assert_eq!(pool.run_time(), nothing);
 }

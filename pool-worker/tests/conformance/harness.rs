@@ -8,7 +8,8 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use pool_worker::{
-    Buildable, Builder, CloseError, DelaySnapshot, Reason, Stats, SubmitError, tasks, threads,
+    Buildable, Builder, CloseError, DelaySnapshot, Reason, ReopenError, Stats, SubmitError, tasks,
+    threads,
 };
 use tokio::runtime::Runtime;
 
@@ -36,6 +37,7 @@ pub(crate) struct Options {
     pub(crate) capacity: usize,
     pub(crate) queue: usize,
     pub(crate) max_blocked: usize,
+    pub(crate) record_delay: bool,
     pub(crate) panic_handler: fn(pool_worker::JobPanic<'_>),
 }
 
@@ -45,6 +47,7 @@ impl Options {
             capacity,
             queue,
             max_blocked: usize::MAX,
+            record_delay: true,
             panic_handler: |_| (),
         }
     }
@@ -55,6 +58,7 @@ impl Options {
             .capacity(self.capacity)
             .queue(self.queue)
             .max_blocked(self.max_blocked)
+            .record_delay(self.record_delay)
             .panic_handler(self.panic_handler)
     }
 }
@@ -64,8 +68,17 @@ pub(crate) trait Pool: Send + Sync + Sized + 'static {
     fn submit(&self, job: Job) -> Result<(), Refused>;
     fn submit_timeout(&self, job: Job, limit: Duration) -> Result<(), Refused>;
     fn try_submit(&self, job: Job) -> Result<(), Refused>;
+    /// How many were displaced.
+    fn submit_displacing(&self, job: Job) -> Result<usize, Refused>;
     fn close(&self, limit: Duration) -> Result<(), CloseError>;
     fn is_closed(&self) -> bool;
+    fn wait_idle(&self);
+    fn pause(&self);
+    fn set_capacity(&self, capacity: usize);
+    fn resume(&self);
+    fn is_paused(&self) -> bool;
+    fn reopen(&self) -> Result<(), ReopenError>;
+    fn oldest_waiting(&self) -> Option<Duration>;
     fn delay(&self) -> DelaySnapshot;
     fn blocked(&self) -> DelaySnapshot;
     fn run_time(&self) -> DelaySnapshot;
@@ -101,6 +114,12 @@ fn refused<J>(error: SubmitError<J>, back: impl FnOnce(J) -> Job) -> Refused {
 macro_rules! figures {
     ($($path:ident)?) => {
         fn is_closed(&self) -> bool { self$(.$path)?.is_closed() }
+        fn set_capacity(&self, capacity: usize) { self$(.$path)?.set_capacity(capacity) }
+        fn pause(&self) { self$(.$path)?.pause() }
+        fn resume(&self) { self$(.$path)?.resume() }
+        fn is_paused(&self) -> bool { self$(.$path)?.is_paused() }
+        fn reopen(&self) -> Result<(), ReopenError> { self$(.$path)?.reopen() }
+        fn oldest_waiting(&self) -> Option<Duration> { self$(.$path)?.oldest_waiting() }
         fn delay(&self) -> DelaySnapshot { self$(.$path)?.delay() }
         fn blocked(&self) -> DelaySnapshot { self$(.$path)?.blocked() }
         fn run_time(&self) -> DelaySnapshot { self$(.$path)?.run_time() }
@@ -109,7 +128,7 @@ macro_rules! figures {
 }
 
 macro_rules! on_threads {
-    ($pool:ty, $options:ident => $build:expr) => {
+    ($pool:ty, $options:ident => $build:expr, $count:expr) => {
         impl Pool for $pool {
             fn build($options: Options) -> Self {
                 $build
@@ -124,18 +143,26 @@ macro_rules! on_threads {
             fn try_submit(&self, job: Job) -> Result<(), Refused> {
                 self.try_submit(job).map_err(|e| refused(e, |job| job))
             }
+            fn submit_displacing(&self, job: Job) -> Result<usize, Refused> {
+                let submitted = self.submit_displacing(job);
+                submitted.map($count).map_err(|e| refused(e, |job| job))
+            }
             fn close(&self, limit: Duration) -> Result<(), CloseError> {
                 self.close(limit)
+            }
+            fn wait_idle(&self) {
+                self.wait_idle();
             }
             figures!();
         }
     };
 }
 
-on_threads!(threads::Pool, options => options.apply(Self::builder()).build());
+on_threads!(threads::Pool, options => options.apply(Self::builder()).build(), |count| count);
 on_threads!(
     threads::FuncPool<Job>,
-    options => options.apply(Self::builder()).build(|job: Job| job())
+    options => options.apply(Self::builder()).build(|job: Job| job()),
+    |jobs| jobs.len()
 );
 
 /// A pool of tasks with the runtime that it needs.
@@ -156,7 +183,7 @@ fn runtime(capacity: usize) -> Runtime {
 }
 
 macro_rules! on_tasks {
-    ($pool:ty, $options:ident, $runtime:ident => $build:expr, $wrap:expr, $back:expr) => {
+    ($pool:ty, $options:ident, $runtime:ident => $build:expr, $wrap:expr, $back:expr, $count:expr) => {
         impl Pool for Tasks<$pool> {
             fn build($options: Options) -> Self {
                 let $runtime = runtime($options.capacity);
@@ -178,8 +205,15 @@ macro_rules! on_tasks {
                 let submitted = self.pool.try_submit($wrap(job));
                 submitted.map_err(|e| refused(e, $back))
             }
+            fn submit_displacing(&self, job: Job) -> Result<usize, Refused> {
+                let submitted = self.pool.submit_displacing($wrap(job));
+                submitted.map($count).map_err(|e| refused(e, $back))
+            }
             fn close(&self, limit: Duration) -> Result<(), CloseError> {
                 self.runtime.block_on(self.pool.close(limit))
+            }
+            fn wait_idle(&self) {
+                self.runtime.block_on(self.pool.wait_idle());
             }
             figures!(pool);
         }
@@ -193,7 +227,8 @@ on_tasks!(
         .runtime(runtime.handle().clone())
         .build(),
     |job: Job| async move { job() },
-    |job| -> Job { Box::new(move || futures_block_on(job)) }
+    |job| -> Job { Box::new(move || futures_block_on(job)) },
+    |count| count
 );
 on_tasks!(
     tasks::FuncPool<Job>,
@@ -202,7 +237,8 @@ on_tasks!(
         .runtime(runtime.handle().clone())
         .build(|job: Job| async move { job() }),
     |job: Job| job,
-    |job| job
+    |job| job,
+    |jobs: Vec<Job>| jobs.len()
 );
 
 /// Runs a future that never waits.

@@ -32,4 +32,6 @@ mod closing;
 mod figures;
 mod harness;
 mod panics;
+mod pausing;
 mod submitting;
+mod tuning;

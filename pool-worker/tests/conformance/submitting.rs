@@ -18,6 +18,8 @@ over_all_pools! {
     a_burst_gets_all_workers_going,
     no_more_submitters_block_than_allowed,
     nobody_blocks_when_none_may,
+    the_oldest_that_waits_makes_room,
+    nothing_is_displaced_where_nothing_waits,
 }
 
 /// A job that runs until its gate is dropped.
@@ -171,4 +173,37 @@ fn nobody_blocks_when_none_may<P: Pool>() {
     assert_eq!(refused.reason, Reason::Full);
     drop(gate);
     pool.close(LONG).unwrap();
+}
+
+fn the_oldest_that_waits_makes_room<P: Pool>() {
+    let pool = P::new(1, 3);
+    let (gate, job) = gated();
+    pool.submit(job).unwrap();
+    until(|| pool.stats().running == 1);
+    let (ran, seen) = channel();
+    for nth in 0..8 {
+        let ran = ran.clone();
+        let job = Box::new(move || ran.send(nth).unwrap());
+        assert_eq!(pool.submit_displacing(job).unwrap(), usize::from(nth >= 3));
+    }
+    assert_eq!((pool.stats().running, pool.stats().queued), (1, 3));
+    drop((gate, ran));
+    pool.close(LONG).unwrap();
+    assert!(seen.iter().eq(5..8));
+    let stats = pool.stats();
+    assert_eq!((stats.submitted, stats.ran, stats.displaced), (9, 4, 5));
+    let refused = pool.submit_displacing(Box::new(|| ())).unwrap_err();
+    assert_eq!(refused.reason, Reason::Closed);
+}
+
+fn nothing_is_displaced_where_nothing_waits<P: Pool>() {
+    let pool = P::new(1, 0);
+    let (gate, job) = gated();
+    assert_eq!(pool.submit_displacing(job).unwrap(), 0);
+    until(|| pool.stats().running == 1);
+    let refused = pool.submit_displacing(Box::new(|| ())).unwrap_err();
+    assert_eq!(refused.reason, Reason::Full);
+    drop(gate);
+    pool.close(LONG).unwrap();
+    assert_eq!((pool.stats().ran, pool.stats().displaced), (1, 0));
 }

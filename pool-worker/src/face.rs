@@ -1,0 +1,92 @@
+//! What the pools of both engines offer in the same words.
+
+/// The methods that neither wait nor run a job, for a pool that has a
+/// dispatcher.
+macro_rules! face {
+    ($pool:ty, [$($generics:tt)*], $self:ident => $dispatcher:expr) => {
+        impl<$($generics)*> $pool {
+            /// The name of the pool.
+            pub fn name(&$self) -> &str {
+                &$dispatcher.options.name
+            }
+
+            /// Whether the pool was closed.
+            pub fn is_closed(&$self) -> bool {
+                $dispatcher.queue.is_closed()
+            }
+
+            /// Opens the pool again after a close that has drained; figures go
+            /// on from where they were. Answers to `Reboot` of `ants`.
+            ///
+            /// # Errors
+            /// See [`ReopenError`](crate::ReopenError).
+            pub fn reopen(&$self) -> Result<(), crate::ReopenError> {
+                $dispatcher.reopen()
+            }
+
+            /// Changes how many jobs run at once, from now on. Raised, blocked
+            /// submitters and queued jobs go on at once; lowered, no running
+            /// job is touched, and no further one starts until fewer run.
+            /// Answers to `Tune` of `ants`.
+            ///
+            /// # Panics
+            /// When `capacity` is 0, or above
+            /// [`max_capacity`](crate::Builder::max_capacity).
+            pub fn set_capacity(&$self, capacity: usize) {
+                $dispatcher.set_capacity(capacity);
+            }
+
+            /// Lets no job start from now on. Those that run go on, and jobs
+            /// are accepted while there is room; one that a worker has just
+            /// taken may still start. A close ends the pause.
+            pub fn pause(&$self) {
+                $dispatcher.pause();
+            }
+
+            /// Lets jobs start again.
+            pub fn resume(&$self) {
+                $dispatcher.resume();
+            }
+
+            /// Whether the pool is paused.
+            pub fn is_paused(&$self) -> bool {
+                $dispatcher.is_paused()
+            }
+
+            /// The schedule delay of every job that started: from accepted to
+            /// started.
+            pub fn delay(&$self) -> crate::DelaySnapshot {
+                $dispatcher.queued()
+            }
+
+            /// How long the oldest job that waits for a worker has waited by
+            /// now; `None` if no job waits. This tells at once what no
+            /// quantile of [`delay`](Self::delay) can: when workers are
+            /// stalled, nothing starts, and so nothing is recorded. In a pool
+            /// that does not record, it is zero.
+            pub fn oldest_waiting(&$self) -> Option<std::time::Duration> {
+                $dispatcher.oldest()
+            }
+
+            /// How long submitters were blocked; only those that were, whether
+            /// their job was accepted in the end or not. No part of
+            /// [`delay`](Self::delay).
+            pub fn blocked(&$self) -> crate::DelaySnapshot {
+                $dispatcher.blocked()
+            }
+
+            /// How long jobs ran, from their start to their end, waiting
+            /// included; those that panicked too.
+            pub fn run_time(&$self) -> crate::DelaySnapshot {
+                $dispatcher.ran()
+            }
+
+            /// The figures of the pool.
+            pub fn stats(&$self) -> crate::Stats {
+                $dispatcher.stats()
+            }
+        }
+    };
+}
+
+pub(crate) use face;

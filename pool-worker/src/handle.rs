@@ -1,0 +1,191 @@
+//! The handle of a job: its result, and the way to call it off.
+
+use std::any::Any;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use crate::block_on::block_on;
+use crate::outcome::Outcome;
+use crate::sync::Mutex;
+
+/// Why a job has no result.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum JobError {
+    /// It panicked with this.
+    #[error("the job panicked")]
+    Panicked(Box<dyn Any + Send>),
+    /// It was cancelled, or dropped with the runtime of its pool.
+    #[error("the job was cancelled")]
+    Cancelled,
+}
+
+impl fmt::Debug for JobError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Panicked(_) => "Panicked(..)",
+            Self::Cancelled => "Cancelled",
+        })
+    }
+}
+
+enum Stage<R> {
+    Queued,
+    /// With what wakes it, where a running job can be cancelled.
+    Running(Option<Waker>),
+    /// Cancelled before it started, or while it ran.
+    CalledOff,
+    Ended(Result<R, JobError>),
+    /// The result was handed out.
+    Taken,
+}
+
+struct State<R> {
+    stage: Stage<R>,
+    /// Waits for the end.
+    waiter: Option<Waker>,
+}
+
+/// The handle of a job that was submitted with `spawn`.
+///
+/// A future of the result; [`wait`](Self::wait) blocks for it. Dropped, it
+/// lets the job go on: a panic then goes to the panic handler of the pool.
+#[must_use = "a handle that is dropped lets the job go on; its result is lost"]
+pub struct Handle<R> {
+    state: Arc<Mutex<State<R>>>,
+}
+
+/// The job's side of a handle. Dropped without an end, it tells that the job
+/// was cancelled.
+pub(crate) struct Report<R> {
+    state: Arc<Mutex<State<R>>>,
+}
+
+pub(crate) fn handle<R>() -> (Handle<R>, Report<R>) {
+    let state = Arc::new(Mutex::new(State {
+        stage: Stage::Queued,
+        waiter: None,
+    }));
+    let report = Report {
+        state: Arc::clone(&state),
+    };
+    (Handle { state }, report)
+}
+
+impl<R> Handle<R> {
+    /// Blocks until the job has ended. For threads that are not of a runtime,
+    /// and not on a worker of the job's own pool.
+    ///
+    /// # Errors
+    /// The panic of the job, or that it was cancelled.
+    pub fn wait(mut self) -> Result<R, JobError> {
+        loop {
+            if let Some(result) = block_on(&mut self, None) {
+                return result;
+            }
+        }
+    }
+
+    /// Calls the job off; true if that is why it will not come to its end. A
+    /// job that has not started never does; it keeps its place in the queue
+    /// until its turn. A job that runs on tasks is dropped where it waits; on
+    /// threads it goes on. Ended is ended.
+    pub fn cancel(&self) -> bool {
+        let mut state = self.state.lock();
+        let waker = match &mut state.stage {
+            Stage::Queued => None,
+            Stage::Running(waker @ Some(_)) => waker.take(),
+            Stage::Running(None) | Stage::Ended(_) | Stage::Taken => return false,
+            Stage::CalledOff => return true,
+        };
+        state.stage = Stage::CalledOff;
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        true
+    }
+
+    /// Whether the job has ended, in whichever way.
+    pub fn is_finished(&self) -> bool {
+        matches!(self.state.lock().stage, Stage::Ended(_) | Stage::Taken)
+    }
+}
+
+impl<R> Future for Handle<R> {
+    type Output = Result<R, JobError>;
+
+    /// # Panics
+    /// When polled after it was ready.
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.state.lock();
+        match std::mem::replace(&mut state.stage, Stage::Taken) {
+            Stage::Ended(result) => Poll::Ready(result),
+            Stage::Taken => panic!("polled after it was ready"),
+            stage => {
+                state.stage = stage;
+                state.waiter = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<R> fmt::Debug for Handle<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("finished", &self.is_finished())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<R> Report<R> {
+    /// The job starts, or goes on; false if it was called off. With a waker it
+    /// can be called off until it ends.
+    pub(crate) fn run(&self, waker: Option<&Waker>) -> bool {
+        let mut state = self.state.lock();
+        if matches!(state.stage, Stage::CalledOff) {
+            return false;
+        }
+        state.stage = Stage::Running(waker.cloned());
+        true
+    }
+
+    /// The job has ended so.
+    pub(crate) fn end(&self, result: std::thread::Result<R>) -> Outcome {
+        match result {
+            Ok(result) => {
+                self.tell(Ok(result));
+                Outcome::Ran
+            }
+            // Nobody can come to hold the handle again.
+            Err(payload) if Arc::strong_count(&self.state) == 1 => Outcome::Panicked(Some(payload)),
+            Err(payload) => {
+                self.tell(Err(JobError::Panicked(payload)));
+                Outcome::Panicked(None)
+            }
+        }
+    }
+
+    fn tell(&self, result: Result<R, JobError>) {
+        let mut state = self.state.lock();
+        state.stage = Stage::Ended(result);
+        let waiter = state.waiter.take();
+        drop(state);
+        if let Some(waiter) = waiter {
+            waiter.wake();
+        }
+    }
+}
+
+impl<R> Drop for Report<R> {
+    fn drop(&mut self) {
+        let ended = matches!(self.state.lock().stage, Stage::Ended(_) | Stage::Taken);
+        if !ended {
+            self.tell(Err(JobError::Cancelled));
+        }
+    }
+}

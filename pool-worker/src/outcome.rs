@@ -1,0 +1,22 @@
+//! What became of a job that a worker had.
+
+use std::any::Any;
+
+/// As the pool counts it. A job that panics outright is none of these.
+pub(crate) enum Outcome {
+    Ran,
+    /// Its handle has the payload; or nobody holds the handle, and this has.
+    Panicked(Option<Box<dyn Any + Send>>),
+    /// Its handle cancelled it.
+    Cancelled,
+}
+
+/// A plain job tells nothing: it ran.
+impl From<()> for Outcome {
+    fn from((): ()) -> Self {
+        Self::Ran
+    }
+}
+
+/// As a catch gives it: a panic that no handle was there for is an error.
+pub(crate) type Caught = Result<Outcome, Box<dyn Any + Send>>;

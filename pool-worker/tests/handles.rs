@@ -1,0 +1,171 @@
+//! The handles of jobs, on both engines.
+#![cfg(all(feature = "tokio", not(loom_models)))]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use pool_worker::{JobError, Reason, tasks, threads};
+use tokio::sync::oneshot;
+
+const LONG: Duration = Duration::from_secs(60);
+
+fn message(error: JobError) -> &'static str {
+    match error {
+        JobError::Panicked(payload) => payload.downcast_ref::<&str>().copied().unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_handle_gives_the_result_of_a_thread() {
+    let pool = threads::Pool::new(2);
+    let handles: Vec<_> = (0..100u64)
+        .map(|n| pool.spawn(move || n * n).unwrap())
+        .collect();
+    let squares = handles.into_iter().map(|handle| handle.wait().unwrap());
+    assert_eq!(squares.sum::<u64>(), 328_350);
+}
+
+#[tokio::test]
+async fn a_handle_is_a_future_on_either_engine() {
+    let (threads, tasks) = (threads::Pool::new(1), tasks::Pool::new(1));
+    assert_eq!(threads.spawn(|| 1).unwrap().await.unwrap(), 1);
+    let job = async {
+        tokio::task::yield_now().await;
+        2
+    };
+    assert_eq!(tasks.spawn(job).await.unwrap().await.unwrap(), 2);
+    assert_eq!(tasks.try_spawn(async { 3 }).unwrap().await.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn a_panic_reaches_the_handle_and_not_the_handler() {
+    let told = Arc::new(AtomicUsize::new(0));
+    let handler = |told: &Arc<AtomicUsize>| {
+        let told = Arc::clone(told);
+        move |_: pool_worker::JobPanic<'_>| drop(told.fetch_add(1, Ordering::SeqCst).to_string())
+    };
+    let threads = threads::Pool::builder()
+        .panic_handler(handler(&told))
+        .build();
+    let tasks = tasks::Pool::builder().panic_handler(handler(&told)).build();
+
+    let panics: fn() = || panic!("as intended");
+    assert_eq!(
+        message(threads.spawn(panics).unwrap().await.unwrap_err()),
+        "as intended"
+    );
+    let handle = tasks.spawn(async move { panics() }).await.unwrap();
+    assert_eq!(message(handle.await.unwrap_err()), "as intended");
+    assert_eq!(told.load(Ordering::SeqCst), 0);
+
+    // With nobody to tell, the handler is told.
+    let (gate, open) = channel::<()>();
+    let detached = threads.spawn(move || {
+        open.recv().unwrap_err();
+        panics();
+    });
+    drop(detached.unwrap());
+    drop(gate);
+    threads.wait_idle();
+    drop(
+        tasks
+            .spawn(async move {
+                tokio::task::yield_now().await;
+                panics();
+            })
+            .await
+            .unwrap(),
+    );
+    tasks.wait_idle().await;
+    assert_eq!(told.load(Ordering::SeqCst), 2);
+    assert_eq!((threads.stats().panicked, tasks.stats().panicked), (2, 2));
+}
+
+#[test]
+fn a_job_that_is_cancelled_before_its_start_never_runs() {
+    let pool = threads::Pool::builder().capacity(1).queue(2).build();
+    let (gate, open) = channel::<()>();
+    let (started, running) = channel();
+    let first = pool
+        .spawn(move || {
+            started.send(()).unwrap();
+            open.recv().unwrap_err();
+        })
+        .unwrap();
+    let held = Arc::new(());
+    let inside = Arc::clone(&held);
+    let second = pool.spawn(move || drop(inside)).unwrap();
+    running.recv().unwrap();
+    assert!(!first.cancel(), "a thread cannot be stopped");
+    assert!(second.cancel());
+    assert!(second.cancel(), "it stays called off");
+    drop(gate);
+    assert!(matches!(second.wait(), Err(JobError::Cancelled)));
+    first.wait().unwrap();
+    pool.close(LONG).unwrap();
+    assert_eq!((pool.stats().cancelled, pool.stats().ran), (1, 1));
+    assert_eq!(Arc::strong_count(&held), 1);
+}
+
+#[tokio::test]
+async fn a_task_that_waits_is_dropped_when_it_is_cancelled() {
+    let pool = tasks::Pool::builder().capacity(1).queue(0).build();
+    let (started, running) = oneshot::channel();
+    let held = Arc::new(());
+    let inside = Arc::clone(&held);
+    let handle = pool
+        .spawn(async move {
+            let _inside = inside;
+            started.send(()).unwrap();
+            std::future::pending::<()>().await;
+        })
+        .await
+        .unwrap();
+    running.await.unwrap();
+    assert!(!handle.is_finished());
+    assert!(handle.cancel());
+    assert!(matches!(handle.await, Err(JobError::Cancelled)));
+    // The worker is free again.
+    let next = pool.spawn(async { 5 }).await.unwrap();
+    assert_eq!(next.await.unwrap(), 5);
+    pool.close(LONG).await.unwrap();
+    assert_eq!(Arc::strong_count(&held), 1);
+    assert_eq!((pool.stats().cancelled, pool.stats().ran), (1, 1));
+}
+
+#[test]
+fn a_job_that_ended_is_not_cancelled() {
+    let pool = threads::Pool::new(1);
+    let handle = pool.spawn(|| 7).unwrap();
+    pool.wait_idle();
+    assert!(handle.is_finished());
+    assert!(!handle.cancel());
+    assert_eq!(handle.wait().unwrap(), 7);
+}
+
+#[test]
+fn a_handle_does_not_wait_for_ever_when_the_runtime_goes() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let pool = tasks::Pool::builder()
+        .capacity(1)
+        .runtime(runtime.handle().clone())
+        .build();
+    let running = pool.try_spawn(std::future::pending::<()>()).unwrap();
+    let queued = pool.try_spawn(async {}).unwrap();
+    drop(runtime);
+    assert!(matches!(running.wait(), Err(JobError::Cancelled)));
+    assert!(matches!(queued.wait(), Err(JobError::Cancelled)));
+}
+
+#[test]
+fn a_rejected_job_comes_back_as_it_was() {
+    let pool = threads::Pool::new(1);
+    pool.close(LONG).unwrap();
+    let error = pool.spawn(|| 5).unwrap_err();
+    assert_eq!(error.reason(), Reason::Closed);
+    assert_eq!((error.into_job())(), 5);
+    assert_eq!((pool.try_spawn(|| 6).unwrap_err().into_job())(), 6);
+}
