@@ -78,10 +78,10 @@ impl<T: Send + 'static> FuncPool<T> {
     /// [`Reason::Closed`], also when the pool is closed while this waits, and
     /// [`Reason::Crowded`]; with the argument.
     pub async fn submit(&self, job: T) -> Result<(), SubmitError<T>> {
-        let job = self.offer(job)?;
-        let Some(job) = job else { return Ok(()) };
-        let submission = Submission::new(&self.dispatcher, job);
-        submission.await.map_err(|rejected| self.refuse(rejected))
+        match self.dispatcher.offer(Carried::new(job)) {
+            Ok(()) => Ok(()),
+            Err(rejected) => self.wait(rejected).await,
+        }
     }
 
     /// Accepts the argument of a job; waits for at most `limit` while the pool
@@ -128,6 +128,16 @@ impl<T: Send + 'static> FuncPool<T> {
             Ok(()) => Ok(()),
             Err(rejected) => Err(self.refuse(self.dispatcher.reject(rejected))),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    async fn wait(&self, rejected: Rejected<Carried<T>>) -> Result<(), SubmitError<T>> {
+        if rejected.reason != Reason::Full {
+            return Err(self.refuse(self.dispatcher.reject(rejected)));
+        }
+        let submission = Submission::new(&self.dispatcher, rejected.job);
+        submission.await.map_err(|rejected| self.refuse(rejected))
     }
 
     /// The job if it must wait, or `None` if it was accepted.
