@@ -16,6 +16,10 @@ pub enum Reason {
     /// The pool does not accept jobs any more.
     #[error("closed")]
     Closed,
+    /// The pool is overloaded and lets in only what is more urgent; see
+    /// [`Control::dagor`](crate::overload::Control::dagor).
+    #[error("overloaded, and lets in only what is more urgent")]
+    Refused,
     /// The pool stayed full until the time limit.
     #[error("full until the time limit")]
     Timeout,

@@ -12,6 +12,7 @@ mod idle;
 mod line;
 mod options;
 mod outcome;
+pub mod overload;
 mod panic;
 mod queue;
 mod span;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 use super::work;
-use super::{FuncPool, Pool};
+use super::{ControlledPool, FuncPool, Pool};
 use crate::dispatcher::Launch;
 use crate::options::{Buildable, Builder, sealed::Sealed};
 use crate::outcome::Outcome;
@@ -20,6 +20,7 @@ pub struct Settings {
 
 impl Sealed for Pool {}
 impl<T: Send + 'static> Sealed for FuncPool<T> {}
+impl<T: Send + 'static> Sealed for ControlledPool<T> {}
 
 impl Buildable for Pool {
     type Settings = Settings;
@@ -30,6 +31,14 @@ impl Buildable for Pool {
 }
 
 impl<T: Send + 'static> Buildable for FuncPool<T> {
+    type Settings = Settings;
+
+    fn default_capacity() -> usize {
+        default_capacity()
+    }
+}
+
+impl<T: Send + 'static> Buildable for ControlledPool<T> {
     type Settings = Settings;
 
     fn default_capacity() -> usize {
