@@ -400,7 +400,7 @@ fn each_job_is_accounted_for_once(build: Build) {
                             .key(u64::from(nth % 3))
                             .cost((nth % 4) as u8);
                         let soon = Instant::now() + Duration::from_micros(300);
-                        let class = if nth % 5 == 0 {
+                        let class = if nth.is_multiple_of(5) {
                             class.deadline(soon)
                         } else {
                             class
