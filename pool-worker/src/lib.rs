@@ -10,6 +10,7 @@ mod handle;
 mod histogram;
 mod idle;
 mod line;
+mod nesting;
 mod options;
 mod outcome;
 pub mod overload;
@@ -25,7 +26,7 @@ pub mod threads;
 mod worker;
 
 pub use delay::DelaySnapshot;
-pub use error::{CloseError, Reason, ReopenError, SubmitError};
+pub use error::{CloseError, DisplaceError, Reason, ReopenError, SubmitError};
 pub use handle::{Handle, JobError};
 pub use options::{Buildable, Builder};
 pub use panic::JobPanic;

@@ -2,9 +2,11 @@
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
+
+use tokio::time::Sleep;
 
 use crate::dispatcher::Rest;
 use crate::outcome::{Caught, Outcome};
@@ -128,24 +130,43 @@ enum Next {
 
 async fn rest<J: Send + 'static>(worker: &mut Worker<J>) -> Next {
     let mut asleep = false;
+    let mut timeout = pin!(worker.idle_timeout().map(tokio::time::sleep));
     poll_fn(|cx| {
         if asleep {
             // The waker given below stays good: it is that of this task, which
             // is always polled by the runtime that spawned it.
-            return if worker.is_roused() {
-                Poll::Ready(Next::Go)
-            } else {
-                Poll::Pending
-            };
+            if worker.is_roused() {
+                return Poll::Ready(Next::Go);
+            }
+            return poll_timeout(worker, timeout.as_mut(), cx);
         }
         match worker.rest(cx.waker()) {
             Rest::Sleep => {
                 asleep = true;
-                Poll::Pending
+                poll_timeout(worker, timeout.as_mut(), cx)
             }
             Rest::Again => Poll::Ready(Next::Soon),
             Rest::Leave | Rest::Retire => Poll::Ready(Next::Leave),
         }
     })
     .await
+}
+
+/// A sleeping worker that has slept for too long leaves, if it may.
+fn poll_timeout<J: Send + 'static>(
+    worker: &mut Worker<J>,
+    mut timeout: Pin<&mut Option<Sleep>>,
+    cx: &mut Context<'_>,
+) -> Poll<Next> {
+    if let Some(sleep) = timeout.as_mut().as_pin_mut() {
+        if sleep.poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        if worker.expire() {
+            return Poll::Ready(Next::Leave);
+        }
+        // Roused just now, or needed: it stays until it is roused.
+        timeout.set(None);
+    }
+    Poll::Pending
 }
