@@ -123,12 +123,14 @@ async fn an_empty_head_is_code_1() {
 }
 
 #[tokio::test]
-async fn a_compressed_body_is_code_1() {
-    let head = RequestProtocol {
-        content_encoding: 1,
-        ..head(9, ECHO, 4)
-    };
-    is_answered(echo(), &request(&head, b""), 1).await;
+async fn a_body_that_is_not_compressed_as_it_says_is_code_1() {
+    for content_encoding in [1, 2, 3, 4, 5, 6, 7, 8, u32::MAX] {
+        let head = RequestProtocol {
+            content_encoding,
+            ..head(9, ECHO, 4)
+        };
+        is_answered(echo(), &request(&head, b"\xff\xffnothing of it"), 1).await;
+    }
 }
 
 #[tokio::test]

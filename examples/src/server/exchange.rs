@@ -11,18 +11,23 @@ use std::time::Duration;
 use bytes::{BufMut, Bytes};
 use futures::FutureExt;
 use futures::future::{BoxFuture, CatchUnwind};
-use once_cell::sync::OnceCell;
 use prost::Message;
 use tokio::time::Instant;
 
-use super::context::Context;
+use super::context::{Context, Extras};
 use super::failure::Failure;
 use super::running::{Running, Stop};
 use super::session::Session;
-use crate::wire::{CallType, Code, ContentType, Frame, RequestProtocol, ResponseProtocol, frame};
+use crate::wire::compress::{compress, decompress};
+use crate::wire::{
+    CallType, Code, ContentType, Encoding, Frame, RequestProtocol, ResponseProtocol, frame,
+};
 
 /// A time that is never over, as far as anybody here is concerned.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// Bodies of less are not compressed: it would not be worth it.
+const COMPRESS_FROM: usize = 256;
 
 /// A reply, ready to be encoded.
 #[derive(Debug)]
@@ -52,6 +57,7 @@ pub(super) struct Waiting {
     session: Arc<Session>,
     reply: Reply,
     future: HandlerFuture,
+    context: Context,
     deadline: Deadline,
     began: Instant,
 }
@@ -100,7 +106,7 @@ pub(super) async fn begin(
     };
     let reply = Reply::to(&frame, &head);
     let began = *now;
-    let (mut future, deadline) = match call(session, head, frame, read_at, began) {
+    let (mut future, context, deadline) = match call(session, head, frame, read_at, began) {
         Ok(called) => called,
         Err(failure) => return Begun::Done(reply.failed(session, failure)),
     };
@@ -108,7 +114,7 @@ pub(super) async fn begin(
         Poll::Ready(result) => {
             *now = Instant::now();
             let result = result.unwrap_or_else(|panic| Err(panicked(session, &*panic)));
-            Begun::Done(reply.end(session, result, *now - began))
+            Begun::Done(reply.end(session, &context, result, *now - began))
         }
         Poll::Pending => {
             let session = Arc::clone(session);
@@ -116,6 +122,7 @@ pub(super) async fn begin(
                 session,
                 reply,
                 future,
+                context,
                 deadline,
                 began,
             })
@@ -131,7 +138,7 @@ fn call(
     frame: Frame,
     read_at: Instant,
     now: Instant,
-) -> Result<(HandlerFuture, Deadline), Failure> {
+) -> Result<(HandlerFuture, Context, Deadline), Failure> {
     let running: &Running = &session.running;
     let mut body = frame.into_body();
     let Some(length) = body.len().checked_sub(head.attachment_size as usize) else {
@@ -139,15 +146,9 @@ fn call(
         let message = format!("attachment of {attachment} bytes in a body of {body}");
         return Err(Failure::framework(Code::SERVER_DECODE, message));
     };
-    if length < body.len() {
-        body.truncate(length);
-    }
+    let attachment = body.split_off(length);
     if head.content_encoding != 0 {
-        let message = format!(
-            "content encoding {} is not spoken here",
-            head.content_encoding
-        );
-        return Err(Failure::framework(Code::SERVER_DECODE, message));
+        body = unpacked(&head, body, running.options.max_frame)?;
     }
     let method = running.method(&head.func)?;
     let own = method
@@ -165,18 +166,20 @@ fn call(
         return Err(deadline.over());
     }
     let content = ContentType(head.content_type);
-    let context = Context {
-        id: OnceCell::new(),
-        head,
-        deadline: deadline.at,
-        session: Arc::clone(session),
-    };
+    let context = Context::new(head, attachment, deadline.at, Arc::clone(session));
+    let handed = context.clone();
     // A handler may panic before it gives its future.
-    let called = catch_unwind(AssertUnwindSafe(|| {
-        (method.handler)(context, content, body)
-    }));
+    let called = catch_unwind(AssertUnwindSafe(|| (method.handler)(handed, content, body)));
     let future = called.map_err(|panic| panicked(session, &*panic))?;
-    Ok((AssertUnwindSafe(future).catch_unwind(), deadline))
+    Ok((AssertUnwindSafe(future).catch_unwind(), context, deadline))
+}
+
+/// The body as it was before its caller compressed it.
+#[cold]
+fn unpacked(head: &RequestProtocol, body: Bytes, max: usize) -> Result<Bytes, Failure> {
+    let encoding = Encoding(head.content_encoding);
+    decompress(encoding, body, max)
+        .map_err(|error| Failure::framework(Code::SERVER_DECODE, error.to_string()))
 }
 
 impl Waiting {
@@ -187,6 +190,7 @@ impl Waiting {
             session,
             mut reply,
             mut future,
+            context,
             deadline,
             began,
         } = self;
@@ -207,7 +211,7 @@ impl Waiting {
             Ok(()) => result,
             Err(panic) => result.and(Err(panicked(&session, &*panic))),
         };
-        reply.end(&session, result, began.elapsed())
+        reply.end(&session, &context, result, began.elapsed())
     }
 }
 
@@ -245,15 +249,50 @@ impl Reply {
 
     /// The reply of a handler that took so long.
     #[inline]
-    fn end(mut self, session: &Session, result: Result<Bytes, Failure>, took: Duration) -> Self {
+    fn end(
+        mut self,
+        session: &Session,
+        context: &Context,
+        result: Result<Bytes, Failure>,
+        took: Duration,
+    ) -> Self {
         session.running.latency.record(took);
+        let Extras { meta, attachment } = context.take_extras();
+        self.head.trans_info = meta;
         match result {
             Ok(body) => {
                 self.body = body;
+                let encoding = context.encoding();
+                if encoding != Encoding::NONE {
+                    self.pack(encoding);
+                }
+                if !attachment.is_empty() {
+                    self.attach(&attachment);
+                }
                 self
             }
             Err(failure) => self.failed(session, failure),
         }
+    }
+
+    /// Compresses the body as the caller does, if it is worth it.
+    #[cold]
+    fn pack(&mut self, encoding: Encoding) {
+        if self.body.len() < COMPRESS_FROM {
+            return;
+        }
+        // It was spoken when the request was unpacked.
+        if let Ok(Some(body)) = compress(encoding, &self.body) {
+            self.body = body;
+            self.head.content_encoding = encoding.0;
+        }
+    }
+
+    #[cold]
+    fn attach(&mut self, attachment: &[u8]) {
+        // More than 4 GiB fit into no frame, which is told as it is encoded.
+        self.head.attachment_size = u32::try_from(attachment.len()).unwrap_or(u32::MAX);
+        self.body = [&self.body, attachment].concat().into();
     }
 
     #[cold]
@@ -290,6 +329,8 @@ impl Reply {
         let head = ResponseProtocol {
             ret: Code::SERVER_ENCODE.0,
             error_msg: error.to_string().into(),
+            content_encoding: 0,
+            attachment_size: 0,
             trans_info: Default::default(),
             ..self.head.clone()
         };

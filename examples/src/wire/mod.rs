@@ -7,12 +7,14 @@
 
 pub mod buffers;
 pub mod code;
+pub mod compress;
 pub mod content;
 pub mod frame;
 pub mod head;
 pub mod reader;
 
 pub use code::Code;
+pub use compress::{CompressError, Encoding};
 pub use content::{Body, ContentError, ContentType};
 pub use frame::{Frame, FrameError};
 pub use head::{CallType, RequestProtocol, ResponseProtocol};
