@@ -116,12 +116,13 @@ impl<J: Send + 'static> Dispatcher<J> {
                 Err(rejected) => return Err(self.reject(rejected)),
             };
             // Taken and finished in one step: it never counts as running.
-            let Some(oldest) = self.queue.take(true) else {
+            let mut hand = None;
+            let Some(oldest) = self.queue.take(&mut hand, true) else {
                 let reason = Reason::Full;
                 return Err(self.reject(Rejected { reason, job }));
             };
             self.displaced.fetch_add(1, Relaxed);
-            displaced.push(oldest.job);
+            displaced.extend(hand);
             if oldest.unblocks {
                 self.admit_line();
             }
@@ -394,8 +395,9 @@ impl<J: Send + 'static> Dispatcher<J> {
         let give_up = workers.abandoned;
         drop(workers);
         if give_up {
-            while let Some(taken) = self.queue.take(false) {
-                panic::contain(|| drop(taken.job));
+            let mut hand = None;
+            while self.queue.take(&mut hand, false).is_some() {
+                panic::contain(|| drop(hand.take()));
                 self.cancelled.fetch_add(1, Relaxed);
                 self.queue.finish();
             }

@@ -57,6 +57,14 @@ impl<J> Carried<J> {
         run(self.job)
     }
 
+    /// As [`run`](Self::run), without moving the job.
+    #[inline]
+    pub(crate) fn run_in_place<R>(&mut self, run: impl FnOnce(&mut J) -> R) -> R {
+        #[cfg(feature = "tracing")]
+        let _entered = self.span.enter();
+        run(&mut self.job)
+    }
+
     /// Runs the job in the span it was submitted in, whenever it is polled. The
     /// function is called at the first poll.
     #[cfg_attr(not(feature = "tokio"), expect(dead_code))]

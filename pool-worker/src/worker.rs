@@ -54,30 +54,32 @@ impl<J: Send + 'static> Worker<J> {
         self.dispatcher.address()
     }
 
-    /// The next job, if one is ready. Reports the job before it. To be followed
-    /// by [`begin`](Self::begin).
+    /// Takes the next job in `hand`, if one is ready. Reports the job before
+    /// it. To be followed by [`begin`](Self::begin).
     #[inline]
-    pub(crate) fn next(&mut self) -> Option<J> {
+    pub(crate) fn next(&mut self, hand: &mut Option<J>) -> bool {
         let ended = self.account == Account::Ended;
         let paused = self.dispatcher.is_paused() || self.dispatcher.has_surplus();
-        let taken = match self.dispatcher.queue.take_unless(paused, ended) {
-            Some(taken) => taken,
+        let queue = &self.dispatcher.queue;
+        let taken = match queue.take_unless(paused, hand, ended) {
             None if ended => {
                 self.account = Account::Empty;
-                if !self.dispatcher.queue.finish() {
-                    return None;
+                if queue.finish() {
+                    self.dispatcher.admit_line();
+                    queue.take_unless(paused, hand, false)
+                } else {
+                    None
                 }
-                self.dispatcher.admit_line();
-                self.dispatcher.queue.take_unless(paused, false)?
             }
-            None => return None,
+            taken => taken,
         };
+        let Some(taken) = taken else { return false };
         self.account = Account::Running;
         self.accepted_at = taken.accepted_at;
         if taken.unblocks {
             self.dispatcher.admit_line();
         }
-        Some(taken.job)
+        true
     }
 
     /// Passes the call on if it was roused for the job of the last

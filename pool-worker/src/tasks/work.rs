@@ -44,8 +44,9 @@ where
     Fut: Future<Output: Into<Outcome>> + Send + 'static,
 {
     let mut stretch = Stretch::default();
+    let mut hand = None;
     loop {
-        while let Some(job) = worker.next() {
+        while worker.next(&mut hand) {
             if worker.relay() {
                 // The worker it roused is bound to this thread of the runtime
                 // until this one leaves it; the other way round, any thread
@@ -55,6 +56,7 @@ where
             }
             worker.begin();
             let mut waited = false;
+            let job = hand.take().expect("a job was taken");
             let outcome = contain(job.run_async(&*run), &mut waited).await;
             worker.ended(outcome);
             if waited {

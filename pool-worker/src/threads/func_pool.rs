@@ -210,17 +210,18 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
     where
         F: Fn(T) + Send + Sync + 'static,
     {
-        self.build_with(move |job| {
+        self.build_with(move |hand| {
+            let job = hand.take().expect("a job was taken");
             job.run(&run);
             Outcome::Ran
         })
     }
 
-    /// As [`build`](Self::build), for a function that tells what became of the
-    /// job.
+    /// As [`build`](Self::build), for a function that runs the job where it
+    /// lies, and tells what became of it.
     pub(super) fn build_with<F>(mut self, run: F) -> FuncPool<T>
     where
-        F: Fn(Carried<T>) -> Outcome + Send + Sync + 'static,
+        F: Fn(&mut Option<Carried<T>>) -> Outcome + Send + Sync + 'static,
     {
         let name = Arc::clone(&self.options.name);
         self.options.on_threads = true;

@@ -3,7 +3,7 @@
 
 use std::any::TypeId;
 use std::marker::PhantomData;
-use std::mem::{ManuallyDrop, MaybeUninit, align_of, size_of};
+use std::mem::{self, ManuallyDrop, MaybeUninit, align_of, size_of};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::handle::Report;
@@ -60,10 +60,18 @@ struct Kind {
     id: fn() -> TypeId,
 }
 
+/// Of a room whose closure was moved out.
+static SPENT: Kind = Kind {
+    run: |_empty| Outcome::Ran,
+    drop: |_empty| (),
+    id: TypeId::of::<()>,
+};
+
 /// A closure that can be taken back as what it was.
 ///
 /// The room holds an `F` if that [fits](Of::FITS) and else a `Box<F>`, where
-/// `kind` is that of `F`; until it is moved out, which uses up the job.
+/// `kind` is that of `F`; until it is moved out, which uses up the job or
+/// leaves it [spent](SPENT).
 pub(super) struct Job {
     kind: &'static Kind,
     room: Room,
@@ -131,13 +139,14 @@ impl Job {
         }
     }
 
+    /// Runs the closure out of the room where it lies. A second time there is
+    /// nothing left to run.
     #[inline]
-    pub(super) fn run(self) -> Outcome {
-        let mut taken = Taken::new(self);
-        let run = taken.kind.run;
+    pub(super) fn run(&mut self) -> Outcome {
+        let kind = mem::replace(&mut self.kind, &SPENT);
         // SAFETY: the kind is that of the closure in the room, which is still
-        // there, and `Taken` does not drop it again.
-        unsafe { run(&raw mut taken.room) }
+        // there; as it is no longer the job's, nobody uses it after this.
+        unsafe { (kind.run)(&raw mut self.room) }
     }
 
     /// The closure this was made of.
@@ -155,9 +164,12 @@ impl Job {
 
 impl Drop for Job {
     fn drop(&mut self) {
-        // SAFETY: the kind is that of the closure in the room; who moves it
-        // out keeps this from running.
-        unsafe { (self.kind.drop)(&raw mut self.room) };
+        // Spares the call, most often.
+        if !std::ptr::eq(self.kind, &raw const SPENT) {
+            // SAFETY: the kind is that of the closure in the room; who moves
+            // it out keeps this from running, or leaves the job spent.
+            unsafe { (self.kind.drop)(&raw mut self.room) };
+        }
     }
 }
 
@@ -200,7 +212,11 @@ mod tests {
         each_way(|job, ran| {
             let before = ran.load(Relaxed);
             // Wherever it is moved to.
-            Box::new(job).run();
+            let mut job = Box::new(job);
+            job.run();
+            assert_eq!(ran.load(Relaxed), before + 1);
+            job.run();
+            drop(job);
             assert_eq!(ran.load(Relaxed), before + 1);
         });
     }
@@ -239,7 +255,7 @@ mod tests {
     fn a_closure_that_panics_is_dropped_once() {
         let held = Arc::new(());
         let inside = Arc::clone(&held);
-        let job = Job::new(Plain(move || {
+        let mut job = Job::new(Plain(move || {
             let _inside = inside;
             panic!("as intended");
         }));

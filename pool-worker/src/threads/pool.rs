@@ -206,7 +206,10 @@ impl Builder<Pool> {
     pub fn build(self) -> Pool {
         let builder: Builder<FuncPool<Job>> = self.convert();
         Pool {
-            jobs: builder.build_with(|job| job.run(Job::run)),
+            jobs: builder.build_with(|hand| {
+                let job = hand.as_mut().expect("a job was taken");
+                job.run_in_place(Job::run)
+            }),
         }
     }
 }

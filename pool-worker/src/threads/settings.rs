@@ -52,7 +52,7 @@ impl Settings {
     pub(super) fn launch<J, F>(self, name: Arc<str>, run: F) -> Launch<J>
     where
         J: Send + 'static,
-        F: Fn(J) -> Outcome + Send + Sync + 'static,
+        F: Fn(&mut Option<J>) -> Outcome + Send + Sync + 'static,
     {
         let run = Arc::new(run);
         Box::new(move |worker| {

@@ -21,14 +21,19 @@ pub(super) fn is_worker_of(pool: usize) -> bool {
     POOL.with(Cell::get) == pool
 }
 
-pub(super) fn work<J: Send + 'static>(mut worker: Worker<J>, run: &impl Fn(J) -> Outcome) {
+pub(super) fn work<J: Send + 'static>(
+    mut worker: Worker<J>,
+    run: &impl Fn(&mut Option<J>) -> Outcome,
+) {
     POOL.with(|pool| pool.set(worker.pool()));
     let waker = sync::thread_waker();
+    let mut hand = None;
     loop {
-        while let Some(job) = worker.next().or_else(|| linger(&mut worker)) {
+        while worker.next(&mut hand) || linger(&mut worker, &mut hand) {
             worker.relay();
             worker.begin();
-            worker.ended(catch_unwind(AssertUnwindSafe(|| run(job))));
+            worker.ended(catch_unwind(AssertUnwindSafe(|| run(&mut hand))));
+            hand = None;
         }
         match worker.rest(&waker) {
             Rest::Sleep => {
@@ -45,14 +50,15 @@ pub(super) fn work<J: Send + 'static>(mut worker: Worker<J>, run: &impl Fn(J) ->
 /// Looks for a job for some microseconds more: less than a sleep and a wake-up
 /// take.
 #[cold]
-fn linger<J: Send + 'static>(worker: &mut Worker<J>) -> Option<J> {
+#[inline(never)]
+fn linger<J: Send + 'static>(worker: &mut Worker<J>, hand: &mut Option<J>) -> bool {
     let backoff = Backoff::new();
     while !backoff.is_completed() && !cfg!(loom_models) {
         backoff.snooze();
         worker.paused();
-        if let Some(job) = worker.next() {
-            return Some(job);
+        if worker.next(hand) {
+            return true;
         }
     }
-    None
+    false
 }
