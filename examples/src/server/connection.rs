@@ -17,13 +17,14 @@ use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
-use super::exchange::{self, Begun};
+use super::exchange::Begun;
 use super::failure::Failure;
 use super::handle_param;
 use super::outbox::{Batch, Load, Phase};
 use super::registry::Registered;
 use super::session::Session;
 use crate::wire::buffers::{BUFFERS, READ};
+use crate::wire::protocol::Framer;
 use crate::wire::{Code, FrameError, FrameReader, Frames};
 
 /// How often a draining connection still reads, to take in what had been sent
@@ -61,7 +62,7 @@ pub(super) async fn serve(stream: TcpStream, session: Arc<Session>, registered: 
 struct Connection {
     stream: TcpStream,
     session: Arc<Session>,
-    reader: FrameReader,
+    reader: FrameReader<Box<dyn Framer>>,
     /// Read, but not yet dispatched.
     frames: Frames,
     /// When they were read.
@@ -100,7 +101,7 @@ impl Connection {
         let now = Instant::now();
         Self {
             stream,
-            reader: FrameReader::new(options.max_frame),
+            reader: FrameReader::of(session.running.framer.framer(), options.max_frame),
             frames: Frames::default(),
             read_at: now,
             out: Batch::default(),
@@ -222,7 +223,7 @@ impl Connection {
     #[cold]
     fn refuse_rest(&mut self, error: &FrameError) {
         tracing::warn!(peer = %self.session.peer, %error, "no frame; the connection will be closed");
-        self.reader = FrameReader::new(self.session.running.options.max_frame);
+        self.reader.clear();
         self.open = false;
     }
 
@@ -232,24 +233,31 @@ impl Connection {
             return Ok(());
         }
         let mut now = self.read_at;
+        // Its memory serves all that this read has brought.
+        let mut param = handle_param::blank();
         while self.has_room() {
-            let Some(frame) = self.frames.next() else {
+            let Some(frame) = self.frames.split(self.reader.framer()) else {
                 break;
             };
             self.session.figures.accepted.add(1);
-            let reply = match exchange::begin(&self.session, frame, self.read_at, &mut now).await {
+            let exchange = &mut param.exchange;
+            let mut frame = Some(frame);
+            let begun = poll_fn(|cx| {
+                let frame = frame.take().unwrap_or_default();
+                Poll::Ready(exchange.begin(cx, &self.session, frame, self.read_at, &mut now))
+            });
+            let reply = match begun.await {
                 Begun::Done(reply) => reply,
-                Begun::Waiting(waiting) => {
+                Begun::Waiting(reply) => {
                     // The replies before it do not wait with it.
                     poll_fn(|cx| Poll::Ready(self.write(cx))).await?;
-                    let reply = Box::pin(waiting.finish()).await;
+                    let reply = Box::pin(param.exchange.finish(reply)).await;
                     now = Instant::now();
                     self.active_at = now;
                     reply
                 }
             };
-            self.out
-                .push(&reply, self.session.running.options.max_frame);
+            self.out.push(&reply, &self.session.running);
         }
         Ok(())
     }
@@ -261,7 +269,7 @@ impl Connection {
             return;
         };
         while self.has_room() {
-            let Some(frame) = self.frames.next() else {
+            let Some(frame) = self.frames.split(self.reader.framer()) else {
                 break;
             };
             self.session.figures.accepted.add(1);

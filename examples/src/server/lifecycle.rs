@@ -74,9 +74,9 @@ impl Server {
     /// # Errors
     /// When it cannot listen there; the message is one line that names the
     /// service and the address.
-    pub async fn serve(
+    pub async fn serve<L>(
         &mut self,
-        service: Service,
+        service: Service<L>,
         addr: impl ToSocketAddrs + ToString,
     ) -> Result<SocketAddr, BindError> {
         let refused = |source| BindError {

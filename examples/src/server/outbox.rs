@@ -5,6 +5,7 @@ use std::task::{Context, Waker};
 use parking_lot::Mutex;
 
 use super::exchange::Reply;
+use super::running::Running;
 use crate::wire::buffers::{BUFFERS, Buffer, WRITE};
 
 /// Replies that go out with one write.
@@ -26,7 +27,7 @@ pub(super) struct Ended {
 }
 
 impl Batch {
-    pub(super) fn push(&mut self, reply: &Reply, max_frame: usize) {
+    pub(super) fn push(&mut self, reply: &Reply, running: &Running) {
         if reply.aborted {
             self.ended.lost += 1;
         } else {
@@ -35,7 +36,7 @@ impl Batch {
         if !reply.one_way {
             reply.encode(
                 self.buffer.get_or_insert_with(|| BUFFERS.get(WRITE)),
-                max_frame,
+                running,
             );
         }
     }
@@ -103,13 +104,13 @@ pub(super) struct Collected {
 
 impl Outbox {
     /// A request of so many bytes has ended with this reply.
-    pub(super) fn push(&self, reply: &Reply, bytes: usize, max_frame: usize) {
+    pub(super) fn push(&self, reply: &Reply, bytes: usize, running: &Running) {
         let waker = {
             let mut state = self.0.lock();
             if state.closed {
                 return;
             }
-            state.batch.push(reply, max_frame);
+            state.batch.push(reply, running);
             state.taken_back.requests += 1;
             state.taken_back.bytes += bytes;
             if state.wants_replies {

@@ -11,6 +11,8 @@ pub mod compress;
 pub mod content;
 pub mod frame;
 pub mod head;
+pub mod json;
+pub mod protocol;
 pub mod reader;
 
 pub use code::Code;
@@ -18,4 +20,5 @@ pub use compress::{CompressError, Encoding};
 pub use content::{Body, ContentError, ContentType};
 pub use frame::{Frame, FrameError};
 pub use head::{CallType, RequestProtocol, ResponseProtocol};
+pub use protocol::{Codec, Framer, FramerBuilder, Trpc};
 pub use reader::{FrameReader, Frames};
