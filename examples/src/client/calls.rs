@@ -19,6 +19,7 @@ use super::link_task;
 use crate::wire::compress::{compress, decompress};
 use crate::wire::content::{self, Body, ContentError};
 use crate::wire::frame::MAX_FRAME;
+use crate::wire::head::REQUEST_ID;
 use crate::wire::{
     CallType, Code, ContentType, Encoding, Frame, RequestProtocol, ResponseProtocol,
 };
@@ -229,14 +230,16 @@ impl Client {
         options: &CallOptions,
         call_type: CallType,
     ) -> Result<Frame, CallError> {
-        let deadline = Instant::now() + options.timeout;
-        let millis = options.timeout.as_millis().max(1);
+        let carried = errgroup::Context::current();
+        let (timeout, meta) = within(carried.as_ref(), options)?;
+        let deadline = Instant::now() + timeout;
+        let millis = timeout.as_millis().max(1);
         let mut head = RequestProtocol {
             call_type: call_type.into(),
             timeout: u32::try_from(millis).unwrap_or(u32::MAX),
             caller: self.0.caller.clone(),
             func: Bytes::copy_from_slice(method.as_bytes()),
-            trans_info: options.meta.clone(),
+            trans_info: meta,
             content_type: content_type.0,
             ..RequestProtocol::default()
         };
@@ -316,6 +319,26 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// The timeout and the metadata of a call that is made in a request: no longer
+/// than until that one's deadline, and with its id.
+fn within(
+    carried: Option<&errgroup::Context>,
+    options: &CallOptions,
+) -> Result<(Duration, BTreeMap<String, Bytes>), CallError> {
+    let (mut timeout, mut meta) = (options.timeout, options.meta.clone());
+    if let Some(context) = carried {
+        meta.entry(REQUEST_ID.to_owned())
+            .or_insert_with(|| Bytes::copy_from_slice(context.id().as_bytes()));
+        if let Some(deadline) = context.deadline() {
+            timeout = timeout.min(deadline.saturating_duration_since(Instant::now().into_std()));
+        }
+    }
+    if timeout.is_zero() {
+        return Err(CallError::Timeout);
+    }
+    Ok((timeout, meta))
 }
 
 /// The body as it travels, told in the head.

@@ -14,11 +14,8 @@ use uuid::Uuid;
 use super::failure::Failure;
 use super::running::{Running, Stop};
 use super::session::Session;
+use crate::wire::head::REQUEST_ID;
 use crate::wire::{Code, ContentType, Encoding, RequestProtocol};
-
-/// What travels with a call and is its caller's id of it: a request that comes
-/// with one keeps it.
-const REQUEST_ID: &str = "request-id";
 
 /// The context of a request. It derives from its service's: when the service
 /// stops, [`cancelled`](Self::cancelled) completes. Cheap to clone.

@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+/// The key in a call's metadata under which the id of the request it is a part
+/// of travels.
+pub const REQUEST_ID: &str = "request-id";
+
 /// Whether a call is answered (`call_type`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
 #[repr(i32)]

@@ -32,11 +32,11 @@ pub fn echo() -> Service {
     Service::new("Echo", "rpcdemo.Echo").raw("Echo", |_, body| async move { Ok(body) })
 }
 
-pub async fn start(service: Service) -> (Server, SocketAddr) {
+pub async fn start<L>(service: Service<L>) -> (Server, SocketAddr) {
     start_with(service, ServerOptions::default()).await
 }
 
-pub async fn start_with(service: Service, options: ServerOptions) -> (Server, SocketAddr) {
+pub async fn start_with<L>(service: Service<L>, options: ServerOptions) -> (Server, SocketAddr) {
     let mut server = Server::new(options);
     let addr = server
         .serve(service, "127.0.0.1:0")

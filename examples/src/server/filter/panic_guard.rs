@@ -74,11 +74,13 @@ impl<F: Future<Output = Result<Bytes, Failure>>> Future for Guarded<F> {
 /// What `part` gives, unless it panics.
 #[inline]
 pub(in crate::server) fn caught<R>(part: impl FnOnce() -> R) -> Option<R> {
-    catch_unwind(AssertUnwindSafe(part)).map_err(tell).ok()
+    catch_unwind(AssertUnwindSafe(part))
+        .map_err(|panic| tell(&*panic))
+        .ok()
 }
 
 #[cold]
-fn tell(panic: Box<dyn Any + Send>) {
+fn tell(panic: &(dyn Any + Send)) {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     tracing::error!(panic = text.unwrap_or("not a text"), "handler panicked");
