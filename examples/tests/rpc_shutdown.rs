@@ -201,3 +201,89 @@ async fn a_port_in_use_is_told_in_one_line_with_its_address() {
     );
     assert!(!error.contains('\n'), "{error}");
 }
+
+/// Sends without pause, and stops when it is told to go elsewhere; how many
+/// requests were answered, and how many refused.
+async fn until_told(addr: std::net::SocketAddr, under_way: mpsc::UnboundedSender<()>) -> (u32, u32) {
+    const WINDOW: u32 = 32;
+    let mut peer = Peer::connect(addr).await;
+    let (mut sent, mut answered, mut refused) = (0, 0, 0);
+    while answered + refused < sent || refused == 0 {
+        if refused == 0 && sent < answered + WINDOW {
+            let more = answered + WINDOW - sent;
+            let requests: Vec<u8> = (0..more)
+                .flat_map(|n| request(&head(sent + n + 1, ECHO, 4), b"full speed"))
+                .collect();
+            peer.send(&requests).await;
+            sent += more;
+        }
+        let reply = peer.reply().await;
+        match reply.head.ret {
+            0 => answered += 1,
+            22 => {
+                assert!(reply.head.trans_info.contains_key("stopping"), "{reply:?}");
+                refused += 1;
+            }
+            other => panic!("code {other}"),
+        }
+        if answered == 10 * WINDOW {
+            let _ = under_way.send(());
+        }
+    }
+    drop(peer);
+    (answered, refused)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_full_speed_every_call_is_answered_or_refused_and_none_is_cut() {
+    for service in [echo().inline(), pooled()] {
+        let (server, addr) = start(service).await;
+        let (under_way, mut speed) = mpsc::unbounded_channel();
+        let peers: Vec<_> = (0..16)
+            .map(|_| tokio::spawn(until_told(addr, under_way.clone())))
+            .collect();
+        for _ in 0..16 {
+            speed.recv().await.unwrap();
+        }
+        let drained = server.shutdown(LONG).await;
+        let mut ended = 0;
+        for peer in peers {
+            let (answered, refused) = peer.await.unwrap();
+            ended += u64::from(answered + refused);
+        }
+        assert_eq!((drained.accepted, drained.replied), (ended, ended));
+        assert_eq!((drained.abandoned, drained.lost), (0, 0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_handler_that_blocks_its_thread_does_not_hold_up_the_shutdown() {
+    for service in [echo().inline(), pooled()] {
+        let (release, blocked) = std::sync::mpsc::channel::<()>();
+        let blocked = Arc::new(parking_lot::Mutex::new(blocked));
+        let (started, mut starts) = mpsc::unbounded_channel();
+        let service = service.timeout(LONG).raw("Block", move |_, body| {
+            let (blocked, started) = (Arc::clone(&blocked), started.clone());
+            async move {
+                started.send(()).unwrap();
+                // It knows of no deadline, and gives its thread to nobody.
+                let _ = blocked.lock().recv();
+                Ok(body)
+            }
+        });
+        let (server, addr) = start(service).await;
+        let mut stuck = Peer::connect(addr).await;
+        stuck
+            .send(&request(&head(1, "/rpcdemo.Echo/Block", 4), b""))
+            .await;
+        starts.recv().await.unwrap();
+        // The others go on.
+        let mut other = Peer::connect(addr).await;
+        assert_eq!(other.call(&head(2, ECHO, 4), b"on").await.body, b"on");
+        drop(other);
+        // It would never end if it waited for that one.
+        let drained = server.shutdown(Duration::from_millis(10)).await;
+        assert_eq!((drained.accepted, drained.lost), (2, 1), "{drained:?}");
+        drop(release);
+    }
+}

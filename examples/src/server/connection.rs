@@ -15,9 +15,9 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep};
+use tokio::time::{Instant, Sleep, timeout, timeout_at};
 
-use super::exchange::Begun;
+use super::exchange::{self, Begun};
 use super::failure::Failure;
 use super::handle_param;
 use super::outbox::{Batch, Load, Phase};
@@ -33,6 +33,10 @@ const LAST_READS: u32 = 16;
 /// How long the peer has to close its side; what it still sends is thrown
 /// away. Closing with bytes unread would cut off the last replies.
 const LINGER: Duration = Duration::from_millis(500);
+
+/// How long a connection that stops still answers requests that come late, to
+/// say so: a peer that then sends no more has lost none.
+const FAREWELL: Duration = Duration::from_millis(250);
 
 /// Why a connection did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +80,8 @@ struct Connection {
     progress: bool,
     /// Requests that workers have.
     in_flight: Load,
+    /// How long a reply was at most, of late.
+    reply: usize,
     phase: Phase,
     /// Whether more may be read: not after the end of the stream, nor after
     /// something that is no frame.
@@ -109,6 +115,7 @@ impl Connection {
             slept: false,
             progress: false,
             in_flight: Load::default(),
+            reply: 0,
             phase: Phase::Open,
             open: true,
             ended: false,
@@ -177,6 +184,8 @@ impl Connection {
         let found = self.session.outbox.collect(&mut self.out);
         self.in_flight.requests -= found.ended.requests;
         self.in_flight.bytes -= found.ended.bytes;
+        // Forgotten bit by bit, with each look.
+        self.reply = found.longest.max(self.reply - self.reply / 16);
         self.phase = found.phase;
     }
 
@@ -186,6 +195,7 @@ impl Connection {
         self.out.len() < options.max_unwritten
             && self.in_flight.requests < options.max_in_flight
             && self.in_flight.bytes < options.max_in_flight_bytes
+            && self.in_flight.requests * self.reply < options.max_in_flight_bytes
     }
 
     fn is_done(&self) -> bool {
@@ -309,6 +319,15 @@ impl Connection {
         Ok(())
     }
 
+    /// Writes all that there is.
+    async fn flush(&mut self) -> io::Result<()> {
+        poll_fn(|cx| match self.write(cx) {
+            Ok(()) if !self.out.is_empty() => Poll::Pending,
+            written => Poll::Ready(written),
+        })
+        .await
+    }
+
     /// Completes when the peer has done nothing for too long.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Broken> {
         let idle = self.session.running.options.idle;
@@ -333,6 +352,13 @@ impl Connection {
     /// Says that there are no more replies, and gives the peer time to read
     /// them and to close.
     async fn close(&mut self) -> io::Result<()> {
+        if self.phase == Phase::Draining && !self.ended && self.active_at.elapsed() < FAREWELL {
+            let end = Instant::now() + FAREWELL;
+            // A peer that does not stop sending is not waited for.
+            timeout_at(end, self.refuse_late())
+                .await
+                .unwrap_or(Ok(()))?;
+        }
         self.stream.shutdown().await?;
         if self.ended {
             return Ok(());
@@ -345,7 +371,30 @@ impl Connection {
             Ok(())
         };
         // A peer that does not close is not waited for.
-        tokio::time::timeout(LINGER, rest).await.unwrap_or(Ok(()))
+        timeout(LINGER, rest).await.unwrap_or(Ok(()))
+    }
+
+    /// Tells the callers of requests that come late to go elsewhere, until the
+    /// peer closes.
+    async fn refuse_late(&mut self) -> io::Result<()> {
+        loop {
+            self.flush().await?;
+            let count = poll_fn(|cx| self.reader.poll_fill(cx, &mut self.stream)).await?;
+            if count == 0 {
+                self.ended = true;
+                return Ok(());
+            }
+            self.session.figures.bytes_in.add(count as u64);
+            let (mut frames, rest) = self.reader.frames();
+            while let Some(frame) = frames.split(self.reader.framer()) {
+                self.session.figures.accepted.add(1);
+                let reply = exchange::stopping(&self.session, frame);
+                self.out.push(&reply, &self.session.running);
+            }
+            if rest.is_err() {
+                return Ok(());
+            }
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use super::method::Slot;
 use super::running::{Running, Stop};
 use super::session::Session;
 use crate::wire::buffers::Buffer;
+use crate::wire::head::STOPPING;
 use crate::wire::protocol::{Incoming, Outgoing, Undecodable};
 use crate::wire::{CallType, Code, FrameError, RequestProtocol, ResponseProtocol};
 
@@ -247,6 +248,17 @@ pub(super) fn refuse(session: &Session, frame: Bytes, failure: Failure) -> Reply
     }
 }
 
+/// The reply to a request that comes when the server is about to stop: it has
+/// not been handled, and another server may be asked.
+#[cold]
+pub(super) fn stopping(session: &Session, frame: Bytes) -> Reply {
+    let failure = Failure::framework(Code::SERVER_OVERLOAD, "the server is stopping");
+    let mut reply = refuse(session, frame, failure);
+    let told = Bytes::from_static(b"1");
+    reply.head.trans_info.insert(STOPPING.to_owned(), told);
+    reply
+}
+
 #[cold]
 fn undecodable(session: &Session, error: Undecodable) -> Reply {
     let Undecodable {
@@ -316,13 +328,33 @@ impl Reply {
         }
     }
 
+    /// How many bytes it takes, but for its head.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.body.len()
+    }
+
     /// Appends the frame of an error instead of a reply that fits into none.
     #[cold]
     fn encode_unfit(&self, out: &mut Buffer, running: &Running, error: FrameError) {
         tracing::warn!(service = %running.name, %error, "reply fits no frame");
+        self.encode_error(out, running, Code::SERVER_ENCODE, error.to_string());
+    }
+
+    /// Appends the frame of an error instead of a reply to a peer that leaves
+    /// too much unread.
+    #[cold]
+    pub(super) fn encode_unread(&self, out: &mut Buffer, running: &Running) {
+        running.count_error(Code::SERVER_OVERLOAD.0);
+        let message = "too many bytes of replies are unread".to_owned();
+        self.encode_error(out, running, Code::SERVER_OVERLOAD, message);
+    }
+
+    fn encode_error(&self, out: &mut Buffer, running: &Running, code: Code, message: String) {
         let head = ResponseProtocol {
-            ret: Code::SERVER_ENCODE.0,
-            error_msg: error.to_string().into(),
+            ret: code.0,
+            func_ret: 0,
+            error_msg: message.into(),
             content_encoding: 0,
             attachment_size: 0,
             trans_info: Default::default(),

@@ -143,7 +143,8 @@ impl Server {
                 }
             }
             registry.tell(Phase::Closing);
-            registry.emptied().await;
+            // One that is held up by a handler that blocks its thread is left.
+            let _ = timeout(LAST_WORD, registry.emptied()).await;
         }
         let services = self.stats.services.lock().clone();
         for running in services {
@@ -158,13 +159,14 @@ impl Server {
             replied,
             abandoned,
             lost,
+            in_flight,
             ..
         } = self.stats();
         Drained {
             accepted,
             replied,
             abandoned,
-            lost,
+            lost: lost + in_flight,
         }
     }
 }

@@ -27,18 +27,25 @@ pub(super) struct Ended {
 }
 
 impl Batch {
-    pub(super) fn push(&mut self, reply: &Reply, running: &Running) {
+    /// Adds a reply; how many bytes it takes.
+    pub(super) fn push(&mut self, reply: &Reply, running: &Running) -> usize {
         if reply.aborted {
             self.ended.lost += 1;
         } else {
             self.ended.replied += 1;
         }
-        if !reply.one_way {
-            reply.encode(
-                self.buffer.get_or_insert_with(|| BUFFERS.get(WRITE)),
-                running,
-            );
+        if reply.one_way {
+            return 0;
         }
+        let buffer = self.buffer.get_or_insert_with(|| BUFFERS.get(WRITE));
+        let before = buffer.len();
+        let options = &running.options;
+        if before + reply.len() > options.max_unwritten + options.max_in_flight_bytes {
+            reply.encode_unread(buffer, running);
+        } else {
+            reply.encode(buffer, running);
+        }
+        buffer.len() - before
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -81,6 +88,8 @@ pub(super) struct Outbox(Mutex<State>);
 struct State {
     batch: Batch,
     taken_back: Load,
+    /// The longest reply since the connection last looked.
+    longest: usize,
     phase: Phase,
     closed: bool,
     waker: Option<Waker>,
@@ -99,6 +108,8 @@ pub(super) struct Load {
 pub(super) struct Collected {
     /// Requests that have ended since the last time.
     pub(super) ended: Load,
+    /// The longest reply among theirs.
+    pub(super) longest: usize,
     pub(super) phase: Phase,
 }
 
@@ -110,7 +121,8 @@ impl Outbox {
             if state.closed {
                 return;
             }
-            state.batch.push(reply, running);
+            let length = state.batch.push(reply, running);
+            state.longest = state.longest.max(length);
             state.taken_back.requests += 1;
             state.taken_back.bytes += bytes;
             if state.wants_replies {
@@ -133,6 +145,7 @@ impl Outbox {
         }
         Collected {
             ended: std::mem::take(&mut state.taken_back),
+            longest: std::mem::take(&mut state.longest),
             phase: state.phase,
         }
     }

@@ -31,10 +31,12 @@ pub struct ServerOptions {
     /// Requests of one connection that may be under way on workers; no more
     /// are taken until one of them ends.
     pub max_in_flight: usize,
-    /// The same in bytes of their frames.
+    /// The same in bytes of their frames, and of their replies as long as the
+    /// last ones were.
     pub max_in_flight_bytes: usize,
     /// Bytes of one connection's replies that may be unwritten; no more
-    /// requests are taken until the peer reads them.
+    /// requests are taken until the peer reads them. Those under way may add
+    /// `max_in_flight_bytes` to that; what is beyond is answered with code 22.
     pub max_unwritten: usize,
     /// A connection on which nothing has come for so long is probed by the
     /// kernel, so often, and closed when the other machine does not answer;
