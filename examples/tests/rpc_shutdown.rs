@@ -204,7 +204,10 @@ async fn a_port_in_use_is_told_in_one_line_with_its_address() {
 
 /// Sends without pause, and stops when it is told to go elsewhere; how many
 /// requests were answered, and how many refused.
-async fn until_told(addr: std::net::SocketAddr, under_way: mpsc::UnboundedSender<()>) -> (u32, u32) {
+async fn until_told(
+    addr: std::net::SocketAddr,
+    under_way: mpsc::UnboundedSender<()>,
+) -> (u32, u32) {
     const WINDOW: u32 = 32;
     let mut peer = Peer::connect(addr).await;
     let (mut sent, mut answered, mut refused) = (0, 0, 0);

@@ -159,7 +159,8 @@ impl Outbox {
     /// Replies are nothing new to a connection that has to write others first.
     pub(super) fn park(&self, known: Phase, wants_replies: bool, cx: &Context<'_>) -> bool {
         let mut state = self.0.lock();
-        let replies = state.taken_back != Load::default();
+        // Replies may have been left behind when others were being written.
+        let replies = state.taken_back != Load::default() || !state.batch.is_empty();
         if state.phase != known || (wants_replies && replies) {
             return false;
         }
