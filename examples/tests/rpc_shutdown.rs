@@ -3,6 +3,7 @@
 mod rpc_peer;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -202,48 +203,13 @@ async fn a_port_in_use_is_told_in_one_line_with_its_address() {
     assert!(!error.contains('\n'), "{error}");
 }
 
-/// Sends without pause, and stops when it is told to go elsewhere; how many
-/// requests were answered, and how many refused.
-async fn until_told(
-    addr: std::net::SocketAddr,
-    under_way: mpsc::UnboundedSender<()>,
-) -> (u32, u32) {
-    const WINDOW: u32 = 32;
-    let mut peer = Peer::connect(addr).await;
-    let (mut sent, mut answered, mut refused) = (0, 0, 0);
-    while answered + refused < sent || refused == 0 {
-        if refused == 0 && sent < answered + WINDOW {
-            let more = answered + WINDOW - sent;
-            let requests: Vec<u8> = (0..more)
-                .flat_map(|n| request(&head(sent + n + 1, ECHO, 4), b"full speed"))
-                .collect();
-            peer.send(&requests).await;
-            sent += more;
-        }
-        let reply = peer.reply().await;
-        match reply.head.ret {
-            0 => answered += 1,
-            22 => {
-                assert!(reply.head.trans_info.contains_key("stopping"), "{reply:?}");
-                refused += 1;
-            }
-            other => panic!("code {other}"),
-        }
-        if answered == 10 * WINDOW {
-            let _ = under_way.send(());
-        }
-    }
-    drop(peer);
-    (answered, refused)
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_full_speed_every_call_is_answered_or_refused_and_none_is_cut() {
     for service in [echo().inline(), pooled()] {
         let (server, addr) = start(service).await;
         let (under_way, mut speed) = mpsc::unbounded_channel();
         let peers: Vec<_> = (0..16)
-            .map(|_| tokio::spawn(until_told(addr, under_way.clone())))
+            .map(|_| tokio::spawn(rpc_peer::until_told(addr, under_way.clone())))
             .collect();
         for _ in 0..16 {
             speed.recv().await.unwrap();
@@ -259,8 +225,29 @@ async fn at_full_speed_every_call_is_answered_or_refused_and_none_is_cut() {
     }
 }
 
+/// Keeps the runtime awake while it lives. The thread that a handler blocks
+/// may be the one that was to look for events, and the others sleep on.
+fn keep_awake() -> impl Drop {
+    struct Awake(Arc<AtomicBool>);
+    impl Drop for Awake {
+        fn drop(&mut self) {
+            self.0.store(false, Relaxed);
+        }
+    }
+    let on = Arc::new(AtomicBool::new(true));
+    let (awake, runtime) = (Arc::clone(&on), tokio::runtime::Handle::current());
+    std::thread::spawn(move || {
+        while awake.load(Relaxed) {
+            runtime.spawn(std::future::ready(()));
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    });
+    Awake(on)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_handler_that_blocks_its_thread_does_not_hold_up_the_shutdown() {
+    let _awake = keep_awake();
     for service in [echo().inline(), pooled()] {
         let (release, blocked) = std::sync::mpsc::channel::<()>();
         let blocked = Arc::new(parking_lot::Mutex::new(blocked));

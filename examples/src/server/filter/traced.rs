@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use tower::Service;
-use tracing::Instrument;
 use tracing::instrument::Instrumented;
+use tracing::{Instrument, Level, Span};
 
+use crate::server::context::Context;
 use crate::server::failure::Failure;
 use crate::server::handler::Request;
 
@@ -31,14 +32,24 @@ where
 
     #[inline]
     fn call(&mut self, request: Request) -> Self::Future {
-        let context = &request.context;
-        let span = tracing::debug_span!(
-            "request",
-            id = %context.request_id(),
-            method = context.method(),
-            peer = %context.peer(),
-        );
+        // Asked first: where `tracing` also feeds `log`, a span that nobody
+        // wants would still have its fields made, the id with its entropy.
+        let span = if tracing::span_enabled!(Level::DEBUG) {
+            span(&request.context)
+        } else {
+            Span::none()
+        };
         let future = span.in_scope(|| self.0.call(request));
         future.instrument(span)
     }
+}
+
+#[cold]
+fn span(context: &Context) -> Span {
+    tracing::debug_span!(
+        "request",
+        id = %context.request_id(),
+        method = context.method(),
+        peer = %context.peer(),
+    )
 }
