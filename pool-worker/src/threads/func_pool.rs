@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 use crossbeam_utils::Backoff;
 
 use crate::block_on::block_on;
+use crate::call::Call;
 use crate::dispatcher::{Dispatcher, Rejected};
-#[cfg(doc)]
-use crate::error::Reason;
-use crate::error::{CloseError, DisplaceError, SubmitError};
+use crate::error::{CloseError, DisplaceError, Reason, SubmitError};
 use crate::face::face;
 use crate::options::Builder;
 use crate::outcome::Outcome;
 use crate::span::Carried;
 use crate::submit::{Submission, to_wait};
+use crate::try_submit::{BulkError, TrySubmit, submit_all};
 
 /// A pool of threads that run one function; a job is its argument, and nothing
 /// is boxed. Answers to `PoolWithFuncGeneric` of `ants`.
@@ -40,6 +40,8 @@ use crate::submit::{Submission, to_wait};
 /// ```
 pub struct FuncPool<T: Send + 'static> {
     pub(super) dispatcher: Arc<Dispatcher<Carried<T>>>,
+    /// Runs a job on the thread of its submitter.
+    here: Box<dyn Fn(T) + Send + Sync>,
 }
 
 impl<T: Send + 'static> FuncPool<T> {
@@ -107,6 +109,34 @@ impl<T: Send + 'static> FuncPool<T> {
             Ok(()) => Ok(()),
             Err(rejected) => Err(self.refuse(self.dispatcher.reject(rejected))),
         }
+    }
+
+    /// Accepts the argument of a job, or runs it here and now when the pool is
+    /// full, so that whoever makes jobs is slowed down by them. Whether the
+    /// pool has it. What runs here is counted as rejected, and its panic goes
+    /// on to the caller.
+    ///
+    /// # Errors
+    /// [`Reason::Closed`]; with the argument.
+    pub fn submit_or_run(&self, job: T) -> Result<bool, SubmitError<T>> {
+        match self.try_submit(job) {
+            Ok(()) => Ok(true),
+            Err(full) if full.reason() == Reason::Full => {
+                (self.here)(full.into_job());
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Accepts jobs in order, as [`submit`](Self::submit) does each. Says how
+    /// many.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit); with the jobs from the first that was not
+    /// accepted on.
+    pub fn submit_all(&self, jobs: impl IntoIterator<Item = T>) -> Result<usize, BulkError<T>> {
+        submit_all(jobs, |job| self.submit(job))
     }
 
     #[cold]
@@ -208,16 +238,40 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
     where
         F: Fn(T) + Send + Sync + 'static,
     {
-        self.build_with(move |hand| {
+        let run = Arc::new(run);
+        let here = Arc::clone(&run);
+        let run = move |hand: &mut Option<Carried<T>>| {
             let job = hand.take().expect("a job was taken");
-            job.run(&run);
+            job.run(&*run);
             Outcome::Ran
-        })
+        };
+        self.build_with(run, Box::new(move |job| here(job)))
+    }
+
+    /// The pool that runs this function, whose results its callers wait for:
+    /// see [`call`](FuncPool::call).
+    ///
+    /// # Panics
+    /// As [`build`](Self::build).
+    pub fn build_calls<F, R>(self, run: F) -> FuncPool<Call<T, R>>
+    where
+        F: Fn(T) -> R + Send + Sync + 'static,
+        R: Send + 'static,
+    {
+        let run = Arc::new(run);
+        let here = Arc::clone(&run);
+        let run = move |hand: &mut Option<Carried<Call<T, R>>>| {
+            let job = hand.take().expect("a job was taken");
+            job.run(|call| call.run(&*run))
+        };
+        let here = move |call: Call<T, R>| _ = call.run(&*here);
+        self.convert().build_with(run, Box::new(here))
     }
 
     /// As [`build`](Self::build), for a function that runs the job where it
-    /// lies, and tells what became of it.
-    pub(super) fn build_with<F>(mut self, run: F) -> FuncPool<T>
+    /// lies, and tells what became of it; and one that runs it for its
+    /// submitter.
+    pub(super) fn build_with<F>(mut self, run: F, here: Box<dyn Fn(T) + Send + Sync>) -> FuncPool<T>
     where
         F: Fn(&mut Option<Carried<T>>) -> Outcome + Send + Sync + 'static,
     {
@@ -231,7 +285,18 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
             dispatcher.prestart(1).is_ok(),
             "no thread for the first worker"
         );
-        FuncPool { dispatcher }
+        FuncPool { dispatcher, here }
+    }
+}
+
+impl<T: Send + 'static> TrySubmit<T> for FuncPool<T> {
+    fn try_submit(&self, job: T) -> Result<(), SubmitError<T>> {
+        Self::try_submit(self, job)
+    }
+
+    fn offer(&self, job: T) -> Result<(), SubmitError<T>> {
+        let offered = self.dispatcher.offer(Carried::new(job));
+        offered.map_err(|rejected| self.refuse(rejected))
     }
 }
 

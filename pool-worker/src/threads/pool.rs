@@ -10,6 +10,7 @@ use crate::error::{CloseError, Reason, SubmitError};
 use crate::face::face;
 use crate::handle::{Handle, handle};
 use crate::options::Builder;
+use crate::try_submit::{BulkError, TrySubmit, submit_all};
 
 fn plain<F: FnOnce() + Send + 'static>(job: Job) -> F {
     job.into_inner::<Plain<F>>().0
@@ -130,6 +131,18 @@ impl Pool {
         submitted.map_err(|error| error.map(plain))
     }
 
+    /// Accepts jobs in order, as [`submit`](Self::submit) does each. Says how
+    /// many.
+    ///
+    /// # Errors
+    /// As [`FuncPool::submit_all`].
+    pub fn submit_all<F>(&self, jobs: impl IntoIterator<Item = F>) -> Result<usize, BulkError<F>>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        submit_all(jobs, |job| self.submit(job))
+    }
+
     /// Accepts a job and gives its handle; blocks while the pool is full.
     ///
     /// ```
@@ -208,6 +221,17 @@ impl Pool {
     }
 }
 
+impl<F: FnOnce() + Send + 'static> TrySubmit<F> for Pool {
+    fn try_submit(&self, job: F) -> Result<(), SubmitError<F>> {
+        Self::try_submit(self, job)
+    }
+
+    fn offer(&self, job: F) -> Result<(), SubmitError<F>> {
+        let offered = self.jobs.offer(Job::new(Plain(job)));
+        offered.map_err(|error| error.map(plain))
+    }
+}
+
 face!(Pool, [], self => self.jobs.dispatcher);
 
 impl Builder<Pool> {
@@ -219,10 +243,13 @@ impl Builder<Pool> {
     pub fn build(self) -> Pool {
         let builder: Builder<FuncPool<Job>> = self.convert();
         Pool {
-            jobs: builder.build_with(|hand| {
-                let job = hand.as_mut().expect("a job was taken");
-                job.run_in_place(Job::run)
-            }),
+            jobs: builder.build_with(
+                |hand| {
+                    let job = hand.as_mut().expect("a job was taken");
+                    job.run_in_place(Job::run)
+                },
+                Box::new(|mut job| _ = job.run()),
+            ),
         }
     }
 }
