@@ -15,6 +15,7 @@ use crate::idle::{Seat, Sleeper, Workers};
 use crate::line::{Blocked, Line};
 use crate::nesting;
 use crate::options::Options;
+use crate::overload::Resize;
 use crate::panic;
 use crate::queue::{Accepted, Queue, Refused};
 use crate::stats::Stats;
@@ -402,6 +403,16 @@ impl<J: Send + 'static> Dispatcher<J> {
         // Where there is more room now, nobody else comes to tell.
         self.admit_line();
         self.relay();
+    }
+
+    /// Sets the capacity, for as long as the pool is there.
+    pub(crate) fn resizer(self: &Arc<Self>) -> Resize {
+        let dispatcher = Arc::downgrade(self);
+        Box::new(move |capacity| {
+            if let Some(dispatcher) = dispatcher.upgrade() {
+                dispatcher.set_capacity(capacity);
+            }
+        })
     }
 
     /// A worker is gone. `retired` if the capacity had no room for it, or it

@@ -16,6 +16,10 @@ pub enum Reason {
     /// The pool does not accept jobs any more.
     #[error("closed")]
     Closed,
+    /// The pool is overloaded and lets in only what is more urgent; see
+    /// [`Control::dagor`](crate::overload::Control::dagor).
+    #[error("overloaded, and lets in only what is more urgent")]
+    Refused,
     /// Every worker is busy and the queue is full, and the submitter is itself
     /// a job of this pool, which might wait for its own end.
     #[error("full, and its own job may not wait for room")]

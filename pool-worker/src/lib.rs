@@ -17,6 +17,7 @@ mod multi_pool;
 mod nesting;
 mod options;
 mod outcome;
+pub mod overload;
 mod panic;
 mod queue;
 mod span;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Reason;
+use crate::overload::Control;
 use crate::panic::{JobPanic, PanicHandler};
 use crate::queue::Queue;
 
@@ -130,6 +131,20 @@ impl<P: Buildable> Builder<P> {
             options: self.options,
             settings: self.settings,
         }
+    }
+
+    /// The pool behind one that is controlled.
+    pub(crate) fn of_tokens<Q>(mut self, control: &Control) -> Builder<Q>
+    where
+        Q: Buildable<Settings = P::Settings>,
+    {
+        if let Some((capacity, most)) = control.sizes() {
+            self.options.capacity = capacity;
+            self.options.max_capacity = Some(most);
+        }
+        // Those of its tokens would say nothing.
+        self.options.record_delay = false;
+        self.convert()
     }
 
     /// The name of the pool, in errors, spans, panics and thread names.

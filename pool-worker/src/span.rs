@@ -1,6 +1,12 @@
 //! The submitter's span goes with the job, with the feature `tracing`; without
 //! it a job travels alone.
 
+#[cfg(feature = "tokio")]
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+};
+
 /// A job on its way to a worker.
 pub(crate) struct Carried<J> {
     job: J,
@@ -43,6 +49,12 @@ impl Span {
         #[cfg(feature = "tracing")]
         let _entered = self.enter();
         run()
+    }
+
+    /// Makes a future in the span, and polls it there.
+    pub(crate) async fn run_async<F: Future>(self, make: impl FnOnce() -> F) -> F::Output {
+        let mut future = pin!(self.run(make));
+        poll_fn(|cx| self.run(|| future.as_mut().poll(cx))).await
     }
 }
 

@@ -9,5 +9,5 @@ mod error;
 mod link;
 mod link_task;
 
-pub use calls::{CallOptions, Client, ClientOptions};
+pub use calls::{Answer, CallOptions, Client, ClientOptions};
 pub use error::CallError;

@@ -74,9 +74,9 @@ impl Server {
     /// # Errors
     /// When it cannot listen there; the message is one line that names the
     /// service and the address.
-    pub async fn serve(
+    pub async fn serve<L>(
         &mut self,
-        service: Service,
+        service: Service<L>,
         addr: impl ToSocketAddrs + ToString,
     ) -> Result<SocketAddr, BindError> {
         let refused = |source| BindError {
@@ -143,7 +143,8 @@ impl Server {
                 }
             }
             registry.tell(Phase::Closing);
-            registry.emptied().await;
+            // One that is held up by a handler that blocks its thread is left.
+            let _ = timeout(LAST_WORD, registry.emptied()).await;
         }
         let services = self.stats.services.lock().clone();
         for running in services {
@@ -158,13 +159,14 @@ impl Server {
             replied,
             abandoned,
             lost,
+            in_flight,
             ..
         } = self.stats();
         Drained {
             accepted,
             replied,
             abandoned,
-            lost,
+            lost: lost + in_flight,
         }
     }
 }

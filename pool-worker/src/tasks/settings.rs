@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use super::work;
-use super::{FuncPool, Pool};
+use super::{ControlledPool, FuncPool, Pool};
 use crate::dispatcher::Launch;
 use crate::nesting::Within;
 use crate::options::{Buildable, Builder, sealed::Sealed};
@@ -22,6 +22,7 @@ pub struct Settings {
 
 impl Sealed for Pool {}
 impl<T: Send + 'static> Sealed for FuncPool<T> {}
+impl<T: Send + 'static> Sealed for ControlledPool<T> {}
 
 impl Buildable for Pool {
     type Settings = Settings;
@@ -32,6 +33,14 @@ impl Buildable for Pool {
 }
 
 impl<T: Send + 'static> Buildable for FuncPool<T> {
+    type Settings = Settings;
+
+    fn default_capacity() -> usize {
+        default_capacity()
+    }
+}
+
+impl<T: Send + 'static> Buildable for ControlledPool<T> {
     type Settings = Settings;
 
     fn default_capacity() -> usize {
