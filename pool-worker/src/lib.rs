@@ -11,6 +11,7 @@ mod error;
 mod face;
 mod handle;
 mod histogram;
+mod hooks;
 mod idle;
 mod line;
 mod multi_pool;

@@ -18,6 +18,7 @@ use crate::options::Builder;
 use crate::outcome::Outcome;
 use crate::span::Carried;
 use crate::submit::{Submission, to_wait};
+use crate::sync::Mutex;
 use crate::try_submit::{BulkError, TrySubmit};
 
 /// A pool of tasks that run one async function; a job is its argument, and
@@ -310,6 +311,43 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
         self.convert().build_with(run, Box::new(here))
     }
 
+    /// The pool that runs this function with a state that `make` makes for each
+    /// worker, with its first job: a connection, a parser, a buffer. The
+    /// function gets it and gives it back. A state whose job panicked, or was
+    /// dropped with the runtime, is gone, and made anew for the next.
+    ///
+    /// A job that its submitter runs, by [`submit_or_run`](FuncPool::submit_or_run),
+    /// gets a state of its own.
+    ///
+    /// # Panics
+    /// As [`build`](Self::build). A panic of `make` is that of the job.
+    pub fn build_with_state<S, M, F, Fut>(self, make: M, run: F) -> FuncPool<T>
+    where
+        S: Send + 'static,
+        M: Fn() -> S + Send + Sync + 'static,
+        F: Fn(S, T) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = S> + Send + 'static,
+    {
+        let shared = Arc::new((make, run));
+        let here = Arc::clone(&shared);
+        let make_run = move || {
+            let shared = Arc::clone(&shared);
+            // Shared with the one job that the worker has at a time.
+            let place = Arc::new(Mutex::new(None));
+            move |job| {
+                let place = Arc::clone(&place);
+                let state = place.lock().take().unwrap_or_else(&shared.0);
+                let future = (shared.1)(state, job);
+                async move { *place.lock() = Some(future.await) }
+            }
+        };
+        let here = move |job| -> Here {
+            let future = (here.1)((here.0)(), job);
+            Box::pin(async move { drop(future.await) })
+        };
+        self.build_made(make_run, Box::new(here))
+    }
+
     /// As [`build`](Self::build), for a function that may tell what became of
     /// the job; and one that runs it for its submitter.
     pub(super) fn build_with<F, Fut>(
@@ -321,8 +359,26 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
         F: Fn(T) -> Fut + Send + Sync + 'static,
         Fut: Future<Output: Into<Outcome>> + Send + 'static,
     {
+        let run = Arc::new(run);
+        let make = move || {
+            let run = Arc::clone(&run);
+            move |job| run(job)
+        };
+        self.build_made(make, here)
+    }
+
+    fn build_made<M, F, Fut>(
+        self,
+        make: M,
+        here: Box<dyn Fn(T) -> Here + Send + Sync>,
+    ) -> FuncPool<T>
+    where
+        M: Fn() -> F + Send + Sync + 'static,
+        F: FnMut(T) -> Fut + Send + 'static,
+        Fut: Future<Output: Into<Outcome>> + Send + 'static,
+    {
         let has_timeout = self.options.idle_timeout.is_some();
-        let launch = self.settings.launch(run, has_timeout);
+        let launch = self.settings.launch(make, has_timeout);
         let dispatcher = Dispatcher::new(self.options, launch);
         // A task is never refused.
         let _ = dispatcher.prestart(0);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::FuncPool;
 use super::func_pool::left_until;
-use super::job::{Job, Plain, Tracked};
+use super::job::{Job, Named, Plain, Tracked};
 use crate::error::{CloseError, Reason, SubmitError};
 use crate::face::face;
 use crate::handle::{Handle, handle};
@@ -72,6 +72,21 @@ impl Pool {
     {
         let submitted = self.jobs.submit(Job::new(Plain { future: job })).await;
         submitted.map_err(|error| error.map(plain))
+    }
+
+    /// As [`submit`](Self::submit), for a job with a name: its panic is told
+    /// with it ([`JobPanic::job`](crate::JobPanic::job)), and with the feature
+    /// `tracing` each poll of it runs in a span `job` of that name.
+    ///
+    /// # Errors
+    /// As [`FuncPool::submit`]; with the job.
+    pub async fn submit_named<F>(&self, name: &'static str, job: F) -> Result<(), SubmitError<F>>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let future = job;
+        let submitted = self.jobs.submit(Job::new(Named { future, name })).await;
+        submitted.map_err(|error| error.map(|job| job.into_inner::<Named<F>>().future))
     }
 
     /// Accepts a job; waits for at most `limit` while the pool is full.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_utils::Backoff;
 
+use super::work;
 use crate::block_on::block_on;
 use crate::call::Call;
 use crate::dispatcher::{Dispatcher, Rejected};
@@ -17,6 +18,7 @@ use crate::outcome::Outcome;
 use crate::span::Carried;
 use crate::submit::{Submission, to_wait};
 use crate::try_submit::{BulkError, TrySubmit, submit_all};
+use crate::worker::Worker;
 
 /// A pool of threads that run one function; a job is its argument, and nothing
 /// is boxed. Answers to `PoolWithFuncGeneric` of `ants`.
@@ -268,16 +270,72 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
         self.convert().build_with(run, Box::new(here))
     }
 
+    /// The pool that runs this function with a state that `make` makes on each
+    /// worker, with its first job: a connection, a parser, a buffer. It need
+    /// not be `Send`, and is dropped on its worker, as that ends. A state whose
+    /// job panicked is dropped, and made anew for the next. Answers to the
+    /// workers of `tunny`.
+    ///
+    /// A job that its submitter runs, by [`submit_or_run`](FuncPool::submit_or_run),
+    /// gets a state of its own.
+    ///
+    /// ```
+    /// use pool_worker::threads::FuncPool;
+    ///
+    /// let pool = FuncPool::builder()
+    ///     .capacity(2)
+    ///     .build_with_state(String::new, |line, word: &'static str| {
+    ///         line.push_str(word);
+    ///         println!("this worker was given {line}");
+    ///     });
+    /// pool.submit_all(["one ", "two ", "three "])?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    /// As [`build`](Self::build). A panic of `make` is that of the job.
+    pub fn build_with_state<S: 'static, M, F>(self, make: M, run: F) -> FuncPool<T>
+    where
+        M: Fn() -> S + Send + Sync + 'static,
+        F: Fn(&mut S, T) + Send + Sync + 'static,
+    {
+        let shared = Arc::new((make, run));
+        let here = Arc::clone(&shared);
+        let drive = move |worker| {
+            let (make, run) = &*shared;
+            let mut state = None;
+            work::work(worker, |hand: &mut Option<Carried<T>>| {
+                let job = hand.take().expect("a job was taken");
+                job.run(|job| {
+                    // Not there while it is in use, so a panic drops it.
+                    let mut taken = state.take().unwrap_or_else(make);
+                    run(&mut taken, job);
+                    state = Some(taken);
+                });
+                Outcome::Ran
+            });
+        };
+        let here = move |job| (here.1)(&mut (here.0)(), job);
+        self.build_driven(drive, Box::new(here))
+    }
+
     /// As [`build`](Self::build), for a function that runs the job where it
     /// lies, and tells what became of it; and one that runs it for its
     /// submitter.
-    pub(super) fn build_with<F>(mut self, run: F, here: Box<dyn Fn(T) + Send + Sync>) -> FuncPool<T>
+    pub(super) fn build_with<F>(self, run: F, here: Box<dyn Fn(T) + Send + Sync>) -> FuncPool<T>
     where
         F: Fn(&mut Option<Carried<T>>) -> Outcome + Send + Sync + 'static,
     {
+        self.build_driven(move |worker| work::work(worker, &run), here)
+    }
+
+    fn build_driven<F>(mut self, drive: F, here: Box<dyn Fn(T) + Send + Sync>) -> FuncPool<T>
+    where
+        F: Fn(Worker<Carried<T>>) + Send + Sync + 'static,
+    {
         let name = Arc::clone(&self.options.name);
         self.options.on_threads = true;
-        let launch = self.settings.launch(name, run);
+        let launch = self.settings.launch(name, drive);
         let dispatcher = Dispatcher::new(self.options, launch);
         // Workers are made as jobs come; but without any, an accepted job
         // would be lost when the system has no thread to give.

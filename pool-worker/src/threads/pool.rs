@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use super::FuncPool;
-use super::job::{Job, Plain, Tracked};
+use super::job::{Job, Named, Plain, Tracked};
 use crate::error::{CloseError, Reason, SubmitError};
 use crate::face::face;
 use crate::handle::{Handle, handle};
@@ -70,6 +70,21 @@ impl Pool {
     {
         let submitted = self.jobs.submit(Job::new(Plain(job)));
         submitted.map_err(|error| error.map(plain))
+    }
+
+    /// As [`submit`](Self::submit), for a job with a name: its panic is told
+    /// with it ([`JobPanic::job`](crate::JobPanic::job)), and with the feature
+    /// `tracing` it runs in a span `job` of that name.
+    ///
+    /// # Errors
+    /// As [`FuncPool::submit`]; with the job.
+    pub fn submit_named<F>(&self, name: &'static str, job: F) -> Result<(), SubmitError<F>>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        let closure = job;
+        let submitted = self.jobs.submit(Job::new(Named { closure, name }));
+        submitted.map_err(|error| error.map(|job| job.into_inner::<Named<F>>().closure))
     }
 
     /// Accepts a job; blocks for at most `limit` while the pool is full.
