@@ -10,6 +10,7 @@
 //! were accepted and had not ended are dropped with it, and counted as
 //! [`cancelled`](crate::Stats::cancelled).
 
+mod calls;
 mod controlled_pool;
 mod func_pool;
 mod job;

@@ -63,6 +63,33 @@ impl<F: Future<Output = ()> + Send + 'static> Work for Plain<F> {
 }
 
 pin_project! {
+    /// A future with a name.
+    pub(super) struct Named<F> {
+        #[pin]
+        pub(super) future: F,
+        pub(super) name: &'static str,
+    }
+}
+
+impl<F: Future<Output = ()>> Future for Named<F> {
+    type Output = Outcome;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+        let this = self.project();
+        #[cfg(feature = "tracing")]
+        let _entered = tracing::info_span!("job", name = *this.name).entered();
+        match catch_unwind(AssertUnwindSafe(|| this.future.poll(cx))) {
+            Ok(polled) => polled.map(|()| Outcome::Ran),
+            Err(payload) => Poll::Ready(Outcome::NamedPanicked(this.name, payload)),
+        }
+    }
+}
+
+impl<F: Future<Output = ()> + Send + 'static> Work for Named<F> {
+    fn displace(self: Box<Self>) {}
+}
+
+pin_project! {
     /// A future whose end is told to a handle.
     pub(super) struct Tracked<F, R> {
         #[pin]

@@ -34,6 +34,25 @@ impl<F: FnOnce() + Send + 'static> Work for Plain<F> {
     fn displace(self) {}
 }
 
+/// A closure with a name.
+pub(super) struct Named<F> {
+    pub(super) closure: F,
+    pub(super) name: &'static str,
+}
+
+impl<F: FnOnce() + Send + 'static> Work for Named<F> {
+    fn run(self) -> Outcome {
+        #[cfg(feature = "tracing")]
+        let _entered = tracing::info_span!("job", name = self.name).entered();
+        match catch_unwind(AssertUnwindSafe(self.closure)) {
+            Ok(()) => Outcome::Ran,
+            Err(payload) => Outcome::NamedPanicked(self.name, payload),
+        }
+    }
+
+    fn displace(self) {}
+}
+
 /// A closure whose end is told to a handle.
 pub(super) struct Tracked<F, R> {
     pub(super) closure: F,
