@@ -10,6 +10,10 @@
 mod callers;
 #[path = "../src/cause.rs"]
 mod cause;
+#[path = "../src/current.rs"]
+mod current;
+#[path = "../src/panic.rs"]
+mod panic;
 #[path = "../src/state.rs"]
 mod state;
 #[path = "../src/stats.rs"]
