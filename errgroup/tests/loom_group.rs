@@ -14,7 +14,7 @@ mod cause;
 mod current;
 #[path = "../src/panic.rs"]
 mod panic;
-#[path = "../src/state.rs"]
+#[path = "../src/state/mod.rs"]
 mod state;
 #[path = "../src/stats.rs"]
 mod stats;
