@@ -27,20 +27,30 @@ pub fn case(name: &'static str) -> Option<Case> {
     Some(Case::timed(name, what, contestants))
 }
 
+/// Ours, with so many tasks let in beyond the limit; unless it is set there are a
+/// few.
+fn ours_limited(who: &str, limit: usize, backlog: Option<usize>) -> Contestant {
+    in_runtime(who, move |slots, jobs| async move {
+        let group = Group::<Infallible>::new().limit(limit);
+        if let Some(backlog) = backlog {
+            group.set_backlog(backlog);
+        }
+        for at in 0..jobs {
+            let task = async move {
+                slots.mark(at);
+                Ok(())
+            };
+            // Waits for room, as Go's waits for a slot.
+            assert!(group.spawn_wait(task).await.is_ok(), "nothing cancels");
+        }
+        let Ok(()) = group.wait().await;
+    })
+}
+
 fn limited(limit: usize) -> Vec<Contestant> {
     vec![
-        in_runtime("ours", move |slots, jobs| async move {
-            let group = Group::<Infallible>::new().limit(limit);
-            for at in 0..jobs {
-                let task = async move {
-                    slots.mark(at);
-                    Ok(())
-                };
-                // Waits for a slot, as Go's does.
-                assert!(group.spawn_wait(task).await.is_ok(), "nothing cancels");
-            }
-            let Ok(()) = group.wait().await;
-        }),
+        ours_limited("ours", limit, None),
+        ours_limited("ours:no backlog", limit, Some(0)).aside(),
         in_runtime("JoinSet", move |slots, jobs| async move {
             let mut set = JoinSet::new();
             for at in 0..jobs {

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::cause::{Cause, Panic};
-use crate::current;
+use crate::{context, current};
 
 /// How a task ended; the reason to cancel the group if it did not end well.
 pub(crate) type Outcome<E> = Result<(), Cause<E>>;
@@ -19,7 +19,7 @@ pub(crate) fn poll<E, F>(task: Pin<&mut F>, cx: &mut Context<'_>, group: usize) 
 where
     F: Future<Output = Result<(), E>> + ?Sized,
 {
-    let _entered = current::enter(group);
+    let _entered = (current::enter(group), context::outside());
     match catch_unwind(AssertUnwindSafe(|| task.poll(cx))) {
         Ok(Poll::Pending) => Poll::Pending,
         Ok(Poll::Ready(result)) => Poll::Ready(result.map_err(Cause::Error)),
@@ -33,7 +33,7 @@ where
 /// whom the panic reaches.
 #[inline]
 pub(crate) fn call<E>(job: impl FnOnce() -> Result<(), E>, scope: usize) -> Outcome<E> {
-    let _entered = current::enter(scope);
+    let _entered = (current::enter(scope), context::outside());
     catch(job)
 }
 

@@ -5,12 +5,18 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task;
 use std::time::Instant;
 
 thread_local! {
     static CURRENT: RefCell<Option<Context>> = const { RefCell::new(None) };
 }
+
+/// Whether there was ever a context in this process: where there is none, nobody
+/// pays for looking. Relaxed: the thread that enters one has set it before, and
+/// other threads have nothing to see.
+static EVER: AtomicBool = AtomicBool::new(false);
 
 /// Id, deadline and baggage of a request. Whoever takes the request in sets it
 /// for the code that serves it; every task that this code spawns into a group,
@@ -90,7 +96,11 @@ impl Context {
     }
 
     /// The context of the task or thread that asks.
+    #[inline]
     pub fn current() -> Option<Self> {
+        if !EVER.load(Relaxed) {
+            return None;
+        }
         // None also while the thread is going down.
         let current = CURRENT.try_with(|current| current.borrow().clone());
         current.ok().flatten()
@@ -102,6 +112,14 @@ impl Context {
             context: Some(self),
             future,
         }
+    }
+
+    /// Runs a future in this context, or in that of whoever polls it.
+    pub(crate) fn run_if<F: Future>(
+        context: Option<Self>,
+        future: F,
+    ) -> impl Future<Output = F::Output> {
+        WithContext { context, future }
     }
 
     /// Calls a function in this context.
@@ -117,11 +135,22 @@ impl fmt::Display for Context {
     }
 }
 
-/// While this lives, the thread is in another context.
-struct Entered(Option<Context>);
+/// While this lives, the thread is in another context, or in none.
+pub(crate) struct Entered(Option<Context>);
 
 fn enter(context: Option<Context>) -> Entered {
+    EVER.store(true, Relaxed);
     Entered(CURRENT.replace(context))
+}
+
+/// In no context: a task that has none must not see that of a `call` around the
+/// whole runtime.
+#[inline]
+pub(crate) fn outside() -> Option<Entered> {
+    if !EVER.load(Relaxed) || CURRENT.with_borrow(Option::is_none) {
+        return None;
+    }
+    Some(enter(None))
 }
 
 impl Drop for Entered {
@@ -132,32 +161,21 @@ impl Drop for Entered {
 }
 
 pin_project_lite::pin_project! {
-    /// A future in the context it was spawned in, or in none.
-    pub(crate) struct WithContext<F> {
+    /// A future in a context of its own, if it has one.
+    struct WithContext<F> {
         context: Option<Context>,
         #[pin]
         future: F,
     }
 }
 
-impl<F> WithContext<F> {
-    #[inline]
-    pub(crate) fn of_spawner(context: Option<Context>, future: F) -> Self {
-        Self { context, future }
-    }
-}
-
 impl<F: Future> Future for WithContext<F> {
     type Output = F::Output;
 
-    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> task::Poll<F::Output> {
         let this = self.project();
-        // Who has none must not see that of a `call` around the whole runtime.
-        if this.context.is_none() && CURRENT.with_borrow(Option::is_none) {
-            return this.future.poll(cx);
-        }
-        let _entered = enter(this.context.clone());
+        let context = this.context.clone();
+        let _entered = context.map(|context| enter(Some(context)));
         this.future.poll(cx)
     }
 }

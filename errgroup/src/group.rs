@@ -42,13 +42,10 @@ impl<E: Send + 'static> Group<E> {
         self
     }
 
-    /// Lets [`spawn_wait`](Self::spawn_wait) take so many tasks beyond the
-    /// limit, which then wait in the group, instead of one who waits with each;
-    /// 0 unless set. What is worth its price for tiny tasks: the caller then
-    /// sleeps and wakes once for many of them. How many run at once stays the
-    /// limit.
+    /// Sets how many tasks [`spawn_wait`](Self::spawn_wait) lets in beyond the
+    /// limit; see [`Handle::set_backlog`].
     pub fn backlog(self, tasks: usize) -> Self {
-        self.handle.shared.state.set_backlog(tasks);
+        self.handle.set_backlog(tasks);
         self
     }
 
@@ -179,6 +176,11 @@ impl<E: Send + 'static> Group<E> {
     /// See [`Handle::set_limit`].
     pub fn set_limit(&self, limit: usize) {
         self.handle.set_limit(limit);
+    }
+
+    /// See [`Handle::set_backlog`].
+    pub fn set_backlog(&self, tasks: usize) {
+        self.handle.set_backlog(tasks);
     }
 
     /// See [`Handle::len`].

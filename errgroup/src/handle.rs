@@ -84,8 +84,10 @@ impl<E: Send + 'static> Handle<E> {
         Ok(())
     }
 
-    /// Waits for a slot and spawns the task (Go: `Go`), so that whoever makes
-    /// the tasks is held back by those who run them. Callers are served in
+    /// Waits for room and spawns the task (Go: `Go`), so that whoever makes
+    /// the tasks is held back by those who run them: there is room while fewer
+    /// tasks are in the group than its limit and its
+    /// [backlog](Self::set_backlog). Callers are served in
     /// order, after the tasks that [`spawn`](Self::spawn) queued.
     ///
     /// The cancel wakes it. **Awaited inside a task of the same group it does
@@ -99,7 +101,7 @@ impl<E: Send + 'static> Handle<E> {
     /// # Errors
     ///
     /// [`SpawnError::Cancelled`](crate::SpawnError::Cancelled) with the task,
-    /// if the group is cancelled before a slot is free.
+    /// if the group is cancelled before there is room.
     ///
     /// # Panics
     ///
@@ -155,6 +157,16 @@ impl<E: Send + 'static> Handle<E> {
         self.shared.refill();
     }
 
+    /// Changes how many tasks [`spawn_wait`](Self::spawn_wait) lets in beyond the
+    /// limit, which then wait in the group; 16 unless set. With 0 it waits for a
+    /// free slot, as Go's `Go` does; but whoever makes tiny tasks then sleeps and
+    /// wakes for every other one. How many *run* at once is the limit, whatever
+    /// this is.
+    pub fn set_backlog(&self, tasks: usize) {
+        self.shared.state.set_backlog(tasks);
+        self.shared.refill();
+    }
+
     /// Tasks that are in the group: running, or waiting for a slot.
     pub fn len(&self) -> usize {
         let stats = self.stats();
@@ -186,12 +198,13 @@ impl<E: Send + 'static> Handle<E> {
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
     {
-        let shared = Arc::clone(&self.shared);
-        match self.shared.grace.get() {
-            None => tokio::spawn(Task::new(shared, Span::here().carry(task))),
-            Some(grace) => {
+        let (shared, span) = (Arc::clone(&self.shared), Span::here());
+        match (self.shared.grace.get(), span.is_none()) {
+            (None, true) => tokio::spawn(Task::new(shared, task)),
+            (None, false) => tokio::spawn(Task::new(shared, span.carry(task))),
+            (Some(grace), _) => {
                 let task = graceful(Arc::clone(&shared), *grace, task);
-                tokio::spawn(Task::new(shared, Span::here().carry(task)))
+                tokio::spawn(Task::new(shared, span.carry(task)))
             }
         };
     }

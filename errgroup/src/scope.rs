@@ -11,7 +11,7 @@ use crate::engine::Engine;
 use crate::error::{SpawnError, TrySpawnError};
 use crate::park::until_ready;
 use crate::span::Span;
-use crate::state::{Next, State};
+use crate::state::{BACKLOG, Next, State};
 use crate::stats::Stats;
 use crate::verdict::Ending;
 use crate::word::Reserved;
@@ -68,10 +68,10 @@ where
 {
     let mut value = None;
     let ending = thread::scope(|threads| {
+        let state = State::new();
+        state.set_backlog(BACKLOG);
         let scope = Scope {
-            shared: Arc::new(Shared {
-                state: State::new(),
-            }),
+            shared: Arc::new(Shared { state }),
             threads,
         };
         // Not `attempt::call`: the body is none of the tasks that may hold the
@@ -137,14 +137,14 @@ impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
         }
     }
 
-    /// Blocks until there is a slot, and spawns the task (Go: `Go`). The cancel
+    /// Blocks until there is room, and spawns the task (Go: `Go`). The cancel
     /// wakes it. Called from inside a task of the same scope it does not wait:
     /// the slot could be its own. As
     /// [`Group::spawn_wait`](crate::Group::spawn_wait).
     ///
     /// # Errors
     ///
-    /// The scope was cancelled before a slot was free; holds the task.
+    /// The scope was cancelled before there was room; holds the task.
     pub fn spawn_wait<F>(&self, task: F) -> Result<(), SpawnError<F>>
     where
         F: FnOnce() -> Result<(), E> + Send + 'scope,
@@ -207,6 +207,13 @@ impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
         self.refill();
     }
 
+    /// Changes how many tasks [`spawn_wait`](Self::spawn_wait) lets in beyond the
+    /// limit; as [`Handle::set_backlog`](crate::Handle::set_backlog).
+    pub fn set_backlog(&self, tasks: usize) {
+        self.shared.state.set_backlog(tasks);
+        self.refill();
+    }
+
     /// Figures, at this moment.
     pub fn stats(&self) -> Stats {
         self.shared.state.stats()
@@ -251,6 +258,9 @@ fn boxed<'scope, E: 'scope>(
     span: Span,
     task: impl FnOnce() -> Result<(), E> + Send + 'scope,
 ) -> Job<'scope, E> {
+    if span.is_none() {
+        return Box::new(task);
+    }
     Box::new(move || span.within(task))
 }
 

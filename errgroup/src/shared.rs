@@ -12,7 +12,7 @@ use crate::engine::Engine;
 use crate::grace::graceful;
 use crate::runner::Runner;
 use crate::span::Span;
-use crate::state::State;
+use crate::state::{BACKLOG, State};
 
 /// A task that can wait for a slot.
 pub(crate) type Job<E> = Pin<Box<dyn Future<Output = Result<(), E>> + Send>>;
@@ -28,8 +28,10 @@ pub(crate) struct Shared<E> {
 
 impl<E: Send + 'static> Shared<E> {
     pub(crate) fn new() -> Arc<Self> {
+        let state = State::new();
+        state.set_backlog(BACKLOG);
         Arc::new(Self {
-            state: State::new(),
+            state,
             runtime: OnceLock::new(),
             grace: OnceLock::new(),
         })
@@ -47,9 +49,10 @@ impl<E: Send + 'static> Shared<E> {
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
     {
-        match self.grace.get() {
-            None => Box::pin(span.carry(task)),
-            Some(grace) => Box::pin(span.carry(graceful(Arc::clone(self), *grace, task))),
+        match (self.grace.get(), span.is_none()) {
+            (None, true) => Box::pin(task),
+            (None, false) => Box::pin(span.carry(task)),
+            (Some(grace), _) => Box::pin(span.carry(graceful(Arc::clone(self), *grace, task))),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a task has of its spawner: the request's context, and the span (feature
 //! `tracing`).
 
-use crate::context::{Context, WithContext};
+use crate::context::Context;
 
 /// Context and span of the spawner.
 pub(crate) struct Span {
@@ -21,12 +21,25 @@ impl Span {
         }
     }
 
-    #[cfg(feature = "tracing")]
-    pub(crate) fn carry<F: Future>(self, task: F) -> impl Future<Output = F::Output> {
-        tracing::Instrument::instrument(WithContext::of_spawner(self.context, task), self.span)
+    /// Whether there is nothing to carry: then the task goes as it is.
+    #[inline]
+    pub(crate) fn is_none(&self) -> bool {
+        #[cfg(feature = "tracing")]
+        if !self.span.is_none() {
+            return false;
+        }
+        self.context.is_none()
     }
 
-    /// Calls `job` in the span.
+    /// The task, in context and span.
+    pub(crate) fn carry<F: Future>(self, task: F) -> impl Future<Output = F::Output> {
+        let task = Context::run_if(self.context, task);
+        #[cfg(feature = "tracing")]
+        let task = tracing::Instrument::instrument(task, self.span);
+        task
+    }
+
+    /// Calls `job` in context and span.
     #[inline]
     pub(crate) fn within<R>(self, job: impl FnOnce() -> R) -> R {
         let job = || match self.context {
@@ -37,12 +50,6 @@ impl Span {
         return self.span.in_scope(job);
         #[cfg(not(feature = "tracing"))]
         job()
-    }
-
-    #[cfg(not(feature = "tracing"))]
-    #[inline]
-    pub(crate) fn carry<F: Future>(self, task: F) -> impl Future<Output = F::Output> {
-        WithContext::of_spawner(self.context, task)
     }
 }
 

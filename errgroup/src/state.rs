@@ -20,6 +20,10 @@ use crate::verdict::{Ending, Offered, Verdict};
 use crate::wakers::Wakers;
 use crate::word::{Reserved, Seen, Taken, Word};
 
+/// What the backlog is unless it is set: with 16 a caller of tiny tasks sleeps so
+/// seldom that more gain nothing.
+pub(crate) const BACKLOG: usize = 16;
+
 #[derive(Debug)]
 pub(crate) struct State<J, E> {
     word: Word,
@@ -306,7 +310,12 @@ impl<J, E> State<J, E> {
         self.word.set_limited(limit != usize::MAX);
     }
 
+    /// Changes how many tasks `spawn_wait` lets in beyond the limit. `refill`
+    /// afterwards.
     pub(crate) fn set_backlog(&self, backlog: usize) {
+        // Relaxed, and the lock: a caller either comes to it later, and finds the
+        // new one, or before, and is then found waiting.
+        let _callers = lock(&self.callers);
         self.backlog.store(backlog, Relaxed);
     }
 

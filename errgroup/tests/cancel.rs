@@ -225,7 +225,7 @@ async fn a_wait_that_is_dropped_cancels() {
 
 #[tokio::test]
 async fn a_spawn_wait_is_woken_by_the_cancel_with_its_task_and_the_reason() {
-    let group = Group::<&str>::new().limit(1);
+    let group = Group::<&str>::new().limit(1).backlog(0);
     let (fail, failed) = oneshot::channel::<()>();
     group.spawn(async move {
         failed.await.unwrap();
@@ -249,7 +249,7 @@ async fn a_spawn_wait_is_woken_by_the_cancel_with_its_task_and_the_reason() {
 
 #[tokio::test]
 async fn a_granted_slot_that_meets_the_cancel_is_given_back() {
-    let group = Group::<()>::new().limit(1);
+    let group = Group::<()>::new().limit(1).backlog(0);
     let handle = group.handle();
     let (release, released) = oneshot::channel::<()>();
     group.spawn(async move {

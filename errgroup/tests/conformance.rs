@@ -24,6 +24,7 @@ trait Members {
     fn wait_cancelled(&self);
     fn cause(&self) -> Option<String>;
     fn set_limit(&self, limit: usize);
+    fn set_backlog(&self, tasks: usize);
     fn stats(&self) -> Stats;
 }
 
@@ -62,6 +63,10 @@ impl Members for Handle<String> {
 
     fn set_limit(&self, limit: usize) {
         Handle::set_limit(self, limit);
+    }
+
+    fn set_backlog(&self, tasks: usize) {
+        Handle::set_backlog(self, tasks);
     }
 
     fn stats(&self) -> Stats {
@@ -105,6 +110,10 @@ impl Members for Scope<'_, '_, String> {
         Scope::set_limit(self, limit);
     }
 
+    fn set_backlog(&self, tasks: usize) {
+        Scope::set_backlog(self, tasks);
+    }
+
     fn stats(&self) -> Stats {
         Scope::stats(self)
     }
@@ -145,6 +154,8 @@ both! {
     the_first_error_is_returned_and_its_siblings_see_it
     nothing_starts_after_the_cancel
     a_caller_who_waits_is_woken_by_the_cancel
+    a_backlog_lets_callers_go_ahead_and_no_further
+    a_backlog_set_meanwhile_lets_the_caller_in_who_waits
     a_nested_spawn_at_limit_1_waits_and_does_not_deadlock
     a_nested_spawn_wait_at_limit_1_does_not_wait_for_itself
     try_spawn_fails_while_the_group_is_full
@@ -245,6 +256,7 @@ fn nothing_starts_after_the_cancel(run: Run) {
 fn a_caller_who_waits_is_woken_by_the_cancel(run: Run) {
     let result = run(&|group| {
         group.set_limit(1);
+        group.set_backlog(0);
         let (task, is_started, release) = holder();
         group.spawn(Box::new(|group| {
             task(group)?;
@@ -257,6 +269,49 @@ fn a_caller_who_waits_is_woken_by_the_cancel(run: Run) {
         release.send(()).unwrap();
         // Not a sleep for ever: the slot is never free before the cancel.
         assert!(!group.spawn_wait(Box::new(fine)));
+    });
+    assert_eq!(result, Ok(()));
+}
+
+/// Waits for figures of which this is true.
+fn watch(group: &dyn Members, seen: impl Fn(Stats) -> bool) -> Stats {
+    loop {
+        let stats = group.stats();
+        if seen(stats) {
+            return stats;
+        }
+        std::thread::yield_now();
+    }
+}
+
+fn a_backlog_lets_callers_go_ahead_and_no_further(run: Run) {
+    let result = run(&|group| {
+        group.set_limit(1);
+        group.set_backlog(2);
+        group.spawn(Box::new(|group| {
+            let stats = watch(group, |stats| stats.waiting + stats.pending == 3);
+            assert_eq!((stats.pending, stats.waiting), (2, 1));
+            Ok(())
+        }));
+        // The third comes back when the first of all ends.
+        for _ in 0..3 {
+            assert!(group.spawn_wait(Box::new(fine)));
+        }
+    });
+    assert_eq!(result, Ok(()));
+}
+
+fn a_backlog_set_meanwhile_lets_the_caller_in_who_waits(run: Run) {
+    let result = run(&|group| {
+        group.set_limit(1);
+        group.set_backlog(0);
+        group.spawn(Box::new(|group| {
+            watch(group, |stats| stats.waiting == 1);
+            group.set_backlog(1);
+            watch(group, |stats| stats.pending == 1);
+            Ok(())
+        }));
+        assert!(group.spawn_wait(Box::new(fine)));
     });
     assert_eq!(result, Ok(()));
 }

@@ -105,7 +105,7 @@ async fn try_spawn_gives_the_task_back_after_the_cancel() {
 
 #[tokio::test]
 async fn spawn_wait_waits_for_a_slot() {
-    let group = Group::<()>::new().limit(1);
+    let group = Group::<()>::new().limit(1).backlog(0);
     let (release, released) = oneshot::channel::<()>();
     group.spawn(async move {
         released.await.unwrap();
@@ -123,7 +123,7 @@ async fn spawn_wait_waits_for_a_slot() {
 
 #[tokio::test]
 async fn a_caller_who_goes_away_passes_its_slot_on() {
-    let group = Group::<()>::new().limit(1);
+    let group = Group::<()>::new().limit(1).backlog(0);
     let (release, released) = oneshot::channel::<()>();
     group.spawn(async move {
         released.await.unwrap();

@@ -401,6 +401,55 @@ fn a_caller_sleeps_while_there_is_room() {
     });
 }
 
+/// A caller waits behind a backlog of one as a runner takes it. Catches: callers
+/// told only of slots, not of places in the backlog (a deadlock: nobody else comes
+/// to the end of the task that runs).
+#[test]
+fn a_caller_sleeps_while_the_backlog_has_room() {
+    model(|| {
+        let group = limited(1);
+        group.set_backlog(1);
+        let marks = marks::<2>();
+        occupy(&group);
+        assert!(spawn_wait(&group, 0, &*marks), "the backlog has room");
+        let caller = {
+            let (group, marks) = (Arc::clone(&group), Arc::clone(&marks));
+            thread::spawn(move || assert!(spawn_wait(&group, 1, &*marks)))
+        };
+        // The end of the first task; the second one runs until the caller came.
+        let Next::Run { job, .. } = group.next(false, true) else {
+            panic!("a task was pending");
+        };
+        marks[job].fetch_add(1, Relaxed);
+        caller.join().unwrap();
+        vacate(&group, &*marks);
+        wait(&group);
+        each_once(&*marks);
+    });
+}
+
+/// The backlog grows as a caller comes to wait for it. Catches: a backlog that is
+/// set outside of the callers' lock, or no look at the callers afterwards (a
+/// deadlock).
+#[test]
+fn a_grown_backlog_passes_a_caller_who_just_waits() {
+    model(|| {
+        let group = limited(1);
+        let marks = marks::<1>();
+        occupy(&group);
+        let caller = {
+            let (group, marks) = (Arc::clone(&group), Arc::clone(&marks));
+            thread::spawn(move || assert!(spawn_wait(&group, 0, &*marks)))
+        };
+        group.set_backlog(1);
+        refill(&group, &*marks);
+        caller.join().unwrap();
+        vacate(&group, &*marks);
+        wait(&group);
+        each_once(&*marks);
+    });
+}
+
 /// A caller that was told of room goes away as another one comes. Catches:
 /// `forget_caller` not telling the next (a deadlock).
 #[test]

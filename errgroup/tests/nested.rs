@@ -67,7 +67,7 @@ async fn a_nested_spawn_wait_resumes_without_waiting() {
 
 #[tokio::test]
 async fn a_task_of_another_group_does_wait() {
-    let inner = Arc::new(Group::<()>::new().limit(1));
+    let inner = Arc::new(Group::<()>::new().limit(1).backlog(0));
     let (release, released) = oneshot::channel::<()>();
     inner.spawn(async move {
         released.await.unwrap();

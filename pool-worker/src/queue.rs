@@ -35,11 +35,14 @@ pub(crate) struct Queue<J> {
 }
 
 impl<J> Queue<J> {
+    /// The limit is on unfinished jobs; with unlimited workers it is on those
+    /// that wait.
+    ///
     /// # Panics
     /// When `limit` is 0 or above [`MAX_LIMIT`](Self::MAX_LIMIT).
-    pub(crate) fn new(limit: usize, most: usize) -> Self {
+    pub(crate) fn new(limit: usize, most: usize, unlimited: bool) -> Self {
         Self {
-            ledger: Ledger::new(limit),
+            ledger: Ledger::new(limit, unlimited),
             slots: CachePadded::new(Slots::new(most)),
         }
     }

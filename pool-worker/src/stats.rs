@@ -30,6 +30,14 @@ pub struct Stats {
     pub waiting: usize,
     /// Workers, with a job or without.
     pub workers: usize,
-    /// The most jobs that run at once.
+    /// The most jobs that run at once; `usize::MAX` in a pool without a limit.
     pub capacity: usize,
+}
+
+impl Stats {
+    /// Jobs that could start at once: `Free` of `ants`.
+    #[must_use]
+    pub fn free(&self) -> usize {
+        self.capacity.saturating_sub(self.running)
+    }
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Waker;
+use std::time::Duration;
 
 use crate::dispatcher::{Dispatcher, Rest};
 use crate::idle::Seat;
@@ -158,6 +159,17 @@ impl<J: Send + 'static> Worker<J> {
             Rest::Retire => self.retiring = true,
         }
         rest
+    }
+
+    /// How long it may sleep.
+    pub(crate) fn idle_timeout(&self) -> Option<Duration> {
+        self.dispatcher.options.idle_timeout
+    }
+
+    /// It slept for so long. True if it is to leave.
+    pub(crate) fn expire(&mut self) -> bool {
+        self.retiring = self.dispatcher.expire(&self.seat);
+        self.retiring
     }
 
     /// Whether a sleeping worker may go on.

@@ -2,12 +2,13 @@
 
 use std::fmt::Write;
 
+use super::edges::Edges;
 use super::graph::Flow;
-use super::inputs::Edge;
 use super::report::State;
 
 pub(super) struct Drawing<'a> {
-    nodes: Vec<(&'a str, &'a [Edge], Option<State>)>,
+    nodes: Vec<(&'a str, Option<State>)>,
+    edges: &'a Edges,
 }
 
 /// Fill of a node in this state.
@@ -22,25 +23,29 @@ pub(super) fn colour(state: State) -> &'static str {
 }
 
 impl<'a> Drawing<'a> {
-    pub(super) fn new(nodes: impl Iterator<Item = (&'a str, &'a [Edge], Option<State>)>) -> Self {
+    pub(super) fn new(
+        nodes: impl Iterator<Item = (&'a str, Option<State>)>,
+        edges: &'a Edges,
+    ) -> Self {
         Self {
             nodes: nodes.collect(),
+            edges,
         }
     }
 
     pub(super) fn of<E>(flow: &'a Flow<E>) -> Self {
         let vertices = flow.vertices.iter();
-        Self::new(vertices.map(|vertex| (&*vertex.name, &*vertex.edges, None)))
+        Self::new(vertices.map(|vertex| (&*vertex.name, None)), &flow.edges)
     }
 
     /// Optional inputs are dotted.
     pub(super) fn mermaid(&self) -> String {
         let mut text = String::from("flowchart LR\n");
-        for (at, (name, edges, state)) in self.nodes.iter().enumerate() {
+        for (at, (name, state)) in self.nodes.iter().enumerate() {
             let name = name.replace('&', "&amp;").replace('"', "&quot;");
             let name = name.replace('<', "&lt;").replace('>', "&gt;");
             line(&mut text, format_args!("n{at}[\"{name}\"]"));
-            for edge in *edges {
+            for edge in self.edges.of(at) {
                 let arrow = if edge.optional { "-.->" } else { "-->" };
                 line(&mut text, format_args!("n{} {arrow} n{at}", edge.from));
             }
@@ -56,13 +61,13 @@ impl<'a> Drawing<'a> {
 
     pub(super) fn dot(&self) -> String {
         let mut text = String::from("digraph flow {\n    rankdir=LR\n");
-        for (at, (name, edges, state)) in self.nodes.iter().enumerate() {
+        for (at, (name, state)) in self.nodes.iter().enumerate() {
             let name = name.replace('\\', "\\\\").replace('"', "\\\"");
             let fill = state.map_or(String::new(), |state| {
                 format!(", style=filled, fillcolor=\"{}\"", colour(state))
             });
             line(&mut text, format_args!("n{at} [label=\"{name}\"{fill}]"));
-            for edge in *edges {
+            for edge in self.edges.of(at) {
                 let style = if edge.optional { " [style=dotted]" } else { "" };
                 line(&mut text, format_args!("n{} -> n{at}{style}", edge.from));
             }

@@ -4,14 +4,16 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use super::draw::Drawing;
+use super::edges::Edges;
 use super::inputs::{Edge, Inputs, Value};
 use super::node::Node;
 use super::report::Report;
 use super::run::Run;
 use super::step::Step;
-use super::work::Work;
+use super::work::Job;
 use crate::group::Group;
 use crate::handle::Handle;
 
@@ -29,14 +31,13 @@ pub enum OnFailure {
 
 /// Where a node's output comes from.
 pub(super) enum Source<E> {
-    Work(Box<dyn Work<E>>),
+    Work(Job<E>),
     Given(Value),
 }
 
-/// A node and what it needs.
+/// A node.
 pub(super) struct Vertex<E> {
     pub(super) name: Cow<'static, str>,
-    pub(super) edges: Vec<Edge>,
     pub(super) source: Source<E>,
 }
 
@@ -45,6 +46,8 @@ pub(super) struct Vertex<E> {
 pub struct Flow<E> {
     number: u64,
     pub(super) vertices: Vec<Vertex<E>>,
+    pub(super) edges: Edges,
+    pub(super) limit: usize,
     pub(super) on_failure: OnFailure,
     pub(super) group: Group<()>,
 }
@@ -56,14 +59,21 @@ impl<E: Send + 'static> Flow<E> {
         Self {
             number: NEXT.fetch_add(1, Relaxed),
             vertices: Vec::new(),
+            edges: Edges::default(),
+            limit: usize::MAX,
             on_failure: OnFailure::default(),
-            group: Group::new(),
+            group: Group::new().grace(Duration::ZERO),
         }
     }
 
-    /// Bounds how many nodes run at once.
-    pub fn limit(self, limit: usize) -> Self {
-        self.group.set_limit(limit);
+    /// Bounds how many nodes run at once; `usize::MAX` is no limit.
+    ///
+    /// # Panics
+    ///
+    /// If it is 0: nothing would ever run.
+    pub fn limit(mut self, limit: usize) -> Self {
+        assert!(limit > 0, "a flow with a limit of 0 would never run");
+        self.limit = limit;
         self
     }
 
@@ -168,20 +178,24 @@ impl<E: Send + 'static> Flow<E> {
         Drawing::of(self).dot()
     }
 
-    pub(super) fn push<T>(
+    pub(super) fn push<I: Inputs, T>(
         &mut self,
         name: Cow<'static, str>,
-        edges: Vec<Edge>,
-        work: Box<dyn Work<E>>,
+        inputs: I,
+        job: impl FnOnce(I) -> Job<E>,
     ) -> Node<T> {
-        let ours = edges.iter().all(|edge| edge.flow == self.number);
-        assert!(ours, "an input of {name} is a node of another flow");
+        let at = self.vertices.len();
+        self.edges.add(|edges| inputs.edges(edges));
+        let ours = |edge: &Edge| edge.flow == self.number;
+        assert!(
+            self.edges.of(at).iter().all(ours),
+            "an input of {name} is a node of another flow"
+        );
         self.vertices.push(Vertex {
             name,
-            edges,
-            source: Source::Work(work),
+            source: Source::Work(job(inputs)),
         });
-        Node::new(self.vertices.len() - 1, self.number)
+        Node::new(at, self.number)
     }
 
     pub(super) fn number(&self) -> u64 {

@@ -27,15 +27,20 @@
 //! let b = flow.node("b", a, |a| async move { Ok(*a) });
 //! ```
 //!
-//! A node starts as soon as its own inputs are there, however the rest is doing;
-//! it runs on tokio, in a [`Group`](crate::Group), so a limit, the cancel and the
-//! end are the group's: [`Flow::run`] returns when every node is gone.
+//! A node starts as soon as its own inputs are there, however the rest is doing.
+//! Nodes run on tokio, in tasks of a [`Group`](crate::Group), those that do not
+//! wait many in one, and the first of them in the task that awaits
+//! [`Flow::run`]; so tokio's task-locals are not a node's own. `run` returns when
+//! every node is gone.
 
 mod draw;
+mod driver;
+mod edges;
 mod gantt;
 mod graph;
 mod inputs;
 mod node;
+mod ready;
 mod report;
 mod retry;
 mod run;

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::draw::Drawing;
+use super::edges::Edges;
 use super::gantt;
 use super::graph::Flow;
-use super::inputs::{Edge, Value};
+use super::inputs::Value;
 use super::node::Node;
 use super::work::Failure;
 
@@ -80,27 +81,23 @@ impl<E> NodeReport<E> {
 pub struct Report<E> {
     flow: u64,
     nodes: Vec<NodeReport<E>>,
-    edges: Vec<Vec<Edge>>,
+    edges: Edges,
     outputs: Vec<Option<Value>>,
 }
 
 impl<E> Report<E> {
     pub(super) fn new(
         flow: u64,
-        members: impl Iterator<Item = (NodeReport<E>, Vec<Edge>, Option<Value>)>,
+        nodes: Vec<NodeReport<E>>,
+        edges: Edges,
+        outputs: Vec<Option<Value>>,
     ) -> Self {
-        let mut report = Self {
+        Self {
             flow,
-            nodes: Vec::new(),
-            edges: Vec::new(),
-            outputs: Vec::new(),
-        };
-        for (node, edges, output) in members {
-            report.nodes.push(node);
-            report.edges.push(edges);
-            report.outputs.push(output);
+            nodes,
+            edges,
+            outputs,
         }
-        report
     }
 
     /// The output of a node; `None` if it has none.
@@ -155,7 +152,7 @@ impl<E> Report<E> {
         let mut next = (0..self.nodes.len()).filter(ran).max_by_key(ended);
         while let Some(at) = next {
             path.push(at);
-            let inputs = self.edges[at].iter().map(|edge| edge.from);
+            let inputs = self.edges.of(at).iter().map(|edge| edge.from);
             next = inputs.filter(ran).max_by_key(ended);
         }
         path.into_iter().rev()
@@ -177,19 +174,17 @@ impl<E> Report<E> {
     }
 
     fn drawing(&self) -> Drawing<'_> {
-        let nodes = self.nodes.iter().zip(&self.edges);
-        Drawing::new(nodes.map(|(node, edges)| (&*node.name, &**edges, Some(node.state))))
+        let nodes = self.nodes.iter();
+        Drawing::new(
+            nodes.map(|node| (&*node.name, Some(node.state))),
+            &self.edges,
+        )
     }
 
     pub(super) fn has_shape_of(&self, flow: &Flow<E>) -> bool {
         let names = self.nodes.iter().map(|node| &node.name);
-        let from = |edges: &[Edge]| edges.iter().map(|edge| edge.from).collect::<Vec<_>>();
         names.eq(flow.vertices.iter().map(|vertex| &vertex.name))
-            && self
-                .edges
-                .iter()
-                .zip(&flow.vertices)
-                .all(|(edges, vertex)| from(edges) == from(&vertex.edges))
+            && self.edges.has_shape_of(&flow.edges)
     }
 
     pub(super) fn outputs(&self) -> impl Iterator<Item = Option<Value>> {

@@ -1,52 +1,48 @@
-//! A run: each node starts when the last of its inputs is there.
+//! A run: each node is settled once, when the last of its inputs is.
 //!
 //! A node counts the inputs that are not settled; who takes the count to 0, and
-//! only that one, makes it ready or skips it. *Drivers* run the nodes: a driver is
-//! a task of the group that runs one ready node after another, so a chain is one
-//! task, and so are many nodes that do not wait. A driver whose node has to wait
-//! waits with it, and has another driver started for what is ready.
-//!
-//! No ready node is forgotten: who makes nodes ready is a driver, and goes on
-//! until it finds none; if it has to wait before that, the one it starts does.
+//! only that one, makes it ready or skips it. [`Driver`]s run what is ready.
 
-use std::future::poll_fn;
+use std::collections::VecDeque;
 use std::ops::Range;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::AcqRel};
-use std::sync::{Arc, Mutex, OnceLock};
-use std::task::Poll;
-use std::time::Instant;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
-use crossbeam_queue::SegQueue;
 use tokio::runtime::Handle as Runtime;
 
+use super::driver::Driver;
+use super::edges::Edges;
 use super::graph::{Flow, OnFailure, Source};
 use super::inputs::{Edge, Outputs, Value};
+use super::ready::Ready;
 use super::report::{NodeReport, Report, State};
-use super::work::{Ended, Running, Work};
+use super::work::{Ended, Job};
+use crate::cause::Cause;
+use crate::engine::Engine;
 use crate::handle::Handle;
 use crate::sync::lock;
 
-pub(super) struct Run<E> {
+pub(super) struct Run<E: Send + 'static> {
     nodes: Vec<Member<E>>,
+    edges: Edges,
     /// Who needs whose output, by whose.
     children: Vec<usize>,
     on_failure: OnFailure,
     start: Instant,
     group: Handle<()>,
-    ready: SegQueue<usize>,
-    /// Drivers that can be of use at once for nodes that do not wait.
-    workers: usize,
+    pub(super) ready: Ready,
 }
 
 struct Member<E> {
-    edges: Vec<Edge>,
     /// Who needs its output: where in `children`.
     children: Range<usize>,
     /// Inputs that are not settled yet.
     open: AtomicUsize,
     /// Taken by who starts it.
-    work: Mutex<Option<Box<dyn Work<E>>>>,
+    job: Mutex<Option<Job<E>>>,
     output: OnceLock<Value>,
     report: Mutex<NodeReport<E>>,
 }
@@ -56,133 +52,142 @@ impl<E: Send + 'static> Run<E> {
         let number = flow.number();
         let Flow {
             vertices,
+            edges,
             on_failure,
+            limit,
             group,
             ..
         } = flow;
+        let workers = Runtime::current().metrics().num_workers();
         let mut run = Self {
             nodes: Vec::with_capacity(vertices.len()),
+            edges,
             children: Vec::new(),
             on_failure,
             start: Instant::now(),
             group: group.handle(),
-            ready: SegQueue::new(),
-            workers: Runtime::current().metrics().num_workers(),
+            ready: Ready::new(limit, workers),
         };
         for vertex in vertices {
-            let mut open = 0;
-            for edge in &vertex.edges {
-                let from = &mut run.nodes[edge.from];
-                if from.output.get().is_none() {
-                    from.children.end += 1;
-                    open += 1;
-                }
-            }
             let mut report = NodeReport::new(vertex.name);
-            let (mut work, output) = (None, OnceLock::new());
+            let (mut job, output) = (None, OnceLock::new());
             match vertex.source {
-                Source::Work(of_node) => work = Some(of_node),
+                Source::Work(of_node) => job = Some(of_node),
                 Source::Given(value) => {
                     report.state = State::Given;
                     let _ = output.set(value);
                 }
             }
             run.nodes.push(Member {
-                edges: vertex.edges,
                 children: 0..0,
-                open: AtomicUsize::new(open),
-                work: Mutex::new(work),
+                open: AtomicUsize::new(0),
+                job: Mutex::new(job),
                 output,
                 report: Mutex::new(report),
             });
         }
-        run.fill_children();
+        run.connect();
         // Before the first one runs: afterwards it is they who count.
         let roots = run.nodes.iter_mut().enumerate().filter_map(|(at, node)| {
             let waits = *node.open.get_mut() > 0 || node.output.get().is_some();
             (!waits).then_some(at)
         });
-        let roots: Vec<usize> = roots.collect();
+        let start = run.ready.add(roots);
         let run = Arc::new(run);
-        if let Some(first) = run.share(roots, run.workers) {
-            run.spawn(Some(first));
+        if start {
+            Driver::new(Arc::clone(&run)).run_here().await;
         }
         // Its error is a node's, and that one's report has it.
         let _ = group.wait().await;
-        let run = Arc::into_inner(run).expect("every task is gone");
+        let run = Arc::into_inner(run).expect("every driver is gone");
         run.report(number)
     }
 
-    /// Each node's range is as long as it has children: moves it to its place
-    /// in one list of all, and fills it.
-    fn fill_children(&mut self) {
-        let mut start = 0;
-        for node in &mut self.nodes {
-            let children = node.children.len();
-            node.children = start..start;
-            start += children;
+    /// Counts for each node the inputs that are not there, and lists who needs
+    /// it: all lists in one, one after another.
+    fn connect(&mut self) {
+        let Self {
+            nodes,
+            edges,
+            children,
+            ..
+        } = self;
+        // As lengths first.
+        for at in 0..nodes.len() {
+            for edge in edges.of(at) {
+                if nodes[edge.from].output.get().is_none() {
+                    nodes[edge.from].children.end += 1;
+                    *nodes[at].open.get_mut() += 1;
+                }
+            }
         }
-        self.children = vec![0; start];
-        for at in 0..self.nodes.len() {
-            for edge in 0..self.nodes[at].edges.len() {
-                let from = self.nodes[at].edges[edge].from;
-                let from = &mut self.nodes[from];
+        let mut start = 0;
+        for node in nodes.iter_mut() {
+            let length = node.children.len();
+            node.children = start..start;
+            start += length;
+        }
+        *children = vec![0; start];
+        for at in 0..nodes.len() {
+            for edge in edges.of(at) {
+                let from = &mut nodes[edge.from];
                 if from.output.get().is_none() {
-                    self.children[from.children.end] = at;
+                    children[from.children.end] = at;
                     from.children.end += 1;
                 }
             }
         }
     }
 
-    fn spawn(self: &Arc<Self>, first: Option<usize>) {
-        self.group.spawn(Arc::clone(self).drive(first));
+    /// Starts a driver that was counted.
+    pub(super) fn start_driver(self: &Arc<Self>) {
+        self.spawn(Driver::new(Arc::clone(self)));
     }
 
-    /// Keeps the first of these nodes for the caller, and has other drivers for
-    /// the rest.
-    fn share(self: &Arc<Self>, ready: Vec<usize>, drivers: usize) -> Option<usize> {
-        let mut ready = ready.into_iter();
-        let first = ready.next();
-        let others = ready.len().min(drivers.saturating_sub(1));
-        ready.for_each(|other| self.ready.push(other));
-        (0..others).for_each(|_| self.spawn(None));
-        first
+    pub(super) fn spawn(&self, driver: Driver<E>) {
+        self.group.spawn(driver);
     }
 
-    async fn drive(self: Arc<Self>, first: Option<usize>) -> Result<(), ()> {
-        let mut next = first.or_else(|| self.ready.pop());
-        while let Some(at) = next {
-            let settled = self.node(at).await;
-            if settled == State::Failed && self.on_failure == OnFailure::FailFast {
-                return Err(());
-            }
-            if settled == State::Cancelled {
-                return Ok(());
-            }
-            let ready = self.settle(at);
-            next = self.share(ready, self.workers).or_else(|| self.ready.pop());
-        }
-        Ok(())
+    /// Takes note of how a driver ended that is no task.
+    pub(super) fn conclude(&self, result: Result<(), ()>) {
+        self.group.shared.settle(result.map_err(Cause::Error));
     }
 
-    async fn node(self: &Arc<Self>, at: usize) -> State {
-        let node = &self.nodes[at];
-        let work = lock(&node.work).take();
+    #[inline]
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.group.is_cancelled()
+    }
+
+    #[inline]
+    pub(super) fn elapsed(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    /// The job of a node that is ready.
+    pub(super) fn begin(&self, at: usize) -> Job<E> {
+        let job = lock(&self.nodes[at].job).take();
+        job.expect("a node is ready once")
+    }
+
+    pub(super) fn poll(&self, job: &mut Job<E>, cx: &mut Context<'_>) -> Poll<(u32, Ended<E>)> {
         let outputs = |from: usize| self.nodes[from].output.get().cloned();
-        let running = work.and_then(|work| work.begin(&Outputs(&outputs)));
-        let running = running.expect("started once, with all it needs");
-        let started = self.start.elapsed();
-        lock(&node.report).started = Some(started);
-        let ended = self.unless_cancelled(running).await;
-        let took_until = self.start.elapsed();
+        Pin::as_mut(job).poll(&Outputs(&outputs), cx)
+    }
+
+    /// Takes note of how a node ended; false if that ends the flow.
+    pub(super) fn ended(
+        &self,
+        at: usize,
+        (started, ended): (Duration, Duration),
+        attempts: u32,
+        how: Ended<E>,
+    ) -> bool {
+        let node = &self.nodes[at];
         let mut report = lock(&node.report);
-        report.ended = Some(took_until);
-        let Some((attempts, ended)) = ended else {
-            return State::Cancelled;
-        };
+        report.started = Some(started);
+        report.ended = Some(ended);
         report.attempts = attempts;
-        report.state = match ended {
+        report.state = match how {
             Ended::Value(value) => {
                 let _ = node.output.set(value);
                 State::Succeeded
@@ -193,32 +198,22 @@ impl<E: Send + 'static> Run<E> {
             }
             Ended::Unwanted => State::Skipped,
         };
-        report.state
+        report.state != State::Failed || self.on_failure == OnFailure::SkipDescendants
     }
 
-    /// `None` if the flow was cancelled first.
-    async fn unless_cancelled(
-        self: &Arc<Self>,
-        mut running: Running<E>,
-    ) -> Option<(u32, Ended<E>)> {
-        let mut cancelled = pin!(self.group.cancelled());
-        let mut waits = false;
-        poll_fn(|cx| {
-            if let Poll::Ready(ended) = running.as_mut().poll(cx) {
-                return Poll::Ready(Some(ended));
-            }
-            if !std::mem::replace(&mut waits, true) && !self.ready.is_empty() {
-                self.spawn(None);
-            }
-            cancelled.as_mut().poll(cx).map(|()| None)
-        })
-        .await
+    /// Takes note that a node was dropped while it ran.
+    pub(super) fn dropped(&self, at: usize, started: Duration) {
+        let mut report = lock(&self.nodes[at].report);
+        report.started = Some(started);
+        report.ended = Some(self.elapsed());
     }
 
-    /// Tells those who need the node that it is done; returns who is ready.
-    fn settle(&self, at: usize) -> Vec<usize> {
-        let (mut settled, mut ready) = (vec![at], Vec::new());
-        while let Some(at) = settled.pop() {
+    /// Tells those who need the node that it is done. The first who is ready
+    /// goes to `batch`, if that is empty; the others are for all. Whether to
+    /// start a driver.
+    pub(super) fn settle(&self, at: usize, batch: &mut VecDeque<usize>) -> bool {
+        let (mut next, mut skipped, mut ready) = (Some(at), Vec::new(), Vec::new());
+        while let Some(at) = next {
             for &child in &self.children[self.nodes[at].children.clone()] {
                 // AcqRel: who takes the last one sees the outputs of all.
                 if self.nodes[child].open.fetch_sub(1, AcqRel) > 1
@@ -226,28 +221,34 @@ impl<E: Send + 'static> Run<E> {
                 {
                     continue;
                 }
-                if self.has_inputs(child) {
-                    ready.push(child);
-                } else {
+                if !self.has_inputs(child) {
                     lock(&self.nodes[child].report).state = State::Skipped;
-                    settled.push(child);
+                    skipped.push(child);
+                } else if batch.is_empty() {
+                    batch.push_back(child);
+                } else {
+                    ready.push(child);
                 }
             }
+            next = skipped.pop();
         }
-        ready
+        !ready.is_empty() && self.ready.add(ready)
     }
 
     fn has_inputs(&self, at: usize) -> bool {
         let there = |edge: &Edge| edge.optional || self.nodes[edge.from].output.get().is_some();
-        self.nodes[at].edges.iter().all(there)
+        self.edges.of(at).iter().all(there)
     }
 
     fn report(self, number: u64) -> Report<E> {
-        let members = self.nodes.into_iter().map(|member| {
-            let report = member.report.into_inner();
-            let report = report.unwrap_or_else(std::sync::PoisonError::into_inner);
-            (report, member.edges, member.output.into_inner())
-        });
-        Report::new(number, members)
+        let (mut reports, mut outputs) = (Vec::new(), Vec::new());
+        reports.reserve_exact(self.nodes.len());
+        outputs.reserve_exact(self.nodes.len());
+        for node in self.nodes {
+            let report = node.report.into_inner();
+            reports.push(report.unwrap_or_else(PoisonError::into_inner));
+            outputs.push(node.output.into_inner());
+        }
+        Report::new(number, reports, self.edges, outputs)
     }
 }

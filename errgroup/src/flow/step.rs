@@ -8,14 +8,17 @@ use super::graph::Flow;
 use super::inputs::Inputs;
 use super::node::Node;
 use super::retry::Retry;
-use super::work::{Failure, Options, Typed};
+use super::work::{Failure, Framed, Job, Once, Options, Parts};
 
 /// A node that is being described; [`add`](Self::add) puts it into the flow.
 #[must_use = "a step that is not added does not run"]
 pub struct Step<'f, I: Inputs, F, T, E> {
     flow: &'f mut Flow<E>,
     name: Cow<'static, str>,
-    work: Typed<I, F, T, E>,
+    inputs: I,
+    function: F,
+    /// `None` for a node without any, as most are.
+    options: Option<Options<I::Values, T, E>>,
 }
 
 impl<'f, I, F, R, T, E> Step<'f, I, F, T, E>
@@ -35,18 +38,14 @@ where
         Self {
             flow,
             name,
-            work: Typed {
-                inputs,
-                function,
-                options: None,
-            },
+            inputs,
+            function,
+            options: None,
         }
     }
 
     fn options(&mut self) -> &mut Options<I::Values, T, E> {
-        self.work
-            .options
-            .get_or_insert_with(|| Box::new(Options::new()))
+        self.options.get_or_insert_with(Options::new)
     }
 
     /// Tries again after an error or a timeout.
@@ -93,9 +92,23 @@ where
     ///
     /// If an input is a node of another flow.
     pub fn add(self) -> Node<T> {
-        let mut edges = Vec::new();
-        self.work.inputs.edges(&mut edges);
-        self.flow.push(self.name, edges, Box::new(self.work))
+        let Self {
+            flow,
+            name,
+            inputs,
+            function,
+            options,
+        } = self;
+        flow.push(name, inputs, |inputs| -> Job<E> {
+            match options {
+                None => Box::pin(Once::new(inputs, function)),
+                Some(options) => Box::pin(Framed::Ready(Some(Parts {
+                    inputs,
+                    function,
+                    options,
+                }))),
+            }
+        })
     }
 }
 

@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use super::inputs::{Inputs, Outputs, Value};
@@ -41,13 +42,18 @@ pub(super) enum Ended<E> {
     Unwanted,
 }
 
-/// A node that runs; tells how many attempts it took, too.
-pub(super) type Running<E> = Pin<Box<dyn Future<Output = (u32, Ended<E>)> + Send>>;
+/// What a node does, its types forgotten; as a whole in one piece of memory.
+pub(super) type Job<E> = Pin<Box<dyn Work<E>>>;
 
-/// A node that has not run yet, its types forgotten.
 pub(super) trait Work<E>: Send {
-    /// `None` if an input is missing.
-    fn begin(self: Box<Self>, outputs: &Outputs<'_>) -> Option<Running<E>>;
+    /// Polled first when all inputs are settled, and those it needs are there;
+    /// not again once it is ready. Tells how many attempts it took, too. Does
+    /// not panic.
+    fn poll(
+        self: Pin<&mut Self>,
+        outputs: &Outputs<'_>,
+        cx: &mut Context<'_>,
+    ) -> Poll<(u32, Ended<E>)>;
 }
 
 type When<V> = Box<dyn FnOnce(&V) -> bool + Send>;
@@ -72,14 +78,29 @@ impl<V, T, E> Options<V, T, E> {
     }
 }
 
-pub(super) struct Typed<I: Inputs, F, T, E> {
-    pub(super) inputs: I,
-    pub(super) function: F,
-    /// `None` for a node without any, as most are.
-    pub(super) options: Option<Box<Options<I::Values, T, E>>>,
+const THERE: &str = "a node is ready once its inputs are there";
+
+pin_project_lite::pin_project! {
+    /// A node without options, as most are: one attempt.
+    pub(super) struct Once<I, F, R> {
+        inputs: I,
+        function: Option<F>,
+        #[pin]
+        running: Option<R>,
+    }
 }
 
-impl<I, F, R, T, E> Work<E> for Typed<I, F, T, E>
+impl<I, F, R> Once<I, F, R> {
+    pub(super) fn new(inputs: I, function: F) -> Self {
+        Self {
+            inputs,
+            function: Some(function),
+            running: None,
+        }
+    }
+}
+
+impl<I, F, R, T, E> Work<E> for Once<I, F, R>
 where
     I: Inputs,
     F: FnMut(I::Values) -> R + Send + 'static,
@@ -87,31 +108,73 @@ where
     T: Send + Sync + 'static,
     E: Send + 'static,
 {
-    fn begin(self: Box<Self>, outputs: &Outputs<'_>) -> Option<Running<E>> {
-        let values = self.inputs.values(outputs)?;
-        let Self {
-            function, options, ..
-        } = *self;
-        Some(match options {
-            None => Box::pin(once(function, values)),
-            Some(options) => Box::pin(whole(function, values, *options)),
-        })
+    fn poll(
+        self: Pin<&mut Self>,
+        outputs: &Outputs<'_>,
+        cx: &mut Context<'_>,
+    ) -> Poll<(u32, Ended<E>)> {
+        // Unwind safety: after a panic this is only dropped.
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            let mut this = self.project();
+            if let Some(mut function) = this.function.take() {
+                let values = this.inputs.values(outputs).expect(THERE);
+                this.running.set(Some(function(values)));
+            }
+            let running = this.running.as_mut().as_pin_mut();
+            let result = ready!(running.expect("not ready before").poll(cx));
+            this.running.set(None);
+            Poll::Ready(result)
+        }));
+        let ended = match polled {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(Ok(value))) => Ended::Value(Arc::new(value)),
+            Ok(Poll::Ready(Err(error))) => Ended::Failed(Failure::Error(error)),
+            Err(payload) => Ended::Failed(Failure::Panicked(Panic::new(payload))),
+        };
+        Poll::Ready((1, ended))
     }
 }
 
-/// A node without options: one attempt.
-async fn once<V, F, R, T, E>(mut function: F, values: V) -> (u32, Ended<E>)
+type Attempts<E> = Pin<Box<dyn Future<Output = (u32, Ended<E>)> + Send>>;
+
+/// A node with options, before it runs.
+pub(super) struct Parts<I: Inputs, F, T, E> {
+    pub(super) inputs: I,
+    pub(super) function: F,
+    pub(super) options: Options<I::Values, T, E>,
+}
+
+/// A node with options.
+pub(super) enum Framed<I: Inputs, F, T, E> {
+    Ready(Option<Parts<I, F, T, E>>),
+    Running(Attempts<E>),
+}
+
+impl<I: Inputs, F, T, E> Unpin for Framed<I, F, T, E> {}
+
+impl<I, F, R, T, E> Work<E> for Framed<I, F, T, E>
 where
-    F: FnMut(V) -> R,
-    R: Future<Output = Result<T, E>>,
+    I: Inputs,
+    F: FnMut(I::Values) -> R + Send + 'static,
+    R: Future<Output = Result<T, E>> + Send + 'static,
     T: Send + Sync + 'static,
+    E: Send + 'static,
 {
-    let ended = match caught(async move { function(values).await }).await {
-        Ok(Ok(value)) => Ended::Value(Arc::new(value)),
-        Ok(Err(error)) => Ended::Failed(Failure::Error(error)),
-        Err(panic) => Ended::Failed(Failure::Panicked(panic)),
-    };
-    (1, ended)
+    fn poll(
+        mut self: Pin<&mut Self>,
+        outputs: &Outputs<'_>,
+        cx: &mut Context<'_>,
+    ) -> Poll<(u32, Ended<E>)> {
+        if let Self::Ready(parts) = &mut *self {
+            let parts = parts.take().expect("not ready before");
+            let values = parts.inputs.values(outputs).expect(THERE);
+            *self = Self::Running(Box::pin(whole(parts.function, values, parts.options)));
+        }
+        match &mut *self {
+            Self::Running(attempts) => attempts.as_mut().poll(cx),
+            Self::Ready(_) => unreachable!("was put to run"),
+        }
+    }
 }
 
 /// All attempts, and what frames them; a panic of any of it is caught.
@@ -202,7 +265,7 @@ async fn caught<F: Future>(future: F) -> Result<F::Output, Panic> {
     poll_fn(
         |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
             Ok(poll) => poll.map(Ok),
-            Err(payload) => std::task::Poll::Ready(Err(Panic::new(payload))),
+            Err(payload) => Poll::Ready(Err(Panic::new(payload))),
         },
     )
     .await

@@ -141,6 +141,14 @@ impl ObjectPools {
             buffers: BUFFERS.stats(),
         }
     }
+
+    /// Keeps nothing idle from now on, in this process: every parameter and every
+    /// buffer is made anew and dropped after its use. To measure what the pools
+    /// are worth.
+    pub fn keep_nothing() {
+        PARAMS.set_max_idle(0);
+        BUFFERS.set_max_idle_bytes(0);
+    }
 }
 
 /// Looks on at a server's figures, also when the server has gone.

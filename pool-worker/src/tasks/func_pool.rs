@@ -9,12 +9,14 @@ use tokio::time::timeout;
 
 use crate::block_on::block_on;
 use crate::dispatcher::{Dispatcher, Rejected};
-use crate::error::{CloseError, Reason, SubmitError};
+#[cfg(doc)]
+use crate::error::Reason;
+use crate::error::{CloseError, DisplaceError, SubmitError};
 use crate::face::face;
 use crate::options::Builder;
 use crate::outcome::Outcome;
 use crate::span::Carried;
-use crate::submit::Submission;
+use crate::submit::{Submission, to_wait};
 
 /// A pool of tasks that run one async function; a job is its argument, and
 /// nothing is boxed. Answers to `PoolWithFuncGeneric` of `ants`.
@@ -71,17 +73,17 @@ impl<T: Send + 'static> FuncPool<T> {
     /// Accepts the argument of a job; waits while the pool is full.
     ///
     /// Dropped while it waits, the job is dropped too, unless it was accepted
-    /// just then; the others in the line do not notice. On a worker of this
-    /// pool it may wait for ever, when all workers do so.
+    /// just then; the others in the line do not notice.
     ///
     /// # Errors
-    /// [`Reason::Closed`], also when the pool is closed while this waits, and
-    /// [`Reason::Crowded`]; with the argument.
+    /// [`Reason::Closed`], also when the pool is closed while this waits;
+    /// [`Reason::Crowded`]; and [`Reason::Nested`] where a job would wait for
+    /// room in its own pool; with the argument.
     pub async fn submit(&self, job: T) -> Result<(), SubmitError<T>> {
-        let job = self.offer(job)?;
-        let Some(job) = job else { return Ok(()) };
-        let submission = Submission::new(&self.dispatcher, job);
-        submission.await.map_err(|rejected| self.refuse(rejected))
+        match self.dispatcher.offer(Carried::new(job)) {
+            Ok(()) => Ok(()),
+            Err(rejected) => self.wait(rejected).await,
+        }
     }
 
     /// Accepts the argument of a job; waits for at most `limit` while the pool
@@ -94,8 +96,9 @@ impl<T: Send + 'static> FuncPool<T> {
     /// [`Reason::Timeout`], and those of [`submit`](Self::submit); with the
     /// argument.
     pub async fn submit_timeout(&self, job: T, limit: Duration) -> Result<(), SubmitError<T>> {
-        let job = self.offer(job)?;
-        let Some(job) = job else { return Ok(()) };
+        let Some(job) = self.offer(job, true)? else {
+            return Ok(());
+        };
         let mut submission = Submission::new(&self.dispatcher, job);
         timeout(limit, &mut submission)
             .await
@@ -109,8 +112,9 @@ impl<T: Send + 'static> FuncPool<T> {
     /// # Errors
     /// As [`submit`](Self::submit).
     pub fn submit_blocking(&self, job: T) -> Result<(), SubmitError<T>> {
-        let job = self.offer(job)?;
-        let Some(job) = job else { return Ok(()) };
+        let Some(job) = self.offer(job, false)? else {
+            return Ok(());
+        };
         let mut submission = Submission::new(&self.dispatcher, job);
         block_on(&mut submission, None)
             .unwrap_or_else(|| submission.give_up())
@@ -130,13 +134,22 @@ impl<T: Send + 'static> FuncPool<T> {
         }
     }
 
-    /// The job if it must wait, or `None` if it was accepted.
+    #[cold]
+    #[inline(never)]
+    async fn wait(&self, rejected: Rejected<Carried<T>>) -> Result<(), SubmitError<T>> {
+        let job = to_wait(&self.dispatcher, rejected, false).map_err(|r| self.refuse(r))?;
+        let submission = Submission::new(&self.dispatcher, job);
+        submission.await.map_err(|rejected| self.refuse(rejected))
+    }
+
+    /// The job if it must wait, and may, or `None` if it was accepted.
     #[inline]
-    fn offer(&self, job: T) -> Result<Option<Carried<T>>, SubmitError<T>> {
+    fn offer(&self, job: T, limited: bool) -> Result<Option<Carried<T>>, SubmitError<T>> {
         match self.dispatcher.offer(Carried::new(job)) {
             Ok(()) => Ok(None),
-            Err(full) if full.reason == Reason::Full => Ok(Some(full.job)),
-            Err(rejected) => Err(self.refuse(self.dispatcher.reject(rejected))),
+            Err(rejected) => to_wait(&self.dispatcher, rejected, limited)
+                .map(Some)
+                .map_err(|rejected| self.refuse(rejected)),
         }
     }
 
@@ -151,19 +164,24 @@ impl<T: Send + 'static> FuncPool<T> {
     ///
     /// # Errors
     /// [`Reason::Full`] when no job waits, as with a queue bound of 0, and
-    /// [`Reason::Closed`]; with the argument. Jobs displaced by then are
-    /// dropped.
-    pub fn submit_displacing(&self, job: T) -> Result<Vec<T>, SubmitError<T>> {
-        match self.dispatcher.displace(Carried::new(job)) {
-            Ok(displaced) => Ok(displaced.into_iter().map(Carried::into_job).collect()),
-            Err(rejected) => Err(self.refuse(rejected)),
+    /// [`Reason::Closed`]; with the argument, and the jobs displaced by then.
+    pub fn submit_displacing(&self, job: T) -> Result<Vec<T>, DisplaceError<T>> {
+        let mut displaced = Vec::new();
+        let submitted = self.dispatcher.displace(Carried::new(job), &mut displaced);
+        let displaced = displaced.into_iter().map(Carried::into_job).collect();
+        match submitted {
+            Ok(()) => Ok(displaced),
+            Err(rejected) => Err(DisplaceError::new(self.refuse(rejected), displaced)),
         }
     }
 
     /// Waits until every job accepted so far, and since, has ended. Jobs may
-    /// be submitted meanwhile; then it waits for these too. A job that awaits
-    /// this waits for itself.
+    /// be submitted meanwhile; then it waits for these too.
+    ///
+    /// # Panics
+    /// In a job of this pool, which would wait for itself.
     pub async fn wait_idle(&self) {
+        self.dispatcher.assert_not_within();
         poll_fn(|cx| self.dispatcher.poll_idle(cx.waker())).await;
     }
 
@@ -172,18 +190,21 @@ impl<T: Send + 'static> FuncPool<T> {
     /// with [`Reason::Closed`]. Answers to `ReleaseTimeout` of `ants`.
     ///
     /// Closes when first polled; dropped after that, the pool stays closed and
-    /// the workers finish. A job that closes its own pool waits for itself, so
-    /// until the limit.
+    /// the workers finish.
     ///
     /// # Panics
     /// When not called in a runtime with time enabled.
     ///
     /// # Errors
     /// [`CloseError::Closed`] if the pool was closed before;
+    /// [`CloseError::Nested`] in a job of this pool, at once;
     /// [`CloseError::Late`] if the limit passed: the pool stays closed, and
     /// the workers go on with what was accepted.
     pub async fn close(&self, limit: Duration) -> Result<(), CloseError> {
         self.dispatcher.close()?;
+        if self.dispatcher.is_within() {
+            return Err(CloseError::Nested);
+        }
         let drained = poll_fn(|cx| self.dispatcher.poll_drained(cx.waker()));
         let drained = timeout(limit, drained).await;
         drained.map_err(|_elapsed| self.dispatcher.late())
@@ -198,7 +219,7 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
     /// # Panics
     /// Outside of a runtime, when [`runtime`](Self::runtime) was not given;
     /// when the capacity is 0; when capacity and queue bound together are
-    /// above 2^30.
+    /// above 2^30; when an idle timeout was given and the runtime has no time.
     pub fn build<F, Fut>(self, run: F) -> FuncPool<T>
     where
         F: Fn(T) -> Fut + Send + Sync + 'static,
@@ -214,10 +235,12 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
         F: Fn(T) -> Fut + Send + Sync + 'static,
         Fut: Future<Output: Into<Outcome>> + Send + 'static,
     {
-        let launch = self.settings.launch(run);
-        FuncPool {
-            dispatcher: Dispatcher::new(self.options, launch),
-        }
+        let has_timeout = self.options.idle_timeout.is_some();
+        let launch = self.settings.launch(run, has_timeout);
+        let dispatcher = Dispatcher::new(self.options, launch);
+        // A task is never refused.
+        let _ = dispatcher.prestart(0);
+        FuncPool { dispatcher }
     }
 }
 

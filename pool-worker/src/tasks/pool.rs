@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::FuncPool;
@@ -44,16 +45,25 @@ impl Pool {
         Builder::new()
     }
 
+    /// The pool of the whole process, made at its first use with the defaults
+    /// of [`builder`](Self::builder) and the name `"global"`, for the runtime
+    /// of its first user: it is closed when that ends. It is never dropped.
+    /// Answers to the default pool of `ants`, but has a bound.
+    ///
+    /// # Panics
+    /// When its first use is outside of a runtime.
+    pub fn global() -> &'static Self {
+        static GLOBAL: OnceLock<Pool> = OnceLock::new();
+        GLOBAL.get_or_init(|| Self::builder().name("global").build())
+    }
+
     /// Accepts a job; waits while the pool is full.
     ///
     /// Dropped while it waits, the job is dropped too, unless it was accepted
-    /// just then. On a worker of this pool it may wait for ever, when all
-    /// workers do so.
+    /// just then.
     ///
     /// # Errors
-    /// [`Reason::Closed`](crate::Reason::Closed), also when the pool is closed
-    /// while this waits, and [`Reason::Crowded`](crate::Reason::Crowded); with
-    /// the job.
+    /// As [`FuncPool::submit`]; with the job.
     pub async fn submit<F>(&self, job: F) -> Result<(), SubmitError<F>>
     where
         F: Future<Output = ()> + Send + 'static,
@@ -117,7 +127,7 @@ impl Pool {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let (handle, report) = handle();
+        let (handle, report) = handle(self.jobs.dispatcher.address());
         let submitted = self.jobs.submit(Job::new(Tracked { future, report })).await;
         submitted.map_err(|error| error.map(tracked))?;
         Ok(handle)
@@ -132,7 +142,7 @@ impl Pool {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let (handle, report) = handle();
+        let (handle, report) = handle(self.jobs.dispatcher.address());
         let submitted = self.jobs.try_submit(Job::new(Tracked { future, report }));
         submitted.map_err(|error| error.map(tracked))?;
         Ok(handle)
@@ -140,7 +150,7 @@ impl Pool {
 
     /// Accepts a job at once; while the pool is full, the oldest jobs that
     /// wait make room: they are dropped, and their handles tell that they were
-    /// cancelled. Says how many; see [`FuncPool::submit_displacing`].
+    /// [displaced](crate::JobError::Displaced). Says how many; see [`FuncPool::submit_displacing`].
     ///
     /// # Errors
     /// As [`FuncPool::submit_displacing`]; with the job.
@@ -149,12 +159,20 @@ impl Pool {
         F: Future<Output = ()> + Send + 'static,
     {
         let submitted = self.jobs.submit_displacing(Job::new(Plain { future: job }));
-        match submitted {
-            Ok(displaced) => Ok(displaced.len()),
-            Err(error) => Err(error.map(plain)),
-        }
+        let (submitted, displaced) = match submitted {
+            Ok(displaced) => (Ok(displaced.len()), displaced),
+            Err(error) => {
+                let (rejected, displaced) = error.into_parts();
+                (Err(rejected.map(plain)), displaced)
+            }
+        };
+        displaced.into_iter().for_each(Job::displace);
+        submitted
     }
 
+    /// As [`FuncPool::wait_idle`].
+    ///
+    /// # Panics
     /// As [`FuncPool::wait_idle`].
     pub async fn wait_idle(&self) {
         self.jobs.wait_idle().await;
@@ -180,7 +198,7 @@ impl Builder<Pool> {
     /// # Panics
     /// Outside of a runtime, when [`runtime`](Self::runtime) was not given;
     /// when the capacity is 0; when capacity and queue bound together are
-    /// above 2^30.
+    /// above 2^30; when an idle timeout was given and the runtime has no time.
     pub fn build(self) -> Pool {
         let builder: Builder<FuncPool<Job>> = self.convert();
         Pool {

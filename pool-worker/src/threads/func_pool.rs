@@ -5,17 +5,18 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::work;
 use crossbeam_utils::Backoff;
 
 use crate::block_on::block_on;
 use crate::dispatcher::{Dispatcher, Rejected};
-use crate::error::{CloseError, Reason, SubmitError};
+#[cfg(doc)]
+use crate::error::Reason;
+use crate::error::{CloseError, DisplaceError, SubmitError};
 use crate::face::face;
 use crate::options::Builder;
 use crate::outcome::Outcome;
 use crate::span::Carried;
-use crate::submit::Submission;
+use crate::submit::{Submission, to_wait};
 
 /// A pool of threads that run one function; a job is its argument, and nothing
 /// is boxed. Answers to `PoolWithFuncGeneric` of `ants`.
@@ -61,11 +62,10 @@ impl<T: Send + 'static> FuncPool<T> {
 
     /// Accepts the argument of a job; blocks while the pool is full.
     ///
-    /// On a worker of this pool it may block for ever, when all workers do so.
-    ///
     /// # Errors
-    /// [`Reason::Closed`], also when the pool is closed while this blocks, and
-    /// [`Reason::Crowded`]; with the argument.
+    /// [`Reason::Closed`], also when the pool is closed while this blocks;
+    /// [`Reason::Crowded`]; and [`Reason::Nested`] where a job would wait for
+    /// room in its own pool; with the argument.
     #[inline]
     pub fn submit(&self, job: T) -> Result<(), SubmitError<T>> {
         match self.dispatcher.offer(Carried::new(job)) {
@@ -116,11 +116,9 @@ impl<T: Send + 'static> FuncPool<T> {
         rejected: Rejected<Carried<T>>,
         limit: Option<Duration>,
     ) -> Result<(), SubmitError<T>> {
-        if rejected.reason != Reason::Full {
-            return Err(self.refuse(self.dispatcher.reject(rejected)));
-        }
+        let limited = limit.is_some();
+        let mut job = to_wait(&self.dispatcher, rejected, limited).map_err(|r| self.refuse(r))?;
         let since = self.dispatcher.clock.now();
-        let mut job = rejected.job;
         let backoff = Backoff::new();
         while self.may_linger(limit) && !backoff.is_completed() {
             backoff.snooze();
@@ -157,12 +155,14 @@ impl<T: Send + 'static> FuncPool<T> {
     ///
     /// # Errors
     /// [`Reason::Full`] when no job waits, as with a queue bound of 0, and
-    /// [`Reason::Closed`]; with the argument. Jobs displaced by then are
-    /// dropped.
-    pub fn submit_displacing(&self, job: T) -> Result<Vec<T>, SubmitError<T>> {
-        match self.dispatcher.displace(Carried::new(job)) {
-            Ok(displaced) => Ok(displaced.into_iter().map(Carried::into_job).collect()),
-            Err(rejected) => Err(self.refuse(rejected)),
+    /// [`Reason::Closed`]; with the argument, and the jobs displaced by then.
+    pub fn submit_displacing(&self, job: T) -> Result<Vec<T>, DisplaceError<T>> {
+        let mut displaced = Vec::new();
+        let submitted = self.dispatcher.displace(Carried::new(job), &mut displaced);
+        let displaced = displaced.into_iter().map(Carried::into_job).collect();
+        match submitted {
+            Ok(()) => Ok(displaced),
+            Err(rejected) => Err(DisplaceError::new(self.refuse(rejected), displaced)),
         }
     }
 
@@ -172,11 +172,7 @@ impl<T: Send + 'static> FuncPool<T> {
     /// # Panics
     /// On a worker of this pool, whose job would wait for itself.
     pub fn wait_idle(&self) {
-        assert!(
-            !work::is_worker_of(self.dispatcher.address()),
-            "a job of pool {:?} waits for its own end",
-            self.name()
-        );
+        self.dispatcher.assert_not_within();
         let mut idle = poll_fn(|cx| self.dispatcher.poll_idle(cx.waker()));
         block_on(&mut idle, None);
     }
@@ -185,14 +181,16 @@ impl<T: Send + 'static> FuncPool<T> {
     /// and every worker has left, for at most `limit`. Blocked submitters fail
     /// with [`Reason::Closed`]. Answers to `ReleaseTimeout` of `ants`.
     ///
-    /// A job that closes its own pool waits for itself, so until the limit.
-    ///
     /// # Errors
     /// [`CloseError::Closed`] if the pool was closed before;
+    /// [`CloseError::Nested`] on a worker of this pool, at once;
     /// [`CloseError::Late`] if the limit passed: the pool stays closed, and
     /// the workers go on with what was accepted.
     pub fn close(&self, limit: Duration) -> Result<(), CloseError> {
         self.dispatcher.close()?;
+        if self.dispatcher.is_within() {
+            return Err(CloseError::Nested);
+        }
         let mut drained = poll_fn(|cx| self.dispatcher.poll_drained(cx.waker()));
         block_on(&mut drained, Some(limit)).ok_or_else(|| self.dispatcher.late())
     }
@@ -230,7 +228,7 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
         // Workers are made as jobs come; but without any, an accepted job
         // would be lost when the system has no thread to give.
         assert!(
-            dispatcher.launch_first().is_ok(),
+            dispatcher.prestart(1).is_ok(),
             "no thread for the first worker"
         );
         FuncPool { dispatcher }
@@ -240,7 +238,7 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
 impl<T: Send + 'static> Drop for FuncPool<T> {
     fn drop(&mut self) {
         let closed_before = self.dispatcher.close().is_err();
-        if closed_before || work::is_worker_of(self.dispatcher.address()) {
+        if closed_before || self.dispatcher.is_within() {
             return;
         }
         let mut drained = poll_fn(|cx| self.dispatcher.poll_drained(cx.waker()));

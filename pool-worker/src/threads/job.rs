@@ -16,6 +16,9 @@ const WORDS: usize = 4;
 /// What a job is made of.
 pub(super) trait Work: Send + 'static {
     fn run(self) -> Outcome;
+
+    /// Is dropped, to make room for another.
+    fn displace(self);
 }
 
 /// A closure as it was submitted.
@@ -27,6 +30,8 @@ impl<F: FnOnce() + Send + 'static> Work for Plain<F> {
         (self.0)();
         Outcome::Ran
     }
+
+    fn displace(self) {}
 }
 
 /// A closure whose end is told to a handle.
@@ -47,6 +52,10 @@ where
         let result = catch_unwind(AssertUnwindSafe(self.closure));
         self.report.end(result)
     }
+
+    fn displace(self) {
+        self.report.displaced();
+    }
 }
 
 type Room = MaybeUninit<[usize; WORDS]>;
@@ -57,6 +66,8 @@ struct Kind {
     run: unsafe fn(*mut Room) -> Outcome,
     /// Drops the closure in its room.
     drop: unsafe fn(*mut Room),
+    /// The same, and tells why.
+    displace: unsafe fn(*mut Room),
     id: fn() -> TypeId,
 }
 
@@ -64,6 +75,7 @@ struct Kind {
 static SPENT: Kind = Kind {
     run: |_empty| Outcome::Ran,
     drop: |_empty| (),
+    displace: |_empty| (),
     id: TypeId::of::<()>,
 };
 
@@ -90,6 +102,7 @@ impl<F: Work> Of<F> {
     const KIND: &'static Kind = &Kind {
         run: Self::run,
         drop: Self::drop,
+        displace: Self::displace,
         id: TypeId::of::<F>,
     };
 
@@ -111,6 +124,14 @@ impl<F: Work> Of<F> {
         // SAFETY: the caller's promise.
         let work = unsafe { Self::take(room) };
         work.run()
+    }
+
+    /// # Safety
+    /// As [`take`](Self::take).
+    unsafe fn displace(room: *mut Room) {
+        // SAFETY: the caller's promise.
+        let work = unsafe { Self::take(room) };
+        work.displace();
     }
 
     /// # Safety
@@ -147,6 +168,13 @@ impl Job {
         // SAFETY: the kind is that of the closure in the room, which is still
         // there; as it is no longer the job's, nobody uses it after this.
         unsafe { (kind.run)(&raw mut self.room) }
+    }
+
+    /// Drops the closure, to make room for another.
+    pub(super) fn displace(mut self) {
+        let kind = mem::replace(&mut self.kind, &SPENT);
+        // SAFETY: as in `run`.
+        unsafe { (kind.displace)(&raw mut self.room) };
     }
 
     /// The closure this was made of.

@@ -1,6 +1,7 @@
 //! Any closures, on threads.
 
 use std::fmt;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use super::FuncPool;
@@ -46,14 +47,21 @@ impl Pool {
         Builder::new()
     }
 
+    /// The pool of the whole process, made at its first use with the defaults
+    /// of [`builder`](Self::builder) and the name `"global"`. It is never
+    /// dropped. Answers to the default pool of `ants`, but has a bound.
+    ///
+    /// # Panics
+    /// When the system gives no thread for the first worker.
+    pub fn global() -> &'static Self {
+        static GLOBAL: OnceLock<Pool> = OnceLock::new();
+        GLOBAL.get_or_init(|| Self::builder().name("global").build())
+    }
+
     /// Accepts a job; blocks while the pool is full.
     ///
-    /// On a worker of this pool it may block for ever, when all workers do so.
-    ///
     /// # Errors
-    /// [`Reason::Closed`](crate::Reason::Closed), also when the pool is closed
-    /// while this blocks, and [`Reason::Crowded`](crate::Reason::Crowded);
-    /// with the job.
+    /// As [`FuncPool::submit`]; with the job.
     #[inline]
     pub fn submit<F>(&self, job: F) -> Result<(), SubmitError<F>>
     where
@@ -138,7 +146,7 @@ impl Pool {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        let (handle, report) = handle();
+        let (handle, report) = handle(self.jobs.dispatcher.address());
         let closure = job;
         let submitted = self.jobs.submit(Job::new(Tracked { closure, report }));
         submitted.map_err(|error| error.map(tracked::<F, R>))?;
@@ -154,7 +162,7 @@ impl Pool {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        let (handle, report) = handle();
+        let (handle, report) = handle(self.jobs.dispatcher.address());
         let closure = job;
         let submitted = self.jobs.try_submit(Job::new(Tracked { closure, report }));
         submitted.map_err(|error| error.map(tracked::<F, R>))?;
@@ -163,7 +171,7 @@ impl Pool {
 
     /// Accepts a job at once; while the pool is full, the oldest jobs that
     /// wait make room: they are dropped, and their handles tell that they were
-    /// cancelled. Says how many; see [`FuncPool::submit_displacing`].
+    /// [displaced](crate::JobError::Displaced). Says how many; see [`FuncPool::submit_displacing`].
     ///
     /// # Errors
     /// As [`FuncPool::submit_displacing`]; with the job.
@@ -172,10 +180,15 @@ impl Pool {
         F: FnOnce() + Send + 'static,
     {
         let submitted = self.jobs.submit_displacing(Job::new(Plain(job)));
-        match submitted {
-            Ok(displaced) => Ok(displaced.len()),
-            Err(error) => Err(error.map(plain)),
-        }
+        let (submitted, displaced) = match submitted {
+            Ok(displaced) => (Ok(displaced.len()), displaced),
+            Err(error) => {
+                let (rejected, displaced) = error.into_parts();
+                (Err(rejected.map(plain)), displaced)
+            }
+        };
+        displaced.into_iter().for_each(Job::displace);
+        submitted
     }
 
     /// As [`FuncPool::wait_idle`].

@@ -4,7 +4,7 @@ use std::num::NonZero;
 use std::sync::Arc;
 
 use super::work;
-use super::{FuncPool, Pool};
+use super::{ControlledPool, FuncPool, Pool};
 use crate::dispatcher::{Launch, NotLaunched};
 use crate::options::{Buildable, Builder, sealed::Sealed};
 use crate::outcome::Outcome;
@@ -17,6 +17,7 @@ pub struct Settings {
 
 impl Sealed for Pool {}
 impl<T: Send + 'static> Sealed for FuncPool<T> {}
+impl<T: Send + 'static> Sealed for ControlledPool<T> {}
 
 impl Buildable for Pool {
     type Settings = Settings;
@@ -27,6 +28,14 @@ impl Buildable for Pool {
 }
 
 impl<T: Send + 'static> Buildable for FuncPool<T> {
+    type Settings = Settings;
+
+    fn default_capacity() -> usize {
+        default_capacity()
+    }
+}
+
+impl<T: Send + 'static> Buildable for ControlledPool<T> {
     type Settings = Settings;
 
     fn default_capacity() -> usize {
