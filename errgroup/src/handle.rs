@@ -35,6 +35,23 @@ impl<E: Send + 'static> Handle<E> {
     ///
     /// Go's `Go` blocks at the limit, and starts tasks after the cancel.
     ///
+    /// A task owns what it uses. One that borrowed from the caller and ran beside
+    /// it could outlive the loan, since a future (the caller's own) may be
+    /// forgotten and its memory used again; [`scope()`](crate::scope()) lends to threads
+    /// instead:
+    ///
+    /// ```compile_fail,E0597
+    /// # async fn f() {
+    /// let group = errgroup::Group::<()>::new();
+    /// {
+    ///     let page = String::from("short lived");
+    ///     let borrowed = &page;
+    ///     group.spawn(async move { println!("{borrowed}"); Ok(()) });
+    /// }
+    /// group.wait().await.unwrap();
+    /// # }
+    /// ```
+    ///
     /// # Panics
     ///
     /// Outside of a tokio runtime.

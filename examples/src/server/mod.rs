@@ -24,6 +24,7 @@ mod running;
 mod service;
 mod session;
 mod stats;
+mod workers;
 
 pub use context::Context;
 pub use failure::Failure;
@@ -32,4 +33,6 @@ pub use latency::LatencySnapshot;
 pub use lifecycle::{BindError, Drained, Server};
 pub use running::ServerOptions;
 pub use service::{PoolOptions, Service};
+pub use workers::{PRIORITY, USER};
+
 pub use stats::{ObjectPools, ServerStats, ServiceStats, StatsHandle};

@@ -35,6 +35,11 @@ macro_rules! controlled {
                 self.desk.stats(self.tokens.stats())
             }
 
+            /// The schedule delay of every job that was run: from accepted to started.
+            pub fn delay(&self) -> crate::DelaySnapshot {
+                self.desk.delay()
+            }
+
             /// The name of the pool.
             pub fn name(&self) -> &str {
                 self.tokens.name()
