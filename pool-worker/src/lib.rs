@@ -20,6 +20,7 @@ mod options;
 mod outcome;
 pub mod overload;
 mod panic;
+mod permits;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 mod queue;
