@@ -4,9 +4,9 @@ use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
-use crate::delay::DelaySnapshot;
 use crate::dispatcher::Dispatcher;
 use crate::error::CloseError;
+use crate::histogram::Merged;
 use crate::options::sealed::Sealed;
 use crate::stats::Stats;
 
@@ -14,13 +14,19 @@ use crate::stats::Stats;
 pub trait AnyPool: Sealed + Send + Sync {
     #[doc(hidden)]
     fn core(&self) -> &dyn Core;
+    /// The same, to be kept.
+    #[doc(hidden)]
+    fn keep(&self) -> Box<dyn Core>;
 }
 
 /// A dispatcher, whatever its jobs are.
 pub trait Core: Send + Sync {
     fn name(&self) -> &str;
     fn stats(&self) -> Stats;
-    fn delays(&self) -> [DelaySnapshot; 3];
+    /// Blocked, queued, ran.
+    fn recorded(&self) -> [Merged; 3];
+    /// Of what was recorded, in nanoseconds.
+    fn tick(&self) -> f64;
     fn oldest(&self) -> Option<std::time::Duration>;
     fn unfinished(&self) -> usize;
     fn close(&self) -> Result<(), CloseError>;
@@ -36,8 +42,12 @@ impl<J: Send + 'static> Core for Arc<Dispatcher<J>> {
     fn stats(&self) -> Stats {
         Dispatcher::stats(self)
     }
-    fn delays(&self) -> [DelaySnapshot; 3] {
-        [self.blocked(), self.queued(), self.ran()]
+    fn recorded(&self) -> [Merged; 3] {
+        let recorder = &self.recorder;
+        [recorder.blocked(), recorder.queued(), recorder.ran()]
+    }
+    fn tick(&self) -> f64 {
+        self.clock.tick()
     }
     fn oldest(&self) -> Option<std::time::Duration> {
         Dispatcher::oldest(self)

@@ -20,7 +20,11 @@ mod options;
 mod outcome;
 pub mod overload;
 mod panic;
+mod permits;
+#[cfg(feature = "prometheus")]
+mod prometheus;
 mod queue;
+mod rejections;
 mod span;
 mod stats;
 mod submit;
@@ -29,6 +33,7 @@ mod sync;
 pub mod tasks;
 pub mod threads;
 mod try_submit;
+mod window;
 mod worker;
 
 pub use any_pool::AnyPool;
@@ -40,5 +45,9 @@ pub use handle::{Handle, JobError};
 pub use multi_pool::{MultiPool, MultiPoolError, Strategy};
 pub use options::{Buildable, Builder};
 pub use panic::JobPanic;
+#[cfg(feature = "prometheus")]
+pub use prometheus::PoolCollector;
+pub use rejections::Rejections;
 pub use stats::Stats;
 pub use try_submit::{BulkError, TrySubmit};
+pub use window::{Recent, Window};

@@ -13,8 +13,10 @@ mod func_pool;
 mod job;
 mod pool;
 mod settings;
+mod sub_pool;
 mod work;
 
 pub use controlled_pool::ControlledPool;
 pub use func_pool::FuncPool;
 pub use pool::Pool;
+pub use sub_pool::SubPool;

@@ -28,7 +28,7 @@ fn tracked<F: Future + 'static>(job: Job) -> F {
 /// [`FuncPool`] takes none. Shared by reference or [`Arc`](std::sync::Arc).
 /// See the [module](super) for what a drop does.
 pub struct Pool {
-    jobs: FuncPool<Job>,
+    pub(super) jobs: FuncPool<Job>,
 }
 
 impl Pool {

@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::handle::Report;
 use crate::outcome::Outcome;
+use crate::permits::Permit;
 
 /// Words that a closure may have to need no box. With the stamp, the span and
 /// the state of its slot, a job fills a line of cache.
@@ -48,6 +49,22 @@ impl<F: FnOnce() + Send + 'static> Work for Named<F> {
             Ok(()) => Outcome::Ran,
             Err(payload) => Outcome::NamedPanicked(self.name, payload),
         }
+    }
+
+    fn displace(self) {}
+}
+
+/// A closure that has a place of a sub-pool, until it has ended.
+pub(super) struct Limited<F> {
+    pub(super) closure: F,
+    pub(super) permit: Permit,
+}
+
+impl<F: FnOnce() + Send + 'static> Work for Limited<F> {
+    fn run(self) -> Outcome {
+        let _until_the_end = self.permit;
+        (self.closure)();
+        Outcome::Ran
     }
 
     fn displace(self) {}

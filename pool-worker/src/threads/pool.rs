@@ -30,7 +30,7 @@ where
 /// the same function, [`FuncPool`] takes none. Shared by reference or [`Arc`](std::sync::Arc).
 /// See the [module](super) for what a drop does.
 pub struct Pool {
-    jobs: FuncPool<Job>,
+    pub(super) jobs: FuncPool<Job>,
 }
 
 impl Pool {
