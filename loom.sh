@@ -12,5 +12,7 @@ if [[ " ${crates[*]} " == *" ${1:-} "* && -n ${1:-} ]]; then
 fi
 export RUSTFLAGS="${RUSTFLAGS:-} --cfg loom_models"
 for crate in "${crates[@]}"; do
-    cargo test --release --target-dir target/loom -p "$crate" --test 'loom_*' "$@"
+    features=()
+    [[ $crate == pool-object ]] && features=(--features bytes)
+    cargo test --release --target-dir target/loom -p "$crate" "${features[@]}" --test 'loom_*' "$@"
 done

@@ -11,6 +11,9 @@ use rpc_demo::alarm::notify::{Notifier, NotifyOptions};
 use rpc_demo::alarm::policy::{ChannelKind, Comparison, Level, PolicySpec};
 use rpc_demo::alarm::shield::{Shield, ShieldTimeType};
 use rpc_demo::alarm::store::StoreBuilder;
+use rpc_demo::alarm::webhook::Webhook;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 /// Fails so many times, then delivers.
 struct Flaky {
@@ -211,4 +214,77 @@ async fn deliveries_are_accounted_for_when_the_caller_goes_away() {
         .map(|(_, done, failed)| done + failed)
         .sum();
     assert_eq!(ended, 2);
+}
+
+/// A notifier whose webhook posts to this address.
+fn posting_to(addr: std::net::SocketAddr) -> (Notifier, Arc<Memory>) {
+    let mut builder = StoreBuilder::default();
+    builder.add(&spec(&BOTH, ShieldTimeType::Invalid));
+    let memory = Arc::new(Memory::new(10));
+    let target = format!("http://{addr}/").parse().unwrap();
+    let webhook = Webhook::new(target, Duration::from_millis(50));
+    let all: Vec<Arc<dyn Channel>> = vec![Arc::new(webhook), Arc::clone(&memory) as _];
+    let options = NotifyOptions {
+        dedup_window: Duration::from_secs(60),
+        fan_out: 2,
+    };
+    (
+        Notifier::new(Arc::new(builder.finish()), &options, all),
+        memory,
+    )
+}
+
+/// Tells an alarm; what became of it on the webhook.
+async fn posted(notifier: &Notifier, memory: &Memory) -> (u64, u64) {
+    let reply = notifier.notify(vec![alarm(0, FIRING)], 0).await;
+    // The other channel took it, whatever the webhook does.
+    assert_eq!((reply.told, reply.failed, memory.last().len()), (1, 0, 1));
+    let deliveries = deliveries(notifier);
+    assert_eq!(deliveries[1], (ChannelKind::Memory, 1, 0));
+    (deliveries[0].1, deliveries[0].2)
+}
+
+#[tokio::test]
+async fn a_webhook_that_is_down_costs_the_others_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    drop(listener);
+    let (notifier, memory) = posting_to(addr);
+    assert_eq!(posted(&notifier, &memory).await, (0, 1));
+}
+
+#[tokio::test]
+async fn a_webhook_that_never_answers_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (notifier, memory) = posting_to(listener.local_addr().unwrap());
+    let silent = tokio::spawn(async move {
+        let mut kept = Vec::new();
+        loop {
+            kept.push(listener.accept().await.unwrap());
+        }
+    });
+    assert_eq!(posted(&notifier, &memory).await, (0, 1));
+    silent.abort();
+}
+
+#[tokio::test]
+async fn a_webhook_that_flaps_gets_it_when_it_is_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (notifier, memory) = posting_to(listener.local_addr().unwrap());
+    let flapping = tokio::spawn(async move {
+        // Closed on the first, an error to the second, taken by the third.
+        drop(listener.accept().await.unwrap());
+        for answer in ["503 Service Unavailable", "204 No Content"] {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"}]") {
+                assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0);
+            }
+            let answer =
+                format!("HTTP/1.1 {answer}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    assert_eq!(posted(&notifier, &memory).await, (1, 0));
+    flapping.await.unwrap();
 }

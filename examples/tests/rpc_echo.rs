@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::future::join_all;
 use rpc_demo::client::{CallOptions, Client, ClientOptions};
 use rpc_demo::server::{Context, Failure, PoolOptions, ServerOptions, Service};
-use rpc_demo::wire::{CallType, ContentType};
+use rpc_demo::wire::{CallType, ContentType, Encoding};
 use rpc_peer::{ECHO, Peer, Text, echo, head, start, start_with, text};
 
 fn both() -> [Service; 2] {
@@ -72,7 +72,7 @@ async fn a_handler_knows_of_its_request() {
     let tell = |context: Context, _: Bytes| async move {
         let key = context.metadata().get("key").cloned().unwrap_or_default();
         assert_eq!(context.request_id(), context.request_id());
-        assert_eq!(context.request_id().get_version_num(), 4);
+        assert_eq!(context.request_id().get_version_num(), 7);
         let told = format!(
             "{} {} {} {} {}",
             context.service(),
@@ -203,6 +203,76 @@ async fn ten_thousand_calls_at_a_time_over_two_connections_get_their_own_answers
         assert_eq!(
             (drained.accepted, drained.replied, drained.lost),
             (10_000, 10_000, 0)
+        );
+    }
+}
+
+#[tokio::test]
+async fn bodies_travel_compressed_both_ways_in_every_encoding() {
+    let pages = |_: Context, body: Bytes| async move { Ok(body.repeat(2).into()) };
+    let (server, addr) = start(echo().raw("Twice", pages)).await;
+    let client = client(addr);
+    let body = Bytes::from(b"again and again, ".repeat(6_000));
+    for encoding in Encoding::ALL {
+        let before = server.stats();
+        let options = CallOptions {
+            encoding,
+            ..CallOptions::default()
+        };
+        let reply = client
+            .call_raw(
+                "/rpcdemo.Echo/Twice",
+                ContentType::RAW,
+                body.clone(),
+                &options,
+            )
+            .await;
+        assert!(reply.unwrap()[..] == body.repeat(2)[..], "{encoding}");
+        let after = server.stats();
+        if encoding != Encoding::LZ4_BLOCK {
+            // Its peers take no block that grows by more than 10 times.
+            let (came, went) = (
+                after.bytes_in - before.bytes_in,
+                after.bytes_out - before.bytes_out,
+            );
+            let most = body.len() as u64 / 4;
+            assert!(came < most && went < most, "{encoding}: {came} {went}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn metadata_and_an_attachment_come_back_beside_the_body() {
+    for service in both() {
+        let service = service.raw("Beside", |context, body| async move {
+            for (key, value) in context.metadata() {
+                context.set_metadata(format!("{key}-back"), value.clone());
+            }
+            context.set_attachment(context.attachment().slice(1..));
+            Ok(body)
+        });
+        let (_server, addr) = start(service).await;
+        let options = CallOptions {
+            meta: [("key".to_owned(), Bytes::from_static(b"value"))].into(),
+            attachment: Bytes::from_static(b"attached"),
+            encoding: Encoding::GZIP,
+            ..CallOptions::default()
+        };
+        let body = Bytes::from(vec![7; 1000]);
+        let answer = client(addr)
+            .call_whole(
+                "/rpcdemo.Echo/Beside",
+                ContentType::RAW,
+                body.clone(),
+                &options,
+            )
+            .await
+            .unwrap();
+        assert_eq!(answer.body, body);
+        assert_eq!(answer.attachment, "ttached");
+        assert_eq!(
+            answer.meta,
+            [("key-back".to_owned(), Bytes::from_static(b"value"))].into()
         );
     }
 }

@@ -6,7 +6,8 @@ mod rpc_peer;
 use std::time::Duration;
 
 use rpc_demo::server::{Failure, PoolOptions, Server, ServerOptions, Service};
-use rpc_demo::wire::RequestProtocol;
+use rpc_demo::wire::compress::compress;
+use rpc_demo::wire::{Encoding, RequestProtocol};
 use rpc_peer::{ECHO, Peer, Text, echo, fixed, frame, head, request, start, start_with};
 use tokio::io::AsyncWriteExt;
 
@@ -123,12 +124,14 @@ async fn an_empty_head_is_code_1() {
 }
 
 #[tokio::test]
-async fn a_compressed_body_is_code_1() {
-    let head = RequestProtocol {
-        content_encoding: 1,
-        ..head(9, ECHO, 4)
-    };
-    is_answered(echo(), &request(&head, b""), 1).await;
+async fn a_body_that_is_not_compressed_as_it_says_is_code_1() {
+    for content_encoding in [1, 2, 3, 4, 5, 6, 7, 8, u32::MAX] {
+        let head = RequestProtocol {
+            content_encoding,
+            ..head(9, ECHO, 4)
+        };
+        is_answered(echo(), &request(&head, b"\xff\xffnothing of it"), 1).await;
+    }
 }
 
 #[tokio::test]
@@ -169,6 +172,119 @@ async fn a_reply_that_fits_no_frame_is_code_2() {
     let mut peer = Peer::connect(addr).await;
     let reply = peer.call(&head(9, "/rpcdemo.Echo/Big", 4), b"").await;
     assert_eq!((reply.head.ret, reply.head.request_id), (2, 9));
+}
+
+#[tokio::test]
+async fn a_decompression_bomb_is_code_1_and_costs_no_more_than_a_frame() {
+    let max_frame = 1 << 20;
+    let options = ServerOptions {
+        max_frame,
+        ..ServerOptions::default()
+    };
+    let (_server, addr) = start_with(echo(), options).await;
+    let mut peer = Peer::connect(addr).await;
+    for encoding in Encoding::ALL {
+        if encoding == Encoding::LZ4_BLOCK {
+            // Is not made by us when it grows so much.
+            continue;
+        }
+        let bomb = compress(encoding, &vec![0; 16 << 20]).unwrap().unwrap();
+        assert!(bomb.len() < max_frame, "{encoding}");
+        let head = RequestProtocol {
+            content_encoding: encoding.0,
+            ..head(1, ECHO, 4)
+        };
+        let reply = peer.call(&head, &bomb).await;
+        let message = String::from_utf8_lossy(&reply.head.error_msg).into_owned();
+        assert_eq!(reply.head.ret, 1, "{encoding}: {message}");
+        assert!(message.contains("more than 1048576 bytes"), "{message}");
+    }
+    assert_eq!(peer.call(&head(2, ECHO, 4), b"on").await.body, b"on");
+}
+
+#[tokio::test]
+async fn a_frame_that_is_cut_at_any_byte_is_no_request_and_hurts_nobody() {
+    let (server, addr) = start(echo()).await;
+    let whole = request(&head(1, ECHO, 4), b"cut");
+    for cut in 0..whole.len() {
+        let mut peer = Peer::connect(addr).await;
+        peer.send(&whole[..cut]).await;
+        if cut % 2 == 0 {
+            // The end, or a reset.
+            peer.0.set_zero_linger().unwrap();
+            drop(peer);
+        } else {
+            peer.0.shutdown().await.unwrap();
+            peer.closed().await;
+        }
+    }
+    let mut other = Peer::connect(addr).await;
+    assert_eq!(other.call(&head(2, ECHO, 4), b"on").await.body, b"on");
+    while server.stats().connections > 1 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(server.stats().accepted, 1);
+}
+
+#[tokio::test]
+async fn a_peer_that_has_closed_its_side_still_gets_its_replies() {
+    for service in [
+        echo().inline(),
+        echo().pooled(PoolOptions {
+            capacity: 1,
+            queue: 10,
+        }),
+    ] {
+        let slow = service.raw("Slow", |_, body| async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            Ok(body)
+        });
+        let (_server, addr) = start(slow).await;
+        let mut peer = Peer::connect(addr).await;
+        for id in 1..=3 {
+            peer.send(&request(&head(id, "/rpcdemo.Echo/Slow", 4), b"late"))
+                .await;
+        }
+        peer.0.shutdown().await.unwrap();
+        for id in 1..=3 {
+            assert_eq!(peer.reply().await.id, id);
+        }
+        peer.closed().await;
+    }
+}
+
+/// Of the sockets bound to this port and connected, whether the kernel probes
+/// them (the timer of /proc/net/tcp is 02).
+fn probed(port: u16) -> Vec<bool> {
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("this is Linux");
+    let ours = format!(":{port:04X}");
+    let sockets = table.lines().skip(1).map(|line| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        (
+            fields[1].ends_with(&ours) && fields[3] == "01",
+            fields[5].starts_with("02"),
+        )
+    });
+    sockets
+        .filter_map(|(ours, probed)| ours.then_some(probed))
+        .collect()
+}
+
+#[tokio::test]
+async fn a_peer_that_vanished_without_a_word_is_probed_by_the_kernel() {
+    for keep_alive in [None, Some(Duration::from_secs(30))] {
+        let options = ServerOptions {
+            keep_alive,
+            ..ServerOptions::default()
+        };
+        let (_server, addr) = start_with(echo(), options).await;
+        let mut peer = Peer::connect(addr).await;
+        assert_eq!(peer.call(&head(1, ECHO, 4), b"hello").await.body, b"hello");
+        // The acknowledgement of the reply may have a timer of its own.
+        while probed(addr.port()) != [keep_alive.is_some()] {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
 }
 
 #[tokio::test]
@@ -248,27 +364,86 @@ async fn a_call_that_takes_longer_than_the_idle_time_is_answered() {
 }
 
 #[tokio::test]
-async fn a_peer_that_takes_no_replies_is_closed() {
-    let big = |_, _| async { Ok(vec![0; 1 << 20].into()) };
+async fn a_peer_that_takes_no_replies_costs_so_much_memory_and_is_closed() {
+    const REPLY: usize = 1 << 20;
+    let big = |_, _| async { Ok(vec![0; REPLY].into()) };
     for pooled in [false, true] {
         let mut service = echo().raw("Big", big);
         if pooled {
             service = service.pooled(PoolOptions {
                 capacity: 1,
-                queue: 100,
+                queue: 1000,
             });
         }
-        let (server, addr) = start_impatient(service).await;
+        let options = ServerOptions {
+            idle: Duration::from_millis(200),
+            max_unwritten: 1 << 20,
+            max_in_flight_bytes: 4 << 20,
+            ..ServerOptions::default()
+        };
+        let (server, addr) = start_with(service, options).await;
         let mut peer = Peer::connect(addr).await;
-        for id in 1..=40 {
-            peer.send(&request(&head(id, "/rpcdemo.Echo/Big", 4), b""))
-                .await;
-        }
+        let all: Vec<u8> = (1..=500)
+            .flat_map(|id| request(&head(id, "/rpcdemo.Echo/Big", 4), b""))
+            .collect();
+        peer.send(&all).await;
+        let mut most = 0;
         while server.stats().connections > 0 || server.stats().accepted == 0 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            let stats = server.stats();
+            let refused = stats.errors.get(&22).copied().unwrap_or(0);
+            let made = (stats.replied + stats.in_flight).saturating_sub(refused) * REPLY as u64;
+            // What is in flight has not been made yet, or is in the outbox.
+            let held = if pooled {
+                0
+            } else {
+                made.saturating_sub(stats.bytes_out)
+            };
+            most = most.max(held);
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
+        assert!(most <= 3 * REPLY as u64, "{most} bytes held");
         let stats = server.stats();
         assert!(stats.abandoned > 0, "{stats:?}");
         assert_eq!(stats.accepted, stats.replied + stats.abandoned);
+        if pooled {
+            // All were under way at once: what was too much was refused.
+            let refused = stats.errors.get(&22).copied().unwrap_or(0);
+            let taken = stats.accepted - refused;
+            assert!(taken < 100, "{taken} replies of a MiB were made to be kept");
+        } else {
+            assert!(stats.accepted < 500, "{stats:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_reads_slowly_gets_all_its_replies() {
+    const REPLY: usize = 256 << 10;
+    let big = |_, _| async { Ok(vec![7; REPLY].into()) };
+    for pooled in [false, true] {
+        let mut service = echo().raw("Big", big);
+        if pooled {
+            service = service.pooled(PoolOptions {
+                capacity: 2,
+                queue: 1000,
+            });
+        }
+        let options = ServerOptions {
+            max_in_flight_bytes: 64 << 20,
+            // What was forgotten would never be found by chance.
+            idle: Duration::from_secs(100_000),
+            ..ServerOptions::default()
+        };
+        let (_server, addr) = start_with(service, options).await;
+        let mut peer = Peer::connect(addr).await;
+        let all: Vec<u8> = (1..=100)
+            .flat_map(|id| request(&head(id, "/rpcdemo.Echo/Big", 4), b""))
+            .collect();
+        peer.send(&all).await;
+        for _ in 1..=100 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            let reply = peer.reply().await;
+            assert_eq!((reply.head.ret, reply.body.len()), (0, REPLY));
+        }
     }
 }

@@ -3,6 +3,7 @@
 mod rpc_peer;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -200,4 +201,79 @@ async fn a_port_in_use_is_told_in_one_line_with_its_address() {
         "{error}"
     );
     assert!(!error.contains('\n'), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_full_speed_every_call_is_answered_or_refused_and_none_is_cut() {
+    for service in [echo().inline(), pooled()] {
+        let (server, addr) = start(service).await;
+        let (under_way, mut speed) = mpsc::unbounded_channel();
+        let peers: Vec<_> = (0..16)
+            .map(|_| tokio::spawn(rpc_peer::until_told(addr, under_way.clone())))
+            .collect();
+        for _ in 0..16 {
+            speed.recv().await.unwrap();
+        }
+        let drained = server.shutdown(LONG).await;
+        let mut ended = 0;
+        for peer in peers {
+            let (answered, refused) = peer.await.unwrap();
+            ended += u64::from(answered + refused);
+        }
+        assert_eq!((drained.accepted, drained.replied), (ended, ended));
+        assert_eq!((drained.abandoned, drained.lost), (0, 0));
+    }
+}
+
+/// Keeps the runtime awake while it lives. The thread that a handler blocks
+/// may be the one that was to look for events, and the others sleep on.
+fn keep_awake() -> impl Drop {
+    struct Awake(Arc<AtomicBool>);
+    impl Drop for Awake {
+        fn drop(&mut self) {
+            self.0.store(false, Relaxed);
+        }
+    }
+    let on = Arc::new(AtomicBool::new(true));
+    let (awake, runtime) = (Arc::clone(&on), tokio::runtime::Handle::current());
+    std::thread::spawn(move || {
+        while awake.load(Relaxed) {
+            runtime.spawn(std::future::ready(()));
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    });
+    Awake(on)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_handler_that_blocks_its_thread_does_not_hold_up_the_shutdown() {
+    let _awake = keep_awake();
+    for service in [echo().inline(), pooled()] {
+        let (release, blocked) = std::sync::mpsc::channel::<()>();
+        let blocked = Arc::new(parking_lot::Mutex::new(blocked));
+        let (started, mut starts) = mpsc::unbounded_channel();
+        let service = service.timeout(LONG).raw("Block", move |_, body| {
+            let (blocked, started) = (Arc::clone(&blocked), started.clone());
+            async move {
+                started.send(()).unwrap();
+                // It knows of no deadline, and gives its thread to nobody.
+                let _ = blocked.lock().recv();
+                Ok(body)
+            }
+        });
+        let (server, addr) = start(service).await;
+        let mut stuck = Peer::connect(addr).await;
+        stuck
+            .send(&request(&head(1, "/rpcdemo.Echo/Block", 4), b""))
+            .await;
+        starts.recv().await.unwrap();
+        // The others go on.
+        let mut other = Peer::connect(addr).await;
+        assert_eq!(other.call(&head(2, ECHO, 4), b"on").await.body, b"on");
+        drop(other);
+        // It would never end if it waited for that one.
+        let drained = server.shutdown(Duration::from_millis(10)).await;
+        assert_eq!((drained.accepted, drained.lost), (2, 1), "{drained:?}");
+        drop(release);
+    }
 }

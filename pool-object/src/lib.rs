@@ -75,4 +75,14 @@ pub mod parts {
         object::Object,
         slot::Slot,
     };
+
+    /// A buffer of a pool that loom's `Arc` keeps alive.
+    #[cfg(feature = "bytes")]
+    pub fn buffer<H>(home: H, capacity: usize) -> crate::Buffer<H>
+    where
+        H: std::ops::Deref<Target = crate::BufferPool>,
+    {
+        let memory = home.take(capacity);
+        crate::Buffer::new(home, memory)
+    }
 }

@@ -13,11 +13,13 @@ use crate::delay::{DelaySnapshot, Recorder};
 use crate::error::{CloseError, Reason, ReopenError};
 use crate::idle::{Seat, Sleeper, Workers};
 use crate::line::{Blocked, Line};
+use crate::nesting;
 use crate::options::Options;
+use crate::overload::Resize;
 use crate::panic;
 use crate::queue::{Accepted, Queue, Refused};
 use crate::stats::Stats;
-use crate::sync::{AtomicBool, Mutex, Ordering};
+use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering};
 use crate::worker::Worker;
 
 /// Starts a worker of the engine; gives it back if the system refuses.
@@ -72,15 +74,15 @@ impl<J: Send + 'static> Dispatcher<J> {
     /// # Panics
     /// When capacity or queue bound are out of range.
     pub(crate) fn new(options: Options, launch: Launch<J>) -> Arc<Self> {
-        let most = options.limit();
-        let limit = options.capacity + options.queue;
+        let most = options.most();
+        let limit = options.limit(options.capacity);
         Arc::new(Self {
             clock: if options.record_delay {
                 Clock::start()
             } else {
                 Clock::StandingStill
             },
-            queue: Queue::new(limit, most),
+            queue: Queue::new(limit, most, options.is_unlimited()),
             recorder: Recorder::new(options.record_delay),
             panicked: AtomicU64::new(0),
             cancelled: AtomicU64::new(0),
@@ -106,22 +108,26 @@ impl<J: Send + 'static> Dispatcher<J> {
     }
 
     /// Accepts the job; while the pool is full, the oldest that wait make room.
-    /// Gives these back, or the job, if none waits.
-    pub(crate) fn displace(self: &Arc<Self>, mut job: J) -> Result<Vec<J>, Rejected<J>> {
-        let mut displaced = Vec::new();
+    /// Adds these to `displaced`, or gives the job back, if none waits.
+    pub(crate) fn displace(
+        self: &Arc<Self>,
+        mut job: J,
+        displaced: &mut Vec<J>,
+    ) -> Result<(), Rejected<J>> {
         loop {
             job = match self.offer(job) {
-                Ok(()) => return Ok(displaced),
+                Ok(()) => return Ok(()),
                 Err(full) if full.reason == Reason::Full => full.job,
                 Err(rejected) => return Err(self.reject(rejected)),
             };
             // Taken and finished in one step: it never counts as running.
-            let Some(oldest) = self.queue.take(true) else {
+            let mut hand = None;
+            let Some(oldest) = self.queue.take(&mut hand, true) else {
                 let reason = Reason::Full;
                 return Err(self.reject(Rejected { reason, job }));
             };
             self.displaced.fetch_add(1, Relaxed);
-            displaced.push(oldest.job);
+            displaced.extend(hand);
             if oldest.unblocks {
                 self.admit_line();
             }
@@ -275,10 +281,18 @@ impl<J: Send + 'static> Dispatcher<J> {
         let _ = (self.launch)(Worker::new(Arc::clone(self), seat));
     }
 
-    /// Makes a worker before there is a job for it.
-    pub(crate) fn launch_first(self: &Arc<Self>) -> Result<(), NotLaunched> {
-        let seat = self.seat(&mut self.workers.lock());
-        (self.launch)(Worker::new(Arc::clone(self), seat))
+    /// Makes the workers that are to be there before the first job.
+    pub(crate) fn prestart(self: &Arc<Self>, at_least: usize) -> Result<(), NotLaunched> {
+        let wanted = self.options.prestart.max(at_least);
+        loop {
+            let mut workers = self.workers.lock();
+            if workers.count >= wanted.min(workers.capacity) {
+                return Ok(());
+            }
+            let seat = self.seat(&mut workers);
+            drop(workers);
+            (self.launch)(Worker::new(Arc::clone(self), seat))?;
+        }
     }
 
     fn seat(&self, workers: &mut Workers) -> Arc<Seat> {
@@ -339,6 +353,29 @@ impl<J: Send + 'static> Dispatcher<J> {
         Rest::Sleep
     }
 
+    /// A worker slept for as long as workers may. True if it is to leave; false
+    /// if it was roused meanwhile, or has to stay.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn expire(&self, seat: &Arc<Seat>) -> bool {
+        let mut workers = self.workers.lock();
+        let least = usize::from(self.options.on_threads);
+        if workers.count - workers.retiring <= least || self.is_paused() {
+            return false;
+        }
+        // Whoever rouses takes it from the stack first, under this lock.
+        let Some(place) = workers
+            .asleep
+            .iter()
+            .position(|s| Arc::ptr_eq(&s.seat, seat))
+        else {
+            return false;
+        };
+        workers.asleep.remove(place);
+        workers.retiring += 1;
+        true
+    }
+
     /// Whether a worker should look, under the lock, if it must retire.
     #[inline]
     pub(crate) fn has_surplus(&self) -> bool {
@@ -355,7 +392,7 @@ impl<J: Send + 'static> Dispatcher<J> {
         );
         let mut workers = self.workers.lock();
         workers.capacity = capacity;
-        self.queue.set_limit(capacity + self.options.queue);
+        self.queue.set_limit(self.options.limit(capacity));
         self.surplus.store(workers.has_surplus(), Ordering::Relaxed);
         let surplus = (workers.count - workers.retiring).saturating_sub(capacity);
         let asleep = surplus.min(workers.asleep.len());
@@ -368,8 +405,19 @@ impl<J: Send + 'static> Dispatcher<J> {
         self.relay();
     }
 
-    /// A worker is gone. `retired` if the capacity had no room for it: then it
-    /// passes on the call that it may have had. `abandoned` if its runtime took it away: then nothing
+    /// Sets the capacity, for as long as the pool is there.
+    pub(crate) fn resizer(self: &Arc<Self>) -> Resize {
+        let dispatcher = Arc::downgrade(self);
+        Box::new(move |capacity| {
+            if let Some(dispatcher) = dispatcher.upgrade() {
+                dispatcher.set_capacity(capacity);
+            }
+        })
+    }
+
+    /// A worker is gone. `retired` if the capacity had no room for it, or it
+    /// had no job for too long: then it passes on the call that it may have
+    /// had, or that found no other to make. `abandoned` if its runtime took it away: then nothing
     /// that is accepted will run, so the pool closes, and the last worker
     /// gives up what is queued.
     pub(crate) fn left(self: &Arc<Self>, seat: Arc<Seat>, abandoned: bool, retired: bool) {
@@ -386,16 +434,22 @@ impl<J: Send + 'static> Dispatcher<J> {
             let idlers = workers.idlers_if(counts.unfinished == 0);
             drop(workers);
             idlers.into_iter().for_each(Waker::wake);
-            if retired {
-                self.relay();
-            }
-            return;
+        } else {
+            self.last_left(workers);
         }
+        if retired {
+            self.relay();
+        }
+    }
+
+    /// As [`left`](Self::left), for the last worker.
+    fn last_left(&self, workers: MutexGuard<'_, Workers>) {
         let give_up = workers.abandoned;
         drop(workers);
         if give_up {
-            while let Some(taken) = self.queue.take(false) {
-                panic::contain(|| drop(taken.job));
+            let mut hand = None;
+            while self.queue.take(&mut hand, false).is_some() {
+                panic::contain(|| drop(hand.take()));
                 self.cancelled.fetch_add(1, Relaxed);
                 self.queue.finish();
             }
@@ -469,7 +523,7 @@ impl<J: Send + 'static> Dispatcher<J> {
 
     /// Accepts again, once a close has drained.
     pub(crate) fn reopen(self: &Arc<Self>) -> Result<(), ReopenError> {
-        let mut workers = self.workers.lock();
+        let workers = self.workers.lock();
         if !self.queue.is_closed() {
             return Err(ReopenError::Open);
         }
@@ -482,12 +536,9 @@ impl<J: Send + 'static> Dispatcher<J> {
         }
         self.queue.arm();
         self.queue.open();
-        let seat = self.options.on_threads.then(|| self.seat(&mut workers));
         drop(workers);
-        if let Some(seat) = seat {
-            // Refused, it leaves as it is dropped; the first job tries again.
-            let _ = (self.launch)(Worker::new(Arc::clone(self), seat));
-        }
+        // Refused, it leaves as it is dropped; the first job tries again.
+        let _ = self.prestart(usize::from(self.options.on_threads));
         Ok(())
     }
 
@@ -501,6 +552,20 @@ impl<J: Send + 'static> Dispatcher<J> {
     pub(crate) fn late(&self) -> CloseError {
         let unfinished = self.queue.counts().unfinished as usize;
         CloseError::Late { unfinished }
+    }
+
+    /// Whether this is called from one of its own jobs.
+    pub(crate) fn is_within(self: &Arc<Self>) -> bool {
+        nesting::is_within(self.address())
+    }
+
+    /// For who is about to wait for the end of all jobs.
+    pub(crate) fn assert_not_within(self: &Arc<Self>) {
+        assert!(
+            !self.is_within(),
+            "a job of pool {:?} waits for its own end",
+            self.options.name
+        );
     }
 
     /// Tells pools apart.

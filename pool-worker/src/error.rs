@@ -16,6 +16,14 @@ pub enum Reason {
     /// The pool does not accept jobs any more.
     #[error("closed")]
     Closed,
+    /// The pool is overloaded and lets in only what is more urgent; see
+    /// [`Control::dagor`](crate::overload::Control::dagor).
+    #[error("overloaded, and lets in only what is more urgent")]
+    Refused,
+    /// Every worker is busy and the queue is full, and the submitter is itself
+    /// a job of this pool, which might wait for its own end.
+    #[error("full, and its own job may not wait for room")]
+    Nested,
     /// The pool stayed full until the time limit.
     #[error("full until the time limit")]
     Timeout,
@@ -78,6 +86,58 @@ impl<J> fmt::Display for SubmitError<J> {
 
 impl<J> std::error::Error for SubmitError<J> {}
 
+/// A job that was not accepted after all, though others had made room for it
+/// by then: workers or other submitters were quicker, or the pool was closed.
+/// All of them come back.
+pub struct DisplaceError<J> {
+    rejected: SubmitError<J>,
+    displaced: Vec<J>,
+}
+
+impl<J> DisplaceError<J> {
+    pub(crate) fn new(rejected: SubmitError<J>, displaced: Vec<J>) -> Self {
+        Self {
+            rejected,
+            displaced,
+        }
+    }
+
+    /// Why the job was not accepted.
+    pub fn reason(&self) -> Reason {
+        self.rejected.reason
+    }
+
+    /// The job that was not accepted, and those that had made room, the oldest
+    /// first; most often none.
+    pub fn into_parts(self) -> (SubmitError<J>, Vec<J>) {
+        (self.rejected, self.displaced)
+    }
+}
+
+/// The job alone; those that had made room are dropped.
+impl<J> From<DisplaceError<J>> for SubmitError<J> {
+    fn from(error: DisplaceError<J>) -> Self {
+        error.rejected
+    }
+}
+
+impl<J> fmt::Debug for DisplaceError<J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DisplaceError")
+            .field("rejected", &self.rejected)
+            .field("displaced", &self.displaced.len())
+            .finish()
+    }
+}
+
+impl<J> fmt::Display for DisplaceError<J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.rejected.fmt(f)
+    }
+}
+
+impl<J> std::error::Error for DisplaceError<J> {}
+
 /// Why a close did not end well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -92,6 +152,10 @@ pub enum CloseError {
         /// Jobs accepted and neither ended nor given up when the limit passed.
         unfinished: usize,
     },
+    /// A job closed its own pool, and so cannot wait for its end. The pool is
+    /// closed, and drains without being waited for.
+    #[error("a job closed its own pool: it drains, and cannot be waited for")]
+    Nested,
 }
 
 /// Why a pool could not be opened again.

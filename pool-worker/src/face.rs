@@ -4,6 +4,12 @@
 /// dispatcher.
 macro_rules! face {
     ($pool:ty, [$($generics:tt)*], $self:ident => $dispatcher:expr) => {
+        impl<$($generics)*> crate::AnyPool for $pool {
+            fn core(&$self) -> &dyn crate::any_pool::Core {
+                &$dispatcher
+            }
+        }
+
         impl<$($generics)*> $pool {
             /// The name of the pool.
             pub fn name(&$self) -> &str {

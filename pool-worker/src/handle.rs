@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use crate::block_on::block_on;
+use crate::nesting;
 use crate::outcome::Outcome;
 use crate::sync::Mutex;
 
@@ -21,6 +22,13 @@ pub enum JobError {
     /// It was cancelled, or dropped with the runtime of its pool.
     #[error("the job was cancelled")]
     Cancelled,
+    /// It made room for a newer job, and was dropped.
+    #[error("the job was dropped to make room for a newer one")]
+    Displaced,
+    /// A job of the same pool waited for it, which could wait for ever. The
+    /// job goes on, as after a drop of its handle.
+    #[error("a job may not wait for another of its own pool")]
+    Nested,
 }
 
 impl fmt::Debug for JobError {
@@ -28,6 +36,8 @@ impl fmt::Debug for JobError {
         f.write_str(match self {
             Self::Panicked(_) => "Panicked(..)",
             Self::Cancelled => "Cancelled",
+            Self::Displaced => "Displaced",
+            Self::Nested => "Nested",
         })
     }
 }
@@ -36,8 +46,10 @@ enum Stage<R> {
     Queued,
     /// With what wakes it, where a running job can be cancelled.
     Running(Option<Waker>),
-    /// Cancelled before it started, or while it ran.
+    /// Cancelled before it started: told at once.
     CalledOff,
+    /// Cancelled while it ran: told when it has been dropped.
+    Aborted,
     Ended(Result<R, JobError>),
     /// The result was handed out.
     Taken,
@@ -56,6 +68,8 @@ struct State<R> {
 #[must_use = "a handle that is dropped lets the job go on; its result is lost"]
 pub struct Handle<R> {
     state: Arc<Mutex<State<R>>>,
+    /// The pool of the job, by address.
+    pool: usize,
 }
 
 /// The job's side of a handle. Dropped without an end, it tells that the job
@@ -64,7 +78,8 @@ pub(crate) struct Report<R> {
     state: Arc<Mutex<State<R>>>,
 }
 
-pub(crate) fn handle<R>() -> (Handle<R>, Report<R>) {
+/// For a job of the pool at this address.
+pub(crate) fn handle<R>(pool: usize) -> (Handle<R>, Report<R>) {
     let state = Arc::new(Mutex::new(State {
         stage: Stage::Queued,
         waiter: None,
@@ -72,15 +87,16 @@ pub(crate) fn handle<R>() -> (Handle<R>, Report<R>) {
     let report = Report {
         state: Arc::clone(&state),
     };
-    (Handle { state }, report)
+    (Handle { state, pool }, report)
 }
 
 impl<R> Handle<R> {
-    /// Blocks until the job has ended. For threads that are not of a runtime,
-    /// and not on a worker of the job's own pool.
+    /// Blocks until the job has ended. For threads that are not of a runtime.
     ///
     /// # Errors
-    /// The panic of the job, or that it was cancelled.
+    /// The panic of the job; that it was cancelled or displaced; or
+    /// [`JobError::Nested`] if this is called by a job of the same pool before
+    /// that one has ended.
     pub fn wait(mut self) -> Result<R, JobError> {
         loop {
             if let Some(result) = block_on(&mut self, None) {
@@ -90,18 +106,18 @@ impl<R> Handle<R> {
     }
 
     /// Calls the job off; true if that is why it will not come to its end. A
-    /// job that has not started never does; it keeps its place in the queue
-    /// until its turn. A job that runs on tasks is dropped where it waits; on
+    /// job that has not started never does, which is told at once; it keeps its
+    /// place in the queue until its turn, when it is dropped. A job that runs on tasks is dropped where it waits; on
     /// threads it goes on. Ended is ended.
     pub fn cancel(&self) -> bool {
         let mut state = self.state.lock();
-        let waker = match &mut state.stage {
-            Stage::Queued => None,
-            Stage::Running(waker @ Some(_)) => waker.take(),
+        let (stage, waker) = match &mut state.stage {
+            Stage::Queued => (Stage::CalledOff, state.waiter.take()),
+            Stage::Running(waker @ Some(_)) => (Stage::Aborted, waker.take()),
             Stage::Running(None) | Stage::Ended(_) | Stage::Taken => return false,
-            Stage::CalledOff => return true,
+            Stage::CalledOff | Stage::Aborted => return true,
         };
-        state.stage = Stage::CalledOff;
+        state.stage = stage;
         drop(state);
         if let Some(waker) = waker {
             waker.wake();
@@ -111,7 +127,8 @@ impl<R> Handle<R> {
 
     /// Whether the job has ended, in whichever way.
     pub fn is_finished(&self) -> bool {
-        matches!(self.state.lock().stage, Stage::Ended(_) | Stage::Taken)
+        let stage = &self.state.lock().stage;
+        matches!(stage, Stage::Ended(_) | Stage::Taken | Stage::CalledOff)
     }
 }
 
@@ -125,6 +142,15 @@ impl<R> Future for Handle<R> {
         match std::mem::replace(&mut state.stage, Stage::Taken) {
             Stage::Ended(result) => Poll::Ready(result),
             Stage::Taken => panic!("polled after it was ready"),
+            Stage::CalledOff => {
+                // As it was, for the job to see when its turn comes.
+                state.stage = Stage::CalledOff;
+                Poll::Ready(Err(JobError::Cancelled))
+            }
+            stage if nesting::is_within(self.pool) => {
+                state.stage = stage;
+                Poll::Ready(Err(JobError::Nested))
+            }
             stage => {
                 state.stage = stage;
                 state.waiter = Some(cx.waker().clone());
@@ -147,7 +173,7 @@ impl<R> Report<R> {
     /// can be called off until it ends.
     pub(crate) fn run(&self, waker: Option<&Waker>) -> bool {
         let mut state = self.state.lock();
-        if matches!(state.stage, Stage::CalledOff) {
+        if matches!(state.stage, Stage::CalledOff | Stage::Aborted) {
             return false;
         }
         state.stage = Stage::Running(waker.cloned());
@@ -167,6 +193,13 @@ impl<R> Report<R> {
                 self.tell(Err(JobError::Panicked(payload)));
                 Outcome::Panicked(None)
             }
+        }
+    }
+
+    /// The job made room for another.
+    pub(crate) fn displaced(self) {
+        if !matches!(self.state.lock().stage, Stage::CalledOff) {
+            self.tell(Err(JobError::Displaced));
         }
     }
 

@@ -1,6 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+mod any_pool;
+mod batch;
 mod block_on;
+mod call;
 mod clock;
 mod delay;
 mod dispatcher;
@@ -8,10 +11,14 @@ mod error;
 mod face;
 mod handle;
 mod histogram;
+mod hooks;
 mod idle;
 mod line;
+mod multi_pool;
+mod nesting;
 mod options;
 mod outcome;
+pub mod overload;
 mod panic;
 mod queue;
 mod span;
@@ -21,11 +28,17 @@ mod sync;
 #[cfg(feature = "tokio")]
 pub mod tasks;
 pub mod threads;
+mod try_submit;
 mod worker;
 
+pub use any_pool::AnyPool;
+pub use batch::{Batch, BatchOutcome, Ticket};
+pub use call::Call;
 pub use delay::DelaySnapshot;
-pub use error::{CloseError, Reason, ReopenError, SubmitError};
+pub use error::{CloseError, DisplaceError, Reason, ReopenError, SubmitError};
 pub use handle::{Handle, JobError};
+pub use multi_pool::{MultiPool, MultiPoolError, Strategy};
 pub use options::{Buildable, Builder};
 pub use panic::JobPanic;
 pub use stats::Stats;
+pub use try_submit::{BulkError, TrySubmit};

@@ -1,13 +1,19 @@
 //! What every pool of either engine can be told.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::error::Reason;
+use crate::hooks::Hooks;
+use crate::overload::Control;
 use crate::panic::{JobPanic, PanicHandler};
 use crate::queue::Queue;
 
 /// How far the capacity can be raised when nothing else is said.
 const DEFAULT_MAX_CAPACITY: usize = if cfg!(loom_models) { 2 } else { 256 };
+
+/// Jobs on their way to workers that are about to be made, at the least.
+const LEAST_UNLIMITED_QUEUE: usize = if cfg!(loom_models) { 2 } else { 64 };
 
 /// Jobs that wait when nothing else is said.
 const DEFAULT_QUEUE: usize = 1024;
@@ -21,9 +27,14 @@ pub(crate) struct Options {
     pub(crate) queue: usize,
     pub(crate) max_blocked: usize,
     pub(crate) record_delay: bool,
+    /// How long a worker stays without a job.
+    pub(crate) idle_timeout: Option<Duration>,
+    /// Workers made with the pool.
+    pub(crate) prestart: usize,
     /// Then one worker is made with the pool, and none is ever taken away.
     pub(crate) on_threads: bool,
     pub(crate) panic_handler: Option<PanicHandler>,
+    pub(crate) hooks: Hooks,
 }
 
 impl Options {
@@ -35,22 +46,40 @@ impl Options {
             queue: DEFAULT_QUEUE,
             max_blocked: usize::MAX,
             record_delay: true,
+            idle_timeout: None,
+            prestart: 0,
             on_threads: false,
             panic_handler: None,
+            hooks: Hooks::default(),
         }
     }
 
     /// # Panics
     /// When there is no worker, or more jobs than a pool can count.
-    pub(crate) fn limit(&self) -> usize {
+    pub(crate) fn most(&self) -> usize {
         assert!(self.capacity > 0, "the capacity of a pool is at least 1");
-        let limit = self.max_capacity().saturating_add(self.queue);
+        let limit = self.limit(self.max_capacity());
         assert!(
             limit <= Queue::<()>::MAX_LIMIT,
             "capacity and queue bound together are at most {}",
             Queue::<()>::MAX_LIMIT
         );
         limit
+    }
+
+    /// The most jobs in the pool at once, at this capacity; for a pool without
+    /// a limit, the most that wait.
+    pub(crate) fn limit(&self, capacity: usize) -> usize {
+        if self.is_unlimited() {
+            self.queue.max(LEAST_UNLIMITED_QUEUE)
+        } else {
+            capacity.saturating_add(self.queue)
+        }
+    }
+
+    /// Whether it was made without a limit to its workers.
+    pub(crate) fn is_unlimited(&self) -> bool {
+        self.capacity == usize::MAX
     }
 
     pub(crate) fn max_capacity(&self) -> usize {
@@ -107,6 +136,20 @@ impl<P: Buildable> Builder<P> {
         }
     }
 
+    /// The pool behind one that is controlled.
+    pub(crate) fn of_tokens<Q>(mut self, control: &Control) -> Builder<Q>
+    where
+        Q: Buildable<Settings = P::Settings>,
+    {
+        if let Some((capacity, most)) = control.sizes() {
+            self.options.capacity = capacity;
+            self.options.max_capacity = Some(most);
+        }
+        // Those of its tokens would say nothing.
+        self.options.record_delay = false;
+        self.convert()
+    }
+
     /// The name of the pool, in errors, spans, panics and thread names.
     /// `"pool"` by default.
     pub fn name(mut self, name: impl AsRef<str>) -> Self {
@@ -118,6 +161,34 @@ impl<P: Buildable> Builder<P> {
     /// Workers are made as jobs come, not before.
     pub fn capacity(mut self, capacity: usize) -> Self {
         self.options.capacity = capacity;
+        self
+    }
+
+    /// As many workers as there are jobs, made on demand: `usize::MAX` as
+    /// [`capacity`](Self::capacity). Here the bound of the [`queue`](Self::queue)
+    /// is on jobs whose worker is about to be made (and on those that come in a
+    /// pause), and 64 at the least. The capacity can be lowered later, and
+    /// raised to `usize::MAX` again. Answers to `NewPool(-1)` of `ants`.
+    pub fn unlimited(self) -> Self {
+        self.capacity(usize::MAX)
+    }
+
+    /// Makes so many workers with the pool, not as jobs come; never more than
+    /// the capacity. 0 by default; pools of threads always make one.
+    pub fn prestart(mut self, workers: usize) -> Self {
+        self.options.prestart = workers;
+        self
+    }
+
+    /// Lets a worker go that had no job for so long; by default workers stay.
+    /// Of a pool of threads the last one stays. There is no thread that looks
+    /// after the others: each goes by its own clock. Answers to
+    /// `WithExpiryDuration` of `ants`, and not to set it to
+    /// `WithDisablePurge(true)`.
+    ///
+    /// On tasks the runtime needs its time enabled.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.options.idle_timeout = Some(timeout);
         self
     }
 
@@ -151,6 +222,26 @@ impl<P: Buildable> Builder<P> {
     /// is the same.
     pub fn record_delay(mut self, record: bool) -> Self {
         self.options.record_delay = record;
+        self
+    }
+
+    /// Called with the name of the pool on each worker as it begins, before its
+    /// first job. A panic there costs nothing.
+    pub fn on_worker_start<H>(mut self, hook: H) -> Self
+    where
+        H: Fn(&str) + Send + Sync + 'static,
+    {
+        self.options.hooks.start = Some(Arc::new(hook));
+        self
+    }
+
+    /// Called with the name of the pool on each worker as it ends, after its
+    /// last job; a close waits for that. A panic there costs nothing.
+    pub fn on_worker_stop<H>(mut self, hook: H) -> Self
+    where
+        H: Fn(&str) + Send + Sync + 'static,
+    {
+        self.options.hooks.stop = Some(Arc::new(hook));
         self
     }
 

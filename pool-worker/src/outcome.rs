@@ -7,6 +7,8 @@ pub(crate) enum Outcome {
     Ran,
     /// Its handle has the payload; or nobody holds the handle, and this has.
     Panicked(Option<Box<dyn Any + Send>>),
+    /// It has a name, and nobody was there for its panic.
+    NamedPanicked(&'static str, Box<dyn Any + Send>),
     /// Its handle cancelled it.
     Cancelled,
 }

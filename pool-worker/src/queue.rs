@@ -16,9 +16,8 @@ use self::ledger::{Ledger, PutTicket};
 use self::slots::Slots;
 use crate::sync::yield_now;
 
-/// A job taken from the queue.
-pub(crate) struct Taken<J> {
-    pub(crate) job: J,
+/// What comes with a job taken from the queue.
+pub(crate) struct Taken {
     /// When it was accepted.
     pub(crate) accepted_at: u64,
     /// Whether submitters are blocked who may now get in: the taker reported
@@ -36,11 +35,14 @@ pub(crate) struct Queue<J> {
 }
 
 impl<J> Queue<J> {
+    /// The limit is on unfinished jobs; with unlimited workers it is on those
+    /// that wait.
+    ///
     /// # Panics
     /// When `limit` is 0 or above [`MAX_LIMIT`](Self::MAX_LIMIT).
-    pub(crate) fn new(limit: usize, most: usize) -> Self {
+    pub(crate) fn new(limit: usize, most: usize, unlimited: bool) -> Self {
         Self {
-            ledger: Ledger::new(limit),
+            ledger: Ledger::new(limit, unlimited),
             slots: CachePadded::new(Slots::new(most)),
         }
     }
@@ -66,16 +68,16 @@ impl<J> Queue<J> {
         self.slots.put(place.0, job, accepted_at);
     }
 
-    /// Takes the oldest job and, in the same step, reports an earlier one as
-    /// finished. `None` if there is none ready; then nothing was reported.
+    /// Takes the oldest job in `hand` and, in the same step, reports an earlier
+    /// one as finished. `None` if there is none ready; then nothing was
+    /// reported.
     #[inline]
-    pub(crate) fn take(&self, finishing: bool) -> Option<Taken<J>> {
+    pub(crate) fn take(&self, hand: &mut Option<J>, finishing: bool) -> Option<Taken> {
         let (ticket, unblocks) = self
             .ledger
             .take(finishing, |ticket| self.slots.is_ready(ticket))?;
-        let (job, accepted_at) = self.slots.take(ticket);
+        let accepted_at = self.slots.take(ticket, hand);
         Some(Taken {
-            job,
             accepted_at,
             unblocks,
         })
@@ -83,8 +85,17 @@ impl<J> Queue<J> {
 
     /// As [`take`](Self::take), but takes nothing while the pool is paused.
     #[inline]
-    pub(crate) fn take_unless(&self, paused: bool, finishing: bool) -> Option<Taken<J>> {
-        if paused { None } else { self.take(finishing) }
+    pub(crate) fn take_unless(
+        &self,
+        paused: bool,
+        hand: &mut Option<J>,
+        finishing: bool,
+    ) -> Option<Taken> {
+        if paused {
+            None
+        } else {
+            self.take(hand, finishing)
+        }
     }
 
     /// Reports a job as finished; true if submitters are blocked.
@@ -144,8 +155,9 @@ impl<J> Queue<J> {
 
 impl<J> Drop for Queue<J> {
     fn drop(&mut self) {
-        while let Some(taken) = self.take(true) {
-            drop(taken);
+        let mut hand = None;
+        while self.take(&mut hand, true).is_some() {
+            hand = None;
         }
     }
 }

@@ -1,8 +1,11 @@
 //! The submitter's span goes with the job, with the feature `tracing`; without
 //! it a job travels alone.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+#[cfg(feature = "tokio")]
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+};
 
 /// A job on its way to a worker.
 pub(crate) struct Carried<J> {
@@ -14,7 +17,11 @@ pub(crate) struct Carried<J> {
 /// The submitter's span. Most often there is none, which costs a word and a
 /// look at a static.
 #[cfg(feature = "tracing")]
-struct Span(Option<Box<tracing::Span>>);
+pub(crate) struct Span(Option<Box<tracing::Span>>);
+
+/// No span.
+#[cfg(all(feature = "tokio", not(feature = "tracing")))]
+pub(crate) struct Span;
 
 #[cfg(feature = "tracing")]
 impl Span {
@@ -31,6 +38,23 @@ impl Span {
     #[inline]
     fn enter(&self) -> Option<tracing::span::Entered<'_>> {
         self.0.as_ref().map(|span| span.enter())
+    }
+}
+
+#[cfg(feature = "tokio")]
+impl Span {
+    /// Runs `run` in the span.
+    #[inline]
+    pub(crate) fn run<R>(&self, run: impl FnOnce() -> R) -> R {
+        #[cfg(feature = "tracing")]
+        let _entered = self.enter();
+        run()
+    }
+
+    /// Makes a future in the span, and polls it there.
+    pub(crate) async fn run_async<F: Future>(self, make: impl FnOnce() -> F) -> F::Output {
+        let mut future = pin!(self.run(make));
+        poll_fn(|cx| self.run(|| future.as_mut().poll(cx))).await
     }
 }
 
@@ -57,24 +81,21 @@ impl<J> Carried<J> {
         run(self.job)
     }
 
-    /// Runs the job in the span it was submitted in, whenever it is polled. The
-    /// function is called at the first poll.
-    #[cfg_attr(not(feature = "tokio"), expect(dead_code))]
+    /// As [`run`](Self::run), without moving the job.
     #[inline]
-    pub(crate) async fn run_async<Fut: Future>(self, run: impl FnOnce(J) -> Fut) -> Fut::Output {
+    pub(crate) fn run_in_place<R>(&mut self, run: impl FnOnce(&mut J) -> R) -> R {
         #[cfg(feature = "tracing")]
-        let span = self.span;
-        let future = {
-            #[cfg(feature = "tracing")]
-            let _entered = span.enter();
-            run(self.job)
-        };
-        let mut future = pin!(future);
-        poll_fn(|cx| {
-            #[cfg(feature = "tracing")]
-            let _entered = span.enter();
-            future.as_mut().poll(cx)
-        })
-        .await
+        let _entered = self.span.enter();
+        run(&mut self.job)
+    }
+
+    /// The job, and where to run it.
+    #[cfg(feature = "tokio")]
+    #[inline]
+    pub(crate) fn into_parts(self) -> (J, Span) {
+        #[cfg(feature = "tracing")]
+        return (self.job, self.span);
+        #[cfg(not(feature = "tracing"))]
+        (self.job, Span)
     }
 }

@@ -30,6 +30,33 @@ pub struct Stats {
     pub waiting: usize,
     /// Workers, with a job or without.
     pub workers: usize,
-    /// The most jobs that run at once.
+    /// The most jobs that run at once; `usize::MAX` in a pool without a limit.
     pub capacity: usize,
+}
+
+impl std::iter::Sum for Stats {
+    fn sum<I: Iterator<Item = Self>>(stats: I) -> Self {
+        stats.fold(Self::default(), |sum, one| Self {
+            submitted: sum.submitted + one.submitted,
+            ran: sum.ran + one.ran,
+            panicked: sum.panicked + one.panicked,
+            cancelled: sum.cancelled + one.cancelled,
+            displaced: sum.displaced + one.displaced,
+            rejected: sum.rejected + one.rejected,
+            queued: sum.queued + one.queued,
+            running: sum.running + one.running,
+            idle: sum.idle + one.idle,
+            waiting: sum.waiting + one.waiting,
+            workers: sum.workers + one.workers,
+            capacity: sum.capacity.saturating_add(one.capacity),
+        })
+    }
+}
+
+impl Stats {
+    /// Jobs that could start at once: `Free` of `ants`.
+    #[must_use]
+    pub fn free(&self) -> usize {
+        self.capacity.saturating_sub(self.running)
+    }
 }

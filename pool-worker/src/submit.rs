@@ -54,6 +54,23 @@ impl<'a, J: Send + 'static> Submission<'a, J> {
     }
 }
 
+/// The job, if its submitter may wait for room, up to a time limit or for as
+/// long as it takes. The latter is refused to a job of the same pool, which
+/// could wait for itself.
+pub(crate) fn to_wait<J: Send + 'static>(
+    dispatcher: &Arc<Dispatcher<J>>,
+    Rejected { mut reason, job }: Rejected<J>,
+    limited: bool,
+) -> Result<J, Rejected<J>> {
+    if reason == Reason::Full {
+        if limited || dispatcher.options.max_blocked == 0 || !dispatcher.is_within() {
+            return Ok(job);
+        }
+        reason = Reason::Nested;
+    }
+    Err(dispatcher.reject(Rejected { reason, job }))
+}
+
 // The job is moved, never pinned.
 impl<J: Send + 'static> Unpin for Submission<'_, J> {}
 

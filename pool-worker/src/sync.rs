@@ -28,10 +28,14 @@ pub(crate) use std::{thread, thread_local};
 pub(crate) use loom::{thread, thread_local};
 
 #[cfg(not(loom_models))]
-use std::{sync::Mutex as RawMutex, sync::MutexGuard};
+use std::sync::Mutex as RawMutex;
+#[cfg(not(loom_models))]
+pub(crate) use std::sync::MutexGuard;
 
 #[cfg(loom_models)]
-use loom::{sync::Mutex as RawMutex, sync::MutexGuard};
+use loom::sync::Mutex as RawMutex;
+#[cfg(loom_models)]
+pub(crate) use loom::sync::MutexGuard;
 
 /// A lock that does not know poisoning: no user code runs under it.
 pub(crate) struct Mutex<T>(RawMutex<T>);
@@ -45,6 +49,12 @@ impl<T> Mutex<T> {
         self.0
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl<T: Default> Default for Mutex<T> {
+    fn default() -> Self {
+        Self::new(T::default())
     }
 }
 

@@ -10,11 +10,14 @@
 //! were accepted and had not ended are dropped with it, and counted as
 //! [`cancelled`](crate::Stats::cancelled).
 
+mod calls;
+mod controlled_pool;
 mod func_pool;
 mod job;
 mod pool;
 mod settings;
 mod work;
 
+pub use controlled_pool::ControlledPool;
 pub use func_pool::FuncPool;
 pub use pool::Pool;

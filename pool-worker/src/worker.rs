@@ -4,11 +4,12 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Waker;
+use std::time::Duration;
 
 use crate::dispatcher::{Dispatcher, Rest};
 use crate::idle::Seat;
 use crate::outcome::{Caught, Outcome};
-use crate::panic;
+use crate::panic::{self, JobPanic};
 
 pub(crate) struct Worker<J: Send + 'static> {
     dispatcher: Arc<Dispatcher<J>>,
@@ -23,6 +24,8 @@ pub(crate) struct Worker<J: Send + 'static> {
     now: Option<u64>,
     accepted_at: u64,
     started: u64,
+    /// It runs, so it was told to begin and is to be told to end.
+    begun: bool,
     leaving: bool,
     retiring: bool,
 }
@@ -44,9 +47,17 @@ impl<J: Send + 'static> Worker<J> {
             now: None,
             accepted_at: 0,
             started: 0,
+            begun: false,
             leaving: false,
             retiring: false,
         }
+    }
+
+    /// It is on its own thread or task now.
+    pub(crate) fn begin_work(&mut self) {
+        let options = &self.dispatcher.options;
+        options.hooks.started(&options.name);
+        self.begun = true;
     }
 
     /// Tells which pool this is a worker of.
@@ -54,30 +65,32 @@ impl<J: Send + 'static> Worker<J> {
         self.dispatcher.address()
     }
 
-    /// The next job, if one is ready. Reports the job before it. To be followed
-    /// by [`begin`](Self::begin).
+    /// Takes the next job in `hand`, if one is ready. Reports the job before
+    /// it. To be followed by [`begin`](Self::begin).
     #[inline]
-    pub(crate) fn next(&mut self) -> Option<J> {
+    pub(crate) fn next(&mut self, hand: &mut Option<J>) -> bool {
         let ended = self.account == Account::Ended;
         let paused = self.dispatcher.is_paused() || self.dispatcher.has_surplus();
-        let taken = match self.dispatcher.queue.take_unless(paused, ended) {
-            Some(taken) => taken,
+        let queue = &self.dispatcher.queue;
+        let taken = match queue.take_unless(paused, hand, ended) {
             None if ended => {
                 self.account = Account::Empty;
-                if !self.dispatcher.queue.finish() {
-                    return None;
+                if queue.finish() {
+                    self.dispatcher.admit_line();
+                    queue.take_unless(paused, hand, false)
+                } else {
+                    None
                 }
-                self.dispatcher.admit_line();
-                self.dispatcher.queue.take_unless(paused, false)?
             }
-            None => return None,
+            taken => taken,
         };
+        let Some(taken) = taken else { return false };
         self.account = Account::Running;
         self.accepted_at = taken.accepted_at;
         if taken.unblocks {
             self.dispatcher.admit_line();
         }
-        Some(taken.job)
+        true
     }
 
     /// Passes the call on if it was roused for the job of the last
@@ -108,27 +121,35 @@ impl<J: Send + 'static> Worker<J> {
             self.now = Some(now);
             shard.record_ran(now.saturating_sub(self.started));
         }
-        let payload = match outcome {
-            Ok(Outcome::Ran) => None,
-            Ok(Outcome::Cancelled) => {
-                self.dispatcher.cancelled.fetch_add(1, Relaxed);
-                None
-            }
-            Ok(Outcome::Panicked(payload)) => {
-                self.dispatcher.panicked.fetch_add(1, Relaxed);
-                payload
-            }
-            Err(payload) => {
-                self.dispatcher.panicked.fetch_add(1, Relaxed);
-                Some(payload)
-            }
-        };
-        if let Some(payload) = payload {
-            let options = &self.dispatcher.options;
-            panic::report(options.panic_handler.as_ref(), &options.name, payload);
-            self.now = None;
+        if !matches!(outcome, Ok(Outcome::Ran)) {
+            self.ended_otherwise(outcome);
         }
         self.account = Account::Ended;
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn ended_otherwise(&mut self, outcome: Caught) {
+        let (payload, job) = match outcome {
+            Ok(Outcome::Ran) => return,
+            Ok(Outcome::Cancelled) => {
+                self.dispatcher.cancelled.fetch_add(1, Relaxed);
+                return;
+            }
+            Ok(Outcome::Panicked(payload)) => (payload, None),
+            Ok(Outcome::NamedPanicked(name, payload)) => (Some(payload), Some(name)),
+            Err(payload) => (Some(payload), None),
+        };
+        self.dispatcher.panicked.fetch_add(1, Relaxed);
+        if let Some(payload) = payload {
+            let options = &self.dispatcher.options;
+            let pool = &options.name;
+            panic::report(
+                options.panic_handler.as_ref(),
+                JobPanic { pool, job, payload },
+            );
+            self.now = None;
+        }
     }
 
     /// The worker did something else, so the end of its last job is no longer
@@ -158,6 +179,17 @@ impl<J: Send + 'static> Worker<J> {
         rest
     }
 
+    /// How long it may sleep.
+    pub(crate) fn idle_timeout(&self) -> Option<Duration> {
+        self.dispatcher.options.idle_timeout
+    }
+
+    /// It slept for so long. True if it is to leave.
+    pub(crate) fn expire(&mut self) -> bool {
+        self.retiring = self.dispatcher.expire(&self.seat);
+        self.retiring
+    }
+
     /// Whether a sleeping worker may go on.
     pub(crate) fn is_roused(&mut self) -> bool {
         self.roused = self.seat.take_rouse();
@@ -167,6 +199,10 @@ impl<J: Send + 'static> Worker<J> {
 
 impl<J: Send + 'static> Drop for Worker<J> {
     fn drop(&mut self) {
+        if self.begun {
+            let options = &self.dispatcher.options;
+            options.hooks.stopped(&options.name);
+        }
         // An engine that is dropped in the middle, as tokio does with its
         // tasks at shutdown, must not leave the account open.
         if self.account == Account::Running {

@@ -169,3 +169,70 @@ fn a_rejected_job_comes_back_as_it_was() {
     assert_eq!((error.into_job())(), 5);
     assert_eq!((pool.try_spawn(|| 6).unwrap_err().into_job())(), 6);
 }
+
+#[test]
+fn a_cancel_is_told_at_once_though_the_worker_is_stalled() {
+    let pool = threads::Pool::builder().capacity(1).build();
+    let (gate, closed) = channel::<()>();
+    pool.submit(move || assert!(closed.recv().is_err()))
+        .unwrap();
+    let queued = pool.spawn(|| unreachable!("it was cancelled")).unwrap();
+    assert!(queued.cancel());
+    assert!(queued.is_finished());
+    let result: Result<(), _> = queued.wait();
+    assert!(matches!(result, Err(JobError::Cancelled)));
+    drop(gate);
+    pool.close(LONG).unwrap();
+    assert_eq!(pool.stats().cancelled, 1);
+}
+
+#[test]
+fn a_displaced_handle_says_so() {
+    let pool = threads::Pool::builder().capacity(1).queue(1).build();
+    let (gate, closed) = channel::<()>();
+    let (began, begun) = channel();
+    pool.submit(move || {
+        began.send(()).unwrap();
+        assert!(closed.recv().is_err());
+    })
+    .unwrap();
+    begun.recv().unwrap();
+    let old = pool.spawn(|| 1).unwrap();
+    assert_eq!(pool.submit_displacing(|| ()).unwrap(), 1);
+    assert!(matches!(old.wait(), Err(JobError::Displaced)));
+    drop(gate);
+    pool.close(LONG).unwrap();
+    assert_eq!(pool.stats().displaced, 1);
+}
+
+#[test]
+fn a_job_may_not_wait_for_another_of_its_pool() {
+    let pool = Arc::new(threads::Pool::new(1));
+    let inside = Arc::clone(&pool);
+    let outer = pool.spawn(move || inside.spawn(|| 1).unwrap().wait());
+    assert!(matches!(outer.unwrap().wait(), Ok(Err(JobError::Nested))));
+    pool.wait_idle();
+    assert_eq!(pool.stats().ran, 2);
+}
+
+#[tokio::test]
+async fn a_job_may_not_await_another_of_its_pool() {
+    let pool = Arc::new(tasks::Pool::new(1));
+    let inside = Arc::clone(&pool);
+    let outer = pool.spawn(async move { inside.spawn(async { 1 }).await.unwrap().await });
+    let result = outer.await.unwrap().await;
+    assert!(matches!(result, Ok(Err(JobError::Nested))));
+    pool.wait_idle().await;
+    assert_eq!(pool.stats().ran, 2);
+}
+
+#[tokio::test]
+async fn the_pools_of_the_process_are_made_once() {
+    let threads = threads::Pool::global();
+    assert_eq!(threads.spawn(|| 6 * 7).unwrap().wait().unwrap(), 42);
+    assert!(std::ptr::eq(threads, threads::Pool::global()));
+    let tasks = tasks::Pool::global();
+    let handle = tasks.spawn(async { 6 * 7 }).await.unwrap();
+    assert_eq!(handle.await.unwrap(), 42);
+    assert!(std::ptr::eq(tasks, tasks::Pool::global()));
+}

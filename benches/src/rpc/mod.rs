@@ -126,14 +126,17 @@ pub fn case(name: &'static str, go: Option<&Go>) -> Option<Case> {
 
 /// Who takes part, by which program, and whether only beside the others.
 fn programs(pooled: bool, go: Option<&Go>) -> Vec<(&'static str, Program, bool)> {
-    let (ours, also, also_who) = if pooled {
-        (Kind::OursPooled, Kind::OursInline, "ours:inline")
+    let (ours, unpooled, also, also_who) = if pooled {
+        let unpooled = Kind::OursPooledUnpooled;
+        (Kind::OursPooled, unpooled, Kind::OursInline, "ours:inline")
     } else {
-        (Kind::OursInline, Kind::OursPooled, "ours:pooled")
+        let unpooled = Kind::OursInlineUnpooled;
+        (Kind::OursInline, unpooled, Kind::OursPooled, "ours:pooled")
     };
     let mut programs = vec![
         ("ours", this(ours, Wire::Trpc), false),
         (also_who, this(also, Wire::Trpc), true),
+        ("ours:recycles-nothing", this(unpooled, Wire::Trpc), true),
         ("tokio:inline", this(Kind::FloorInline, Wire::Trpc), true),
         ("tokio:spawn", this(Kind::FloorSpawn, Wire::Trpc), true),
         ("tonic", this(Kind::Tonic, Wire::Tonic), false),
@@ -255,6 +258,8 @@ mod tests {
         let kinds = [
             (Kind::OursInline, Wire::Trpc),
             (Kind::OursPooled, Wire::Trpc),
+            (Kind::OursInlineUnpooled, Wire::Trpc),
+            (Kind::OursPooledUnpooled, Wire::Trpc),
             (Kind::FloorInline, Wire::Trpc),
             (Kind::FloorSpawn, Wire::Trpc),
             (Kind::Tonic, Wire::Tonic),

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use rpc_demo::alarm::service;
-use rpc_demo::server::{PoolOptions, Server as Ours, ServerOptions};
+use rpc_demo::server::{ObjectPools, PoolOptions, Server as Ours, ServerOptions};
 use tokio::net::TcpListener;
 
 use super::floor::{self, Answer};
@@ -22,6 +22,11 @@ pub enum Kind {
     OursInline,
     /// The demo's, which answers on its worker pool.
     OursPooled,
+    /// The demo's, which answers in the task of the connection, without its object
+    /// pools.
+    OursInlineUnpooled,
+    /// The demo's, which answers on its worker pool, without its object pools.
+    OursPooledUnpooled,
     /// The bare loop.
     FloorInline,
     /// The bare loop with a task for each call.
@@ -30,6 +35,28 @@ pub enum Kind {
     Tonic,
     /// tarpc.
     Tarpc,
+}
+
+/// How the demo's server is set up.
+struct Setup {
+    on_workers: bool,
+    recycles: bool,
+}
+
+impl Kind {
+    fn ours(self) -> Option<Setup> {
+        let (on_workers, recycles) = match self {
+            Self::OursInline => (false, true),
+            Self::OursPooled => (true, true),
+            Self::OursInlineUnpooled => (false, false),
+            Self::OursPooledUnpooled => (true, false),
+            _ => return None,
+        };
+        Some(Setup {
+            on_workers,
+            recycles,
+        })
+    }
 }
 
 /// Becomes a server: prints the address it listens at, and ends with its
@@ -51,9 +78,12 @@ pub(super) async fn start(
     kind: Kind,
 ) -> Result<(SocketAddr, Option<Ours>), Box<dyn std::error::Error>> {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    if let Kind::OursInline | Kind::OursPooled = kind {
+    if let Some(ours) = kind.ours() {
+        if !ours.recycles {
+            ObjectPools::keep_nothing();
+        }
         let mut service = service::echo();
-        if kind == Kind::OursPooled {
+        if ours.on_workers {
             // As the demo sets it up when nothing is said.
             service = service.pooled(PoolOptions {
                 capacity: 64 * num_cpus::get(),

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tower::layer::util::{Identity, Stack};
 
 use super::check::Checker;
 use super::message::{CheckReply, CheckRequest, NotifyReply, NotifyRequest};
 use super::notify::Notifier;
 use super::outbox::Outbox;
 use crate::load::host::unix_ms;
+use crate::server::filter::CarriedLayer;
 use crate::server::{Context, Failure, PoolOptions, Service};
 
 /// Answers with the body it was sent.
@@ -18,6 +20,9 @@ pub const ECHO: &str = "/rpcdemo.Echo/Echo";
 pub const CHECK: &str = "/alarm.Check/Check";
 /// Tells people.
 pub const NOTIFY: &str = "/alarm.Notify/Notify";
+
+/// A service whose requests take their id and deadline along.
+pub type Carrying = Service<Stack<CarriedLayer, Identity>>;
 
 /// The service that answers with the body it was sent, whatever it is.
 #[must_use]
@@ -30,10 +35,11 @@ pub fn echo() -> Service {
 /// The service that matches points against the policies, and hands what
 /// fires over to Notify before it answers.
 #[must_use]
-pub fn check(checker: Arc<Checker>, outbox: Arc<Outbox>, pool: PoolOptions) -> Service {
+pub fn check(checker: Arc<Checker>, outbox: Arc<Outbox>, pool: PoolOptions) -> Carrying {
     Service::new("alarm.Check", "alarm.Check")
         .pooled(pool)
         .timeout(Duration::from_secs(5))
+        .layer(CarriedLayer)
         .method("Check", move |context: Context, request: CheckRequest| {
             let (checker, outbox) = (Arc::clone(&checker), Arc::clone(&outbox));
             async move {
@@ -46,10 +52,11 @@ pub fn check(checker: Arc<Checker>, outbox: Arc<Outbox>, pool: PoolOptions) -> S
 
 /// The service that tells people.
 #[must_use]
-pub fn notify(notifier: Arc<Notifier>, pool: PoolOptions) -> Service {
+pub fn notify(notifier: Arc<Notifier>, pool: PoolOptions) -> Carrying {
     Service::new("alarm.Notify", "alarm.Notify")
         .pooled(pool)
         .timeout(Duration::from_secs(5))
+        .layer(CarriedLayer)
         .method("Notify", move |_: Context, request: NotifyRequest| {
             let notifier = Arc::clone(&notifier);
             async move {

@@ -16,9 +16,13 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::error::CallError;
 use super::link::Link;
 use super::link_task;
+use crate::wire::compress::{compress, decompress};
 use crate::wire::content::{self, Body, ContentError};
 use crate::wire::frame::MAX_FRAME;
-use crate::wire::{CallType, Code, ContentType, Frame, RequestProtocol, ResponseProtocol};
+use crate::wire::head::REQUEST_ID;
+use crate::wire::{
+    CallType, Code, ContentType, Encoding, Frame, RequestProtocol, ResponseProtocol,
+};
 
 /// How a client connects.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,19 +55,41 @@ pub struct CallOptions {
     pub timeout: Duration,
     /// How messages are encoded.
     pub content_type: ContentType,
+    /// How bodies are compressed; servers answer in the same.
+    pub encoding: Encoding,
+    /// Bodies of fewer bytes are not compressed.
+    pub compress_from: usize,
     /// What travels with the call (`trans_info`).
     pub meta: BTreeMap<String, Bytes>,
+    /// What travels behind the body, neither compressed nor encoded.
+    pub attachment: Bytes,
 }
 
 impl Default for CallOptions {
-    /// Protobuf, 5 seconds.
+    /// Protobuf, not compressed, 5 seconds.
     fn default() -> Self {
         Self {
             timeout: Duration::from_secs(5),
             content_type: ContentType::PROTOBUF,
+            encoding: Encoding::NONE,
+            compress_from: 256,
             meta: BTreeMap::new(),
+            attachment: Bytes::new(),
         }
     }
+}
+
+/// What came back from a call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Answer {
+    /// The body, decompressed. A slice of the buffer that it was read into,
+    /// unless it was compressed: who keeps it for long should copy it.
+    pub body: Bytes,
+    /// What the server sent along (`trans_info`).
+    pub meta: BTreeMap<String, Bytes>,
+    /// What the server sent behind the body.
+    pub attachment: Bytes,
 }
 
 /// Calls the methods of one server. A clone goes over the same connections.
@@ -137,10 +163,26 @@ impl Client {
         body: Bytes,
         options: &CallOptions,
     ) -> Result<Bytes, CallError> {
+        self.call_whole(method, content_type, body, options)
+            .await
+            .map(|answer| answer.body)
+    }
+
+    /// The same, with what travels beside the body.
+    ///
+    /// # Errors
+    /// When there is no answer, or the answer is an error.
+    pub async fn call_whole(
+        &self,
+        method: &str,
+        content_type: ContentType,
+        body: Bytes,
+        options: &CallOptions,
+    ) -> Result<Answer, CallError> {
         let frame = self
             .send(method, content_type, body, options, CallType::Unary)
             .await?;
-        answer(frame)
+        answer(frame, self.0.options.max_frame)
     }
 
     /// Sends a call that is not answered; it is on its way when this returns,
@@ -188,17 +230,20 @@ impl Client {
         options: &CallOptions,
         call_type: CallType,
     ) -> Result<Frame, CallError> {
-        let deadline = Instant::now() + options.timeout;
-        let millis = options.timeout.as_millis().max(1);
+        let carried = errgroup::Context::current();
+        let (timeout, meta) = within(carried.as_ref(), options)?;
+        let deadline = Instant::now() + timeout;
+        let millis = timeout.as_millis().max(1);
         let mut head = RequestProtocol {
             call_type: call_type.into(),
             timeout: u32::try_from(millis).unwrap_or(u32::MAX),
             caller: self.0.caller.clone(),
             func: Bytes::copy_from_slice(method.as_bytes()),
-            trans_info: options.meta.clone(),
+            trans_info: meta,
             content_type: content_type.0,
             ..RequestProtocol::default()
         };
+        let body = pack(body, options, &mut head)?;
         loop {
             let link = self.0.link(deadline).await?;
             // Nothing was sent when it is None: another connection is tried.
@@ -276,10 +321,59 @@ impl Drop for Inner {
     }
 }
 
+/// The timeout and the metadata of a call that is made in a request: no longer
+/// than until that one's deadline, and with its id.
+fn within(
+    carried: Option<&errgroup::Context>,
+    options: &CallOptions,
+) -> Result<(Duration, BTreeMap<String, Bytes>), CallError> {
+    let (mut timeout, mut meta) = (options.timeout, options.meta.clone());
+    if let Some(context) = carried {
+        meta.entry(REQUEST_ID.to_owned())
+            .or_insert_with(|| Bytes::copy_from_slice(context.id().as_bytes()));
+        if let Some(deadline) = context.deadline() {
+            timeout = timeout.min(deadline.saturating_duration_since(Instant::now().into_std()));
+        }
+    }
+    if timeout.is_zero() {
+        return Err(CallError::Timeout);
+    }
+    Ok((timeout, meta))
+}
+
+/// The body as it travels, told in the head.
+fn pack(
+    body: Bytes,
+    options: &CallOptions,
+    head: &mut RequestProtocol,
+) -> Result<Bytes, CallError> {
+    let mut packed = body;
+    if options.encoding != Encoding::NONE {
+        let worth_it = packed.len() >= options.compress_from;
+        let compressed = worth_it.then(|| compress(options.encoding, &packed));
+        match compressed.transpose() {
+            Ok(Some(Some(body))) => {
+                packed = body;
+                head.content_encoding = options.encoding.0;
+            }
+            // Nothing is the same in each encoding, and asks for the answer in it.
+            Ok(_) if packed.is_empty() => head.content_encoding = options.encoding.0,
+            Ok(_) => {}
+            Err(error) => return Err(CallError::Encode(Arc::new(error.into()))),
+        }
+    }
+    if !options.attachment.is_empty() {
+        head.attachment_size = u32::try_from(options.attachment.len()).unwrap_or(u32::MAX);
+        packed = [packed, options.attachment.clone()].concat().into();
+    }
+    Ok(packed)
+}
+
 /// What the server says.
-fn answer(frame: Frame) -> Result<Bytes, CallError> {
-    let undecodable = |error| CallError::Decode(Arc::new(ContentError::Protobuf(error)));
-    let head = ResponseProtocol::decode(frame.head()).map_err(undecodable)?;
+fn answer(frame: Frame, max: usize) -> Result<Answer, CallError> {
+    let undecodable = |error| CallError::Decode(Arc::new(error));
+    let head = ResponseProtocol::decode(frame.head())
+        .map_err(|error| undecodable(ContentError::Protobuf(error)))?;
     if head.ret != 0 || head.func_ret != 0 {
         return Err(CallError::Remote {
             code: Code(head.ret),
@@ -290,13 +384,21 @@ fn answer(frame: Frame) -> Result<Bytes, CallError> {
     let mut body = frame.into_body();
     let attachment = head.attachment_size as usize;
     let Some(length) = body.len().checked_sub(attachment) else {
-        return Err(CallError::Decode(Arc::new(ContentError::Attachment {
+        return Err(undecodable(ContentError::Attachment {
             attachment,
             body: body.len(),
-        })));
+        }));
     };
-    body.truncate(length);
-    Ok(body)
+    let attachment = body.split_off(length);
+    if head.content_encoding != 0 {
+        body = decompress(Encoding(head.content_encoding), body, max)
+            .map_err(|error| undecodable(error.into()))?;
+    }
+    Ok(Answer {
+        body,
+        meta: head.trans_info,
+        attachment,
+    })
 }
 
 impl std::fmt::Debug for Client {

@@ -22,6 +22,9 @@ pub enum CallError {
     /// No answer came in time.
     #[error("no answer in time")]
     Timeout,
+    /// No server is known.
+    #[error("no server is known")]
+    Route,
     /// The server cannot be reached.
     #[error("cannot connect: {0}")]
     Connect(Arc<io::Error>),
@@ -60,6 +63,7 @@ impl CallError {
             } => Code(func_code),
             Self::Remote { code, .. } => code,
             Self::Timeout => Code::CLIENT_TIMEOUT,
+            Self::Route => Code::CLIENT_ROUTE,
             Self::Connect(_) => Code::CLIENT_CONNECT,
             Self::Encode(_) | Self::Unfit(_) => Code::CLIENT_ENCODE,
             Self::Decode(_) => Code::CLIENT_DECODE,

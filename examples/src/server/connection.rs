@@ -15,16 +15,16 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep};
+use tokio::time::{Instant, Sleep, timeout, timeout_at};
 
 use super::exchange::{self, Begun};
-use super::failure::Failure;
 use super::handle_param;
 use super::outbox::{Batch, Load, Phase};
 use super::registry::Registered;
 use super::session::Session;
 use crate::wire::buffers::{BUFFERS, READ};
-use crate::wire::{Code, FrameError, FrameReader, Frames};
+use crate::wire::protocol::Framer;
+use crate::wire::{FrameError, FrameReader, Frames};
 
 /// How often a draining connection still reads, to take in what had been sent
 /// before.
@@ -32,6 +32,10 @@ const LAST_READS: u32 = 16;
 /// How long the peer has to close its side; what it still sends is thrown
 /// away. Closing with bytes unread would cut off the last replies.
 const LINGER: Duration = Duration::from_millis(500);
+
+/// How long a connection that stops still answers requests that come late, to
+/// say so: a peer that then sends no more has lost none.
+const FAREWELL: Duration = Duration::from_millis(250);
 
 /// Why a connection did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +65,7 @@ pub(super) async fn serve(stream: TcpStream, session: Arc<Session>, registered: 
 struct Connection {
     stream: TcpStream,
     session: Arc<Session>,
-    reader: FrameReader,
+    reader: FrameReader<Box<dyn Framer>>,
     /// Read, but not yet dispatched.
     frames: Frames,
     /// When they were read.
@@ -75,6 +79,8 @@ struct Connection {
     progress: bool,
     /// Requests that workers have.
     in_flight: Load,
+    /// How long a reply was at most, of late.
+    reply: usize,
     phase: Phase,
     /// Whether more may be read: not after the end of the stream, nor after
     /// something that is no frame.
@@ -100,7 +106,7 @@ impl Connection {
         let now = Instant::now();
         Self {
             stream,
-            reader: FrameReader::new(options.max_frame),
+            reader: FrameReader::of(session.running.framer.framer(), options.max_frame),
             frames: Frames::default(),
             read_at: now,
             out: Batch::default(),
@@ -108,6 +114,7 @@ impl Connection {
             slept: false,
             progress: false,
             in_flight: Load::default(),
+            reply: 0,
             phase: Phase::Open,
             open: true,
             ended: false,
@@ -176,6 +183,8 @@ impl Connection {
         let found = self.session.outbox.collect(&mut self.out);
         self.in_flight.requests -= found.ended.requests;
         self.in_flight.bytes -= found.ended.bytes;
+        // Forgotten bit by bit, with each look.
+        self.reply = found.longest.max(self.reply - self.reply / 16);
         self.phase = found.phase;
     }
 
@@ -185,6 +194,7 @@ impl Connection {
         self.out.len() < options.max_unwritten
             && self.in_flight.requests < options.max_in_flight
             && self.in_flight.bytes < options.max_in_flight_bytes
+            && self.in_flight.requests * self.reply < options.max_in_flight_bytes
     }
 
     fn is_done(&self) -> bool {
@@ -222,34 +232,41 @@ impl Connection {
     #[cold]
     fn refuse_rest(&mut self, error: &FrameError) {
         tracing::warn!(peer = %self.session.peer, %error, "no frame; the connection will be closed");
-        self.reader = FrameReader::new(self.session.running.options.max_frame);
+        self.reader.clear();
         self.open = false;
     }
 
     async fn dispatch(&mut self) -> Result<(), Broken> {
-        if self.session.running.pool.get().is_some() {
+        if self.session.running.workers.is_some() {
             self.hand_over();
             return Ok(());
         }
         let mut now = self.read_at;
+        // Its memory serves all that this read has brought.
+        let mut param = handle_param::blank();
         while self.has_room() {
-            let Some(frame) = self.frames.next() else {
+            let Some(frame) = self.frames.split(self.reader.framer()) else {
                 break;
             };
             self.session.figures.accepted.add(1);
-            let reply = match exchange::begin(&self.session, frame, self.read_at, &mut now).await {
+            let exchange = &mut param.exchange;
+            let mut frame = Some(frame);
+            let begun = poll_fn(|cx| {
+                let frame = frame.take().unwrap_or_default();
+                Poll::Ready(exchange.begin(cx, &self.session, frame, self.read_at, &mut now))
+            });
+            let reply = match begun.await {
                 Begun::Done(reply) => reply,
-                Begun::Waiting(waiting) => {
+                Begun::Waiting(reply) => {
                     // The replies before it do not wait with it.
                     poll_fn(|cx| Poll::Ready(self.write(cx))).await?;
-                    let reply = Box::pin(waiting.finish()).await;
+                    let reply = Box::pin(param.exchange.finish(reply)).await;
                     now = Instant::now();
                     self.active_at = now;
                     reply
                 }
             };
-            self.out
-                .push(&reply, self.session.running.options.max_frame);
+            self.out.push(&reply, &self.session.running);
         }
         Ok(())
     }
@@ -257,22 +274,19 @@ impl Connection {
     /// Hands requests over to the workers, or refuses them when too many
     /// wait.
     fn hand_over(&mut self) {
-        let Some(pool) = self.session.running.pool.get() else {
+        let session = Arc::clone(&self.session);
+        let Some(workers) = &session.running.workers else {
             return;
         };
         while self.has_room() {
-            let Some(frame) = self.frames.next() else {
+            let Some(frame) = self.frames.split(self.reader.framer()) else {
                 break;
             };
             self.session.figures.accepted.add(1);
             self.in_flight.requests += 1;
             self.in_flight.bytes += frame.len();
             let param = handle_param::param(&self.session, frame, self.read_at);
-            if let Err(rejected) = pool.try_submit(param) {
-                let message = rejected.reason().to_string();
-                let failure = Failure::framework(Code::SERVER_OVERLOAD, message);
-                rejected.into_job().refuse(failure);
-            }
+            workers.hand_over(param);
         }
     }
 
@@ -301,6 +315,15 @@ impl Connection {
         Ok(())
     }
 
+    /// Writes all that there is.
+    async fn flush(&mut self) -> io::Result<()> {
+        poll_fn(|cx| match self.write(cx) {
+            Ok(()) if !self.out.is_empty() => Poll::Pending,
+            written => Poll::Ready(written),
+        })
+        .await
+    }
+
     /// Completes when the peer has done nothing for too long.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Broken> {
         let idle = self.session.running.options.idle;
@@ -325,6 +348,13 @@ impl Connection {
     /// Says that there are no more replies, and gives the peer time to read
     /// them and to close.
     async fn close(&mut self) -> io::Result<()> {
+        if self.phase == Phase::Draining && !self.ended && self.active_at.elapsed() < FAREWELL {
+            let end = Instant::now() + FAREWELL;
+            // A peer that does not stop sending is not waited for.
+            timeout_at(end, self.refuse_late())
+                .await
+                .unwrap_or(Ok(()))?;
+        }
         self.stream.shutdown().await?;
         if self.ended {
             return Ok(());
@@ -337,7 +367,30 @@ impl Connection {
             Ok(())
         };
         // A peer that does not close is not waited for.
-        tokio::time::timeout(LINGER, rest).await.unwrap_or(Ok(()))
+        timeout(LINGER, rest).await.unwrap_or(Ok(()))
+    }
+
+    /// Tells the callers of requests that come late to go elsewhere, until the
+    /// peer closes.
+    async fn refuse_late(&mut self) -> io::Result<()> {
+        loop {
+            self.flush().await?;
+            let count = poll_fn(|cx| self.reader.poll_fill(cx, &mut self.stream)).await?;
+            if count == 0 {
+                self.ended = true;
+                return Ok(());
+            }
+            self.session.figures.bytes_in.add(count as u64);
+            let (mut frames, rest) = self.reader.frames();
+            while let Some(frame) = frames.split(self.reader.framer()) {
+                self.session.figures.accepted.add(1);
+                let reply = exchange::stopping(&self.session, frame);
+                self.out.push(&reply, &self.session.running);
+            }
+            if rest.is_err() {
+                return Ok(());
+            }
+        }
     }
 }
 

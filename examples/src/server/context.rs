@@ -7,64 +7,240 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use once_cell::sync::OnceCell;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::running::Stop;
+use super::failure::Failure;
+use super::running::{Running, Stop};
 use super::session::Session;
-use crate::wire::{ContentType, RequestProtocol};
+use crate::wire::head::REQUEST_ID;
+use crate::wire::{Code, ContentType, Encoding, RequestProtocol};
 
 /// The context of a request. It derives from its service's: when the service
-/// stops, [`cancelled`](Self::cancelled) completes.
-pub struct Context {
-    pub(super) id: OnceCell<Uuid>,
-    pub(super) head: RequestProtocol,
-    pub(super) deadline: Instant,
-    pub(super) session: Arc<Session>,
+/// stops, [`cancelled`](Self::cancelled) completes. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Context(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    id: OnceCell<Uuid>,
+    head: RequestProtocol,
+    attachment: Bytes,
+    limit: Option<Limit>,
+    /// There is one while the request is under way.
+    session: Option<Arc<Session>>,
+    answer: Mutex<Extras>,
+}
+
+/// The times of a request.
+#[derive(Clone, Copy)]
+struct Limit {
+    read_at: Instant,
+    began: Instant,
+    deadline: Deadline,
+}
+
+/// When a request's time is over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadline {
+    pub(super) at: Instant,
+    /// It is the caller's.
+    pub(super) full_link: bool,
+}
+
+impl Deadline {
+    #[cold]
+    pub(super) fn over(self) -> Failure {
+        if self.full_link {
+            Failure::framework(Code::FULL_LINK_TIMEOUT, "the caller's time is over")
+        } else {
+            Failure::framework(Code::SERVER_TIMEOUT, "the time for the request is over")
+        }
+    }
+}
+
+/// What goes with an answer beside its body.
+#[derive(Debug, Default)]
+pub(super) struct Extras {
+    pub(super) meta: BTreeMap<String, Bytes>,
+    pub(super) attachment: Bytes,
+    /// The body is compressed.
+    pub(super) packed: bool,
+}
+
+/// For the server.
+impl Context {
+    /// Makes this the context of a request; in the memory it has, unless
+    /// somebody has kept the one it was.
+    #[inline]
+    pub(super) fn begin(&mut self, head: RequestProtocol, session: &Arc<Session>) {
+        if Arc::get_mut(&mut self.0).is_none() {
+            *self = Self::default();
+        }
+        let inner = Arc::get_mut(&mut self.0).expect("nobody else knows it");
+        inner.head = head;
+        let same = |own: &Arc<Session>| Arc::ptr_eq(own, session);
+        if !inner.session.as_ref().is_some_and(same) {
+            inner.session = Some(Arc::clone(session));
+        }
+    }
+
+    /// Says what has been found out of it.
+    #[inline]
+    pub(super) fn settle(
+        &mut self,
+        attachment: Bytes,
+        read_at: Instant,
+        began: Instant,
+        deadline: Deadline,
+    ) {
+        let inner = Arc::get_mut(&mut self.0).expect("the request has not begun");
+        inner.attachment = attachment;
+        inner.limit = Some(Limit {
+            read_at,
+            began,
+            deadline,
+        });
+    }
+
+    /// The request has ended; what was known of it goes, and so does the
+    /// connection unless it is `kept` for the next one.
+    #[inline]
+    pub(super) fn end(&mut self, kept: bool) {
+        let Some(inner) = Arc::get_mut(&mut self.0) else {
+            // Somebody has kept it.
+            *self = Self::default();
+            return;
+        };
+        inner.id = OnceCell::new();
+        inner.head = RequestProtocol::default();
+        inner.attachment = Bytes::new();
+        if !kept {
+            inner.session = None;
+        }
+    }
+
+    #[inline]
+    pub(super) fn session(&self) -> &Arc<Session> {
+        self.0.session.as_ref().expect("a request is under way")
+    }
+
+    #[inline]
+    pub(super) fn running(&self) -> &Running {
+        &self.session().running
+    }
+
+    #[inline]
+    pub(super) fn head(&self) -> &RequestProtocol {
+        &self.0.head
+    }
+
+    fn times(&self) -> Limit {
+        self.0.limit.expect("a request is under way")
+    }
+
+    #[inline]
+    pub(super) fn limit(&self) -> Deadline {
+        self.times().deadline
+    }
+
+    #[inline]
+    pub(super) fn began(&self) -> Instant {
+        self.times().began
+    }
+
+    /// The body of the answer has been compressed.
+    pub(super) fn say_packed(&self) {
+        self.0.answer.lock().packed = true;
+    }
+
+    /// Takes what the handler wants to be sent along.
+    #[inline]
+    pub(super) fn take_extras(&self) -> Extras {
+        std::mem::take(&mut *self.0.answer.lock())
+    }
 }
 
 impl Context {
-    /// The request's id, a random UUID. Made when it is first asked for.
+    /// The request's id: that of its caller, which came as `request-id` in the
+    /// metadata, or else a UUID that sorts by time (version 7), made when it
+    /// is first asked for.
     #[must_use]
     pub fn request_id(&self) -> Uuid {
-        *self.id.get_or_init(Uuid::new_v4)
+        *self.0.id.get_or_init(|| {
+            let told = self.metadata().get(REQUEST_ID);
+            told.and_then(|id| Uuid::try_parse_ascii(id).ok())
+                .unwrap_or_else(Uuid::now_v7)
+        })
+    }
+
+    /// How long the request has waited between its reading and its turn: the
+    /// schedule delay.
+    #[must_use]
+    pub fn waited(&self) -> Duration {
+        let Limit { read_at, began, .. } = self.times();
+        began.saturating_duration_since(read_at)
+    }
+
+    /// Sends `value` along with the answer, as `key` (`trpc.SetMetaData` of
+    /// trpc-go). The last value of a key is the one that is sent.
+    pub fn set_metadata(&self, key: impl Into<String>, value: impl Into<Bytes>) {
+        self.0.answer.lock().meta.insert(key.into(), value.into());
+    }
+
+    /// What the caller sent behind the body, which is neither compressed nor
+    /// decoded; mostly nothing.
+    #[must_use]
+    pub fn attachment(&self) -> &Bytes {
+        &self.0.attachment
+    }
+
+    /// Sends `attachment` behind the body of the answer.
+    pub fn set_attachment(&self, attachment: impl Into<Bytes>) {
+        self.0.answer.lock().attachment = attachment.into();
     }
 
     /// The service's name.
     #[must_use]
     pub fn service(&self) -> &str {
-        &self.session.running.name
+        &self.session().running.name
     }
 
     /// The method, such as `/rpcdemo.Echo/Echo`.
     #[must_use]
     pub fn method(&self) -> &str {
         // It is one of the service's methods, all of which are text.
-        std::str::from_utf8(&self.head.func).unwrap_or_default()
+        std::str::from_utf8(&self.0.head.func).unwrap_or_default()
     }
 
     /// Who calls, as it says itself.
     #[must_use]
     pub fn caller(&self) -> &[u8] {
-        &self.head.caller
+        &self.0.head.caller
     }
 
     /// How the body is encoded, and the answer will be.
     #[must_use]
     pub fn content_type(&self) -> ContentType {
-        ContentType(self.head.content_type)
+        ContentType(self.0.head.content_type)
+    }
+
+    /// How the caller compresses, and the answer will be.
+    pub(super) fn encoding(&self) -> Encoding {
+        Encoding(self.0.head.content_encoding)
     }
 
     /// What the caller sent along (`trans_info`).
     #[must_use]
     pub fn metadata(&self) -> &BTreeMap<String, Bytes> {
-        &self.head.trans_info
+        &self.0.head.trans_info
     }
 
     /// Where the call comes from.
     #[must_use]
     pub fn peer(&self) -> SocketAddr {
-        self.session.peer
+        self.session().peer
     }
 
     /// When the request's time is over: the least of the service's, the
@@ -72,19 +248,19 @@ impl Context {
     /// is still under way then is dropped.
     #[must_use]
     pub fn deadline(&self) -> Instant {
-        self.deadline
+        self.limit().at
     }
 
     /// How long there is until the deadline; zero when it has passed.
     #[must_use]
     pub fn remaining(&self) -> Duration {
-        self.deadline.saturating_duration_since(Instant::now())
+        self.deadline().saturating_duration_since(Instant::now())
     }
 
     /// Completes when the service will no longer wait for handlers: what is
     /// worth saving should be saved now. Safe to drop and to ask again.
     pub async fn cancelled(&self) {
-        let mut stop = self.session.running.stop.subscribe();
+        let mut stop = self.session().running.stop.subscribe();
         // The sender is in the session, which lives as long as this borrow.
         let _ = stop.wait_for(|stop| *stop >= Stop::Cancel).await;
     }
@@ -92,7 +268,7 @@ impl Context {
     /// Whether [`cancelled`](Self::cancelled) would complete at once.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        *self.session.running.stop.borrow() >= Stop::Cancel
+        *self.session().running.stop.borrow() >= Stop::Cancel
     }
 }
 
@@ -102,7 +278,7 @@ impl std::fmt::Debug for Context {
             .field("service", &self.service())
             .field("method", &self.method())
             .field("peer", &self.peer())
-            .field("deadline", &self.deadline)
+            .field("deadline", &self.deadline())
             .finish_non_exhaustive()
     }
 }

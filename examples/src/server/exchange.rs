@@ -1,25 +1,24 @@
 //! One request, from its frame to the frame of its reply.
 
-use std::any::Any;
 use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
-use std::task::Poll;
+use std::task::{self, Poll};
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes};
-use futures::FutureExt;
-use futures::future::{BoxFuture, CatchUnwind};
-use once_cell::sync::OnceCell;
-use prost::Message;
+use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::context::Context;
+use super::context::{Context, Deadline, Extras};
 use super::failure::Failure;
+use super::filter::{Outcome, caught};
+use super::handler::Request;
+use super::method::Slot;
 use super::running::{Running, Stop};
 use super::session::Session;
-use crate::wire::{CallType, Code, ContentType, Frame, RequestProtocol, ResponseProtocol, frame};
+use crate::wire::buffers::Buffer;
+use crate::wire::head::STOPPING;
+use crate::wire::protocol::{Incoming, Outgoing, Undecodable};
+use crate::wire::{CallType, Code, FrameError, RequestProtocol, ResponseProtocol};
 
 /// A time that is never over, as far as anybody here is concerned.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -31,8 +30,6 @@ pub(super) struct Reply {
     version: u8,
     head: ResponseProtocol,
     body: Bytes,
-    /// The method that was called, for the log.
-    func: Bytes,
     /// The caller expects none.
     pub(super) one_way: bool,
     /// The handler was dropped because the server would not wait.
@@ -43,192 +40,247 @@ pub(super) struct Reply {
 pub(super) enum Begun {
     /// It did not have to wait.
     Done(Reply),
-    /// It waits.
-    Waiting(Waiting),
+    /// It waits; what is known of its reply.
+    Waiting(Reply),
 }
 
-/// A request whose handler waits for something.
-pub(super) struct Waiting {
-    session: Arc<Session>,
-    reply: Reply,
-    future: HandlerFuture,
-    deadline: Deadline,
-    began: Instant,
+/// What handling a request needs memory for, to be used for one after another.
+#[derive(Default)]
+pub(super) struct Exchange {
+    context: Context,
+    slot: Slot,
+    /// A request is under way in it.
+    busy: bool,
 }
 
-type HandlerFuture = CatchUnwind<AssertUnwindSafe<BoxFuture<'static, Result<Bytes, Failure>>>>;
-
-#[derive(Clone, Copy)]
-struct Deadline {
-    at: Instant,
-    /// It is the caller's.
-    full_link: bool,
-}
-
-/// Handles a request to its end.
-pub(super) async fn answer(session: &Arc<Session>, frame: Frame, read_at: Instant) -> Reply {
-    let mut now = Instant::now();
-    match begin(session, frame, read_at, &mut now).await {
-        Begun::Done(reply) => reply,
-        Begun::Waiting(waiting) => Box::pin(waiting.finish()).await,
+impl Exchange {
+    /// Handles a request to its end.
+    pub(super) async fn answer(
+        &mut self,
+        session: &Arc<Session>,
+        frame: Bytes,
+        read_at: Instant,
+    ) -> Reply {
+        let mut now = Instant::now();
+        let mut frame = Some(frame);
+        let begun = poll_fn(|cx| {
+            let frame = frame.take().unwrap_or_default();
+            Poll::Ready(self.begin(cx, session, frame, read_at, &mut now))
+        });
+        match begun.await {
+            Begun::Done(reply) => reply,
+            Begun::Waiting(reply) => Box::pin(self.finish(reply)).await,
+        }
     }
+
+    /// Calls the handler and polls it once, which is all that most need.
+    ///
+    /// `now` is a time that has just been, and is set anew: one look at the
+    /// clock a request.
+    #[inline]
+    pub(super) fn begin(
+        &mut self,
+        cx: &mut task::Context<'_>,
+        session: &Arc<Session>,
+        frame: Bytes,
+        read_at: Instant,
+        now: &mut Instant,
+    ) -> Begun {
+        let Incoming {
+            id,
+            version,
+            head,
+            body,
+        } = match session.running.codec.decode(frame) {
+            Ok(incoming) => incoming,
+            Err(error) => return Begun::Done(undecodable(session, error)),
+        };
+        let reply = Reply::to(id, version, &head);
+        self.context.begin(head, session);
+        if let Err(failure) = self.call(&session.running, body, read_at, *now) {
+            let reply = reply.failed(session, &self.context.head().func, failure);
+            self.context.end(true);
+            return Begun::Done(reply);
+        }
+        match self.slot.poll(cx) {
+            Poll::Ready(outcome) => {
+                *now = outcome.at;
+                Begun::Done(self.end(reply, outcome))
+            }
+            Poll::Pending => {
+                self.busy = true;
+                Begun::Waiting(reply)
+            }
+        }
+    }
+
+    /// Checks the request and calls its handler.
+    #[inline]
+    fn call(
+        &mut self,
+        running: &Running,
+        mut body: Bytes,
+        read_at: Instant,
+        now: Instant,
+    ) -> Result<(), Failure> {
+        let head = self.context.head();
+        let Some(length) = body.len().checked_sub(head.attachment_size as usize) else {
+            return Err(attachment_too_long(head, &body));
+        };
+        let attachment = if length < body.len() {
+            body.split_off(length)
+        } else {
+            Bytes::new()
+        };
+        let method = running.method(&head.func)?;
+        let own = method
+            .timeout
+            .map_or(running.timeout, |own| own.min(running.timeout));
+        let caller = match head.timeout {
+            0 => NEVER,
+            millis => Duration::from_millis(millis.into()),
+        };
+        let deadline = Deadline {
+            at: read_at + own.min(caller).min(NEVER),
+            full_link: caller < own,
+        };
+        if deadline.at <= now {
+            return Err(deadline.over());
+        }
+        self.context.settle(attachment, read_at, now, deadline);
+        let context = self.context.clone();
+        method.call.call(Request { context, body }, &mut self.slot);
+        Ok(())
+    }
+
+    /// Waits for the handler, or until the server will wait no longer; it is
+    /// dropped then.
+    pub(super) async fn finish(&mut self, mut reply: Reply) -> Reply {
+        let session = Arc::clone(self.context.session());
+        let mut stop = session.running.stop.subscribe();
+        let outcome = tokio::select! {
+            biased;
+            outcome = poll_fn(|cx| self.slot.poll(cx)) => outcome,
+            // The sender is in the session, which is held here.
+            _ = stop.wait_for(|stop| *stop == Stop::Abort) => {
+                reply.aborted = true;
+                Outcome {
+                    result: Err(Failure::framework(Code::SERVER_SYSTEM, "the server has stopped")),
+                    at: Instant::now(),
+                    panicked: caught(|| self.slot.abort()).is_none(),
+                }
+            }
+        };
+        self.busy = false;
+        self.end(reply, outcome)
+    }
+
+    /// The reply of a request that ended so.
+    #[inline]
+    fn end(&mut self, mut reply: Reply, outcome: Outcome) -> Reply {
+        let Outcome {
+            result,
+            at,
+            panicked,
+        } = outcome;
+        let session = self.context.session();
+        let running = &session.running;
+        running.latency.record(at - self.context.began());
+        if panicked {
+            running.count_panic();
+        }
+        let Extras {
+            meta,
+            attachment,
+            packed,
+        } = self.context.take_extras();
+        reply.head.trans_info = meta;
+        let reply = match result {
+            Ok(body) => {
+                reply.body = body;
+                if packed {
+                    reply.head.content_encoding = self.context.head().content_encoding;
+                }
+                if !attachment.is_empty() {
+                    reply.attach(&attachment);
+                }
+                reply
+            }
+            Err(failure) => reply.failed(session, &self.context.head().func, failure),
+        };
+        self.context.end(true);
+        reply
+    }
+
+    /// Nothing is left of any request.
+    #[inline]
+    pub(super) fn reset(&mut self) {
+        if self.busy {
+            self.busy = false;
+            // A handler that panics as it is dropped hurts nobody.
+            let _ = caught(|| self.slot.abort());
+        }
+        self.context.end(false);
+    }
+}
+
+#[cold]
+fn attachment_too_long(head: &RequestProtocol, body: &Bytes) -> Failure {
+    let (attachment, body) = (head.attachment_size, body.len());
+    let message = format!("attachment of {attachment} bytes in a body of {body}");
+    Failure::framework(Code::SERVER_DECODE, message)
 }
 
 /// The reply to a request that is not handled.
 #[cold]
-pub(super) fn refuse(session: &Session, frame: &Frame, failure: Failure) -> Reply {
-    let head = RequestProtocol::decode(frame.head()).unwrap_or_default();
-    Reply::to(frame, &head).failed(session, failure)
-}
-
-/// Calls the handler and polls it once, which is all that most need.
-///
-/// `now` is a time that has just been, and is set anew: one look at the clock
-/// a request.
-#[inline]
-pub(super) async fn begin(
-    session: &Arc<Session>,
-    frame: Frame,
-    read_at: Instant,
-    now: &mut Instant,
-) -> Begun {
-    let encoded = frame.head();
-    let empty = encoded.is_empty();
-    let head = match RequestProtocol::decode(encoded) {
-        Ok(head) if !empty => head,
-        other => return Begun::Done(undecodable(session, &frame, other.err())),
-    };
-    let reply = Reply::to(&frame, &head);
-    let began = *now;
-    let (mut future, deadline) = match call(session, head, frame, read_at, began) {
-        Ok(called) => called,
-        Err(failure) => return Begun::Done(reply.failed(session, failure)),
-    };
-    match poll_fn(|cx| Poll::Ready(future.poll_unpin(cx))).await {
-        Poll::Ready(result) => {
-            *now = Instant::now();
-            let result = result.unwrap_or_else(|panic| Err(panicked(session, &*panic)));
-            Begun::Done(reply.end(session, result, *now - began))
-        }
-        Poll::Pending => {
-            let session = Arc::clone(session);
-            Begun::Waiting(Waiting {
-                session,
-                reply,
-                future,
-                deadline,
-                began,
-            })
+pub(super) fn refuse(session: &Session, frame: Bytes, failure: Failure) -> Reply {
+    match session.running.codec.decode(frame) {
+        Ok(Incoming {
+            id, version, head, ..
+        }) => Reply::to(id, version, &head).failed(session, &head.func, failure),
+        Err(Undecodable { id, version, .. }) => {
+            let head = RequestProtocol {
+                request_id: id,
+                ..RequestProtocol::default()
+            };
+            Reply::to(id, version, &head).failed(session, &head.func, failure)
         }
     }
 }
 
-/// Checks the request and calls its handler.
-#[inline]
-fn call(
-    session: &Arc<Session>,
-    head: RequestProtocol,
-    frame: Frame,
-    read_at: Instant,
-    now: Instant,
-) -> Result<(HandlerFuture, Deadline), Failure> {
-    let running: &Running = &session.running;
-    let mut body = frame.into_body();
-    let Some(length) = body.len().checked_sub(head.attachment_size as usize) else {
-        let (attachment, body) = (head.attachment_size, body.len());
-        let message = format!("attachment of {attachment} bytes in a body of {body}");
-        return Err(Failure::framework(Code::SERVER_DECODE, message));
-    };
-    if length < body.len() {
-        body.truncate(length);
-    }
-    if head.content_encoding != 0 {
-        let message = format!(
-            "content encoding {} is not spoken here",
-            head.content_encoding
-        );
-        return Err(Failure::framework(Code::SERVER_DECODE, message));
-    }
-    let method = running.method(&head.func)?;
-    let own = method
-        .timeout
-        .map_or(running.timeout, |own| own.min(running.timeout));
-    let caller = match head.timeout {
-        0 => NEVER,
-        millis => Duration::from_millis(millis.into()),
-    };
-    let deadline = Deadline {
-        at: read_at + own.min(caller).min(NEVER),
-        full_link: caller < own,
-    };
-    if deadline.at <= now {
-        return Err(deadline.over());
-    }
-    let content = ContentType(head.content_type);
-    let context = Context {
-        id: OnceCell::new(),
-        head,
-        deadline: deadline.at,
-        session: Arc::clone(session),
-    };
-    // A handler may panic before it gives its future.
-    let called = catch_unwind(AssertUnwindSafe(|| {
-        (method.handler)(context, content, body)
-    }));
-    let future = called.map_err(|panic| panicked(session, &*panic))?;
-    Ok((AssertUnwindSafe(future).catch_unwind(), deadline))
+/// The reply to a request that comes when the server is about to stop: it has
+/// not been handled, and another server may be asked.
+#[cold]
+pub(super) fn stopping(session: &Session, frame: Bytes) -> Reply {
+    let failure = Failure::framework(Code::SERVER_OVERLOAD, "the server is stopping");
+    let mut reply = refuse(session, frame, failure);
+    let told = Bytes::from_static(b"1");
+    reply.head.trans_info.insert(STOPPING.to_owned(), told);
+    reply
 }
 
-impl Waiting {
-    /// Waits for the handler, until the deadline or until the server will
-    /// wait no longer; the handler is dropped then.
-    pub(super) async fn finish(self) -> Reply {
-        let Self {
-            session,
-            mut reply,
-            mut future,
-            deadline,
-            began,
-        } = self;
-        let mut stop = session.running.stop.subscribe();
-        let result = tokio::select! {
-            biased;
-            result = &mut future => result.unwrap_or_else(|panic| Err(panicked(&session, &*panic))),
-            () = tokio::time::sleep_until(deadline.at) => Err(deadline.over()),
-            // The sender is in the session, which is held here.
-            _ = stop.wait_for(|stop| *stop == Stop::Abort) => {
-                reply.aborted = true;
-                Err(Failure::framework(Code::SERVER_SYSTEM, "the server has stopped"))
-            }
-        };
-        // What the handler leaves behind may panic as well.
-        let left = catch_unwind(AssertUnwindSafe(move || drop(future)));
-        let result = match left {
-            Ok(()) => result,
-            Err(panic) => result.and(Err(panicked(&session, &*panic))),
-        };
-        reply.end(&session, result, began.elapsed())
-    }
-}
-
-impl Deadline {
-    #[cold]
-    fn over(self) -> Failure {
-        if self.full_link {
-            Failure::framework(Code::FULL_LINK_TIMEOUT, "the caller's time is over")
-        } else {
-            Failure::framework(Code::SERVER_TIMEOUT, "the time for the request is over")
-        }
-    }
+#[cold]
+fn undecodable(session: &Session, error: Undecodable) -> Reply {
+    let Undecodable {
+        id,
+        version,
+        reason,
+    } = error;
+    let head = RequestProtocol {
+        request_id: id,
+        ..RequestProtocol::default()
+    };
+    let failure = Failure::framework(Code::SERVER_DECODE, reason);
+    Reply::to(id, version, &head).failed(session, &head.func, failure)
 }
 
 impl Reply {
     /// A reply to this request, with nothing in it yet.
     #[inline]
-    fn to(frame: &Frame, head: &RequestProtocol) -> Self {
+    fn to(id: u32, version: u8, head: &RequestProtocol) -> Self {
         Self {
-            id: frame.id,
-            version: frame.version,
+            id,
+            version,
             head: ResponseProtocol {
                 version: head.version,
                 call_type: head.call_type,
@@ -237,29 +289,22 @@ impl Reply {
                 ..ResponseProtocol::default()
             },
             body: Bytes::new(),
-            func: head.func.clone(),
             one_way: head.call_type == CallType::OneWay as i32,
             aborted: false,
         }
     }
 
-    /// The reply of a handler that took so long.
-    #[inline]
-    fn end(mut self, session: &Session, result: Result<Bytes, Failure>, took: Duration) -> Self {
-        session.running.latency.record(took);
-        match result {
-            Ok(body) => {
-                self.body = body;
-                self
-            }
-            Err(failure) => self.failed(session, failure),
-        }
+    #[cold]
+    fn attach(&mut self, attachment: &[u8]) {
+        // More than 4 GiB fit into no frame, which is told as it is encoded.
+        self.head.attachment_size = u32::try_from(attachment.len()).unwrap_or(u32::MAX);
+        self.body = [&self.body, attachment].concat().into();
     }
 
     #[cold]
-    fn failed(mut self, session: &Session, failure: Failure) -> Self {
+    fn failed(mut self, session: &Session, method: &[u8], failure: Failure) -> Self {
         session.running.count_error(failure.number());
-        let method = String::from_utf8_lossy(&self.func);
+        let method = String::from_utf8_lossy(method);
         tracing::debug!(peer = %session.peer, %method, %failure, "request failed");
         self.head.ret = failure.code.0;
         self.head.func_ret = failure.func_code;
@@ -270,55 +315,58 @@ impl Reply {
 
     /// Appends the frame of the reply to `out`.
     #[inline]
-    pub(super) fn encode(&self, out: &mut impl BufMut, max_frame: usize) {
-        let Self {
-            id,
-            version,
-            ref head,
-            ref body,
-            ..
-        } = *self;
-        if let Err(error) = frame::encode(out, id, version, head, body, max_frame) {
-            self.encode_unfit(out, error);
+    pub(super) fn encode(&self, out: &mut Buffer, running: &Running) {
+        let reply = Outgoing {
+            id: self.id,
+            version: self.version,
+            head: &self.head,
+            body: &self.body,
+        };
+        let encoded = running.codec.encode(out, &reply, running.options.max_frame);
+        if let Err(error) = encoded {
+            self.encode_unfit(out, running, error);
         }
+    }
+
+    /// How many bytes it takes, but for its head.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.body.len()
     }
 
     /// Appends the frame of an error instead of a reply that fits into none.
     #[cold]
-    fn encode_unfit(&self, out: &mut impl BufMut, error: frame::FrameError) {
-        tracing::warn!(method = %String::from_utf8_lossy(&self.func), %error, "reply fits no frame");
+    fn encode_unfit(&self, out: &mut Buffer, running: &Running, error: FrameError) {
+        tracing::warn!(service = %running.name, %error, "reply fits no frame");
+        self.encode_error(out, running, Code::SERVER_ENCODE, error.to_string());
+    }
+
+    /// Appends the frame of an error instead of a reply to a peer that leaves
+    /// too much unread.
+    #[cold]
+    pub(super) fn encode_unread(&self, out: &mut Buffer, running: &Running) {
+        running.count_error(Code::SERVER_OVERLOAD.0);
+        let message = "too many bytes of replies are unread".to_owned();
+        self.encode_error(out, running, Code::SERVER_OVERLOAD, message);
+    }
+
+    fn encode_error(&self, out: &mut Buffer, running: &Running, code: Code, message: String) {
         let head = ResponseProtocol {
-            ret: Code::SERVER_ENCODE.0,
-            error_msg: error.to_string().into(),
+            ret: code.0,
+            func_ret: 0,
+            error_msg: message.into(),
+            content_encoding: 0,
+            attachment_size: 0,
             trans_info: Default::default(),
             ..self.head.clone()
         };
-        frame::encode(out, self.id, self.version, &head, &[], usize::MAX)
-            .expect("a short message fits");
+        let reply = Outgoing {
+            id: self.id,
+            version: self.version,
+            head: &head,
+            body: &[],
+        };
+        let encoded = running.codec.encode(out, &reply, usize::MAX);
+        encoded.expect("a short message fits");
     }
-}
-
-#[cold]
-fn undecodable(session: &Session, frame: &Frame, error: Option<prost::DecodeError>) -> Reply {
-    // The fixed head still tells which request it is.
-    let head = RequestProtocol {
-        request_id: frame.id,
-        ..RequestProtocol::default()
-    };
-    let message = error.map_or_else(|| "there is no head".to_owned(), |error| error.to_string());
-    Reply::to(frame, &head).failed(session, Failure::framework(Code::SERVER_DECODE, message))
-}
-
-#[cold]
-fn panicked(session: &Session, panic: &(dyn Any + Send)) -> Failure {
-    session.running.panics.fetch_add(1, Relaxed);
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    let service = &*session.running.name;
-    tracing::error!(
-        service,
-        panic = text.unwrap_or("not a text"),
-        "handler panicked"
-    );
-    Failure::framework(Code::SERVER_SYSTEM, "the handler panicked")
 }

@@ -1,14 +1,16 @@
 //! The recycled parameter of a pooled request (`handleParam` of trpc-go).
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use pool_object::{Loan, Policy, Pool, static_pool};
 use tokio::time::Instant;
 
-use super::exchange::{self, Reply};
+use super::exchange::{self, Exchange, Reply};
 use super::failure::Failure;
 use super::session::Session;
-use crate::wire::{Code, Frame};
+use crate::wire::{Code, RequestProtocol};
 
 /// What a worker needs to handle a request. Its fields are set when it is
 /// handed over, and reset when it goes back to its pool.
@@ -18,8 +20,10 @@ use crate::wire::{Code, Frame};
 #[derive(Default)]
 pub(super) struct HandleParam {
     session: Option<Arc<Session>>,
-    frame: Frame,
+    frame: Bytes,
     read_at: Option<Instant>,
+    /// The memory that handling it takes.
+    pub(super) exchange: Exchange,
 }
 
 /// A parameter that goes back to its pool when it is dropped.
@@ -45,9 +49,15 @@ static_pool! {
     pub(super) static PARAMS: Pool<HandleParam, Params> = Pool::new(Params);
 }
 
+/// A parameter whose memory is wanted, for requests that are handled in line.
+#[inline]
+pub(super) fn blank() -> Param {
+    PARAMS.get()
+}
+
 /// A parameter with its fields set.
 #[inline]
-pub(super) fn param(session: &Arc<Session>, frame: Frame, read_at: Instant) -> Param {
+pub(super) fn param(session: &Arc<Session>, frame: Bytes, read_at: Instant) -> Param {
     let mut param = PARAMS.get();
     param.session = Some(Arc::clone(session));
     param.frame = frame;
@@ -57,16 +67,29 @@ pub(super) fn param(session: &Arc<Session>, frame: Frame, read_at: Instant) -> P
 
 /// Handles a request on a worker; what a service's pool runs.
 pub(super) async fn handle(mut param: Param) {
-    let read_at = param.read_at.take();
-    let (Some(session), Some(read_at)) = (&param.session, read_at) else {
+    let param = &mut *param;
+    let (Some(session), Some(read_at)) = (&param.session, param.read_at.take()) else {
         tracing::error!("a parameter without a request, should not happen");
         return;
     };
-    let reply = exchange::answer(session, param.frame.clone(), read_at).await;
+    let frame = param.frame.clone();
+    let reply = param.exchange.answer(session, frame, read_at).await;
     param.answer(&reply);
 }
 
 impl HandleParam {
+    /// What the request asks for, and until when it is of use.
+    pub(super) fn head(&self) -> Option<(RequestProtocol, Instant)> {
+        let running = &self.session.as_ref()?.running;
+        let head = running.codec.decode(self.frame.clone()).ok()?.head;
+        let caller = match head.timeout {
+            0 => running.timeout,
+            millis => Duration::from_millis(millis.into()),
+        };
+        let until = self.read_at? + caller.min(running.timeout);
+        Some((head, until))
+    }
+
     fn answer(&mut self, reply: &Reply) {
         if let Some(session) = self.session.take() {
             session.reply(reply, self.frame.len());
@@ -77,7 +100,7 @@ impl HandleParam {
     #[cold]
     pub(super) fn refuse(&mut self, failure: Failure) {
         if let Some(session) = &self.session {
-            let reply = exchange::refuse(session, &self.frame, failure);
+            let reply = exchange::refuse(session, self.frame.clone(), failure);
             self.answer(&reply);
         }
     }
@@ -90,8 +113,9 @@ impl HandleParam {
                 "the request was not handled",
             ));
         }
-        self.frame = Frame::default();
+        self.frame = Bytes::new();
         self.read_at = None;
+        self.exchange.reset();
     }
 }
 

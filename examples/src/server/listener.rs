@@ -4,7 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::connection;
 use super::registry::Registry;
@@ -22,9 +23,8 @@ pub(super) async fn accept(listener: TcpListener, running: Arc<Running>, registr
         match listener.accept().await {
             Ok((stream, peer)) => {
                 wait = FIRST_WAIT;
-                // Replies go out in batches as it is; they need not wait.
-                if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(%peer, %error, "delays cannot be turned off");
+                if let Err(error) = prepare(&stream, running.options.keep_alive) {
+                    tracing::debug!(%peer, %error, "its options cannot be set");
                 }
                 let session = Arc::new(Session::new(Arc::clone(&running), peer));
                 let registered = registry.enter(&session);
@@ -40,4 +40,14 @@ pub(super) async fn accept(listener: TcpListener, running: Arc<Running>, registr
             }
         }
     }
+}
+
+fn prepare(stream: &TcpStream, keep_alive: Option<Duration>) -> io::Result<()> {
+    // Replies go out in batches as it is; they need not wait.
+    stream.set_nodelay(true)?;
+    if let Some(period) = keep_alive {
+        let keep_alive = TcpKeepalive::new().with_time(period).with_interval(period);
+        SockRef::from(stream).set_tcp_keepalive(&keep_alive)?;
+    }
+    Ok(())
 }

@@ -11,22 +11,28 @@ mod connection;
 mod context;
 mod exchange;
 mod failure;
+pub mod filter;
 mod handle_param;
+mod handler;
 mod latency;
 mod lifecycle;
 mod listener;
+mod method;
 mod outbox;
 mod registry;
 mod running;
-
 mod service;
 mod session;
 mod stats;
+mod workers;
 
 pub use context::Context;
 pub use failure::Failure;
+pub use handler::Request;
 pub use latency::LatencySnapshot;
 pub use lifecycle::{BindError, Drained, Server};
 pub use running::ServerOptions;
 pub use service::{PoolOptions, Service};
+pub use workers::{PRIORITY, USER};
+
 pub use stats::{ObjectPools, ServerStats, ServiceStats, StatsHandle};

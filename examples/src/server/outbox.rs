@@ -5,6 +5,7 @@ use std::task::{Context, Waker};
 use parking_lot::Mutex;
 
 use super::exchange::Reply;
+use super::running::Running;
 use crate::wire::buffers::{BUFFERS, Buffer, WRITE};
 
 /// Replies that go out with one write.
@@ -26,18 +27,25 @@ pub(super) struct Ended {
 }
 
 impl Batch {
-    pub(super) fn push(&mut self, reply: &Reply, max_frame: usize) {
+    /// Adds a reply; how many bytes it takes.
+    pub(super) fn push(&mut self, reply: &Reply, running: &Running) -> usize {
         if reply.aborted {
             self.ended.lost += 1;
         } else {
             self.ended.replied += 1;
         }
-        if !reply.one_way {
-            reply.encode(
-                self.buffer.get_or_insert_with(|| BUFFERS.get(WRITE)),
-                max_frame,
-            );
+        if reply.one_way {
+            return 0;
         }
+        let buffer = self.buffer.get_or_insert_with(|| BUFFERS.get(WRITE));
+        let before = buffer.len();
+        let options = &running.options;
+        if before + reply.len() > options.max_unwritten + options.max_in_flight_bytes {
+            reply.encode_unread(buffer, running);
+        } else {
+            reply.encode(buffer, running);
+        }
+        buffer.len() - before
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -80,6 +88,8 @@ pub(super) struct Outbox(Mutex<State>);
 struct State {
     batch: Batch,
     taken_back: Load,
+    /// The longest reply since the connection last looked.
+    longest: usize,
     phase: Phase,
     closed: bool,
     waker: Option<Waker>,
@@ -98,18 +108,21 @@ pub(super) struct Load {
 pub(super) struct Collected {
     /// Requests that have ended since the last time.
     pub(super) ended: Load,
+    /// The longest reply among theirs.
+    pub(super) longest: usize,
     pub(super) phase: Phase,
 }
 
 impl Outbox {
     /// A request of so many bytes has ended with this reply.
-    pub(super) fn push(&self, reply: &Reply, bytes: usize, max_frame: usize) {
+    pub(super) fn push(&self, reply: &Reply, bytes: usize, running: &Running) {
         let waker = {
             let mut state = self.0.lock();
             if state.closed {
                 return;
             }
-            state.batch.push(reply, max_frame);
+            let length = state.batch.push(reply, running);
+            state.longest = state.longest.max(length);
             state.taken_back.requests += 1;
             state.taken_back.bytes += bytes;
             if state.wants_replies {
@@ -132,6 +145,7 @@ impl Outbox {
         }
         Collected {
             ended: std::mem::take(&mut state.taken_back),
+            longest: std::mem::take(&mut state.longest),
             phase: state.phase,
         }
     }
@@ -145,7 +159,8 @@ impl Outbox {
     /// Replies are nothing new to a connection that has to write others first.
     pub(super) fn park(&self, known: Phase, wants_replies: bool, cx: &Context<'_>) -> bool {
         let mut state = self.0.lock();
-        let replies = state.taken_back != Load::default();
+        // Replies may have been left behind when others were being written.
+        let replies = state.taken_back != Load::default() || !state.batch.is_empty();
         if state.phase != known || (wants_replies && replies) {
             return false;
         }

@@ -1,22 +1,23 @@
 //! A service at work: what its connections and its workers share.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use pool_worker::tasks::FuncPool;
 use rustc_hash::FxHashMap;
 use tokio::sync::watch;
 
 use super::failure::Failure;
-use super::handle_param::Param;
 use super::latency::Latency;
-use super::service::{Method, Service};
+use super::method::Method;
+use super::service::Service;
 use super::stats::ServiceStats;
+use super::workers::Workers;
 use crate::wire::Code;
 use crate::wire::frame::MAX_FRAME;
+use crate::wire::protocol::{Codec, FramerBuilder};
 
 /// What is the same for every connection of a server.
 #[derive(Clone, Copy, Debug)]
@@ -29,11 +30,17 @@ pub struct ServerOptions {
     /// Requests of one connection that may be under way on workers; no more
     /// are taken until one of them ends.
     pub max_in_flight: usize,
-    /// The same in bytes of their frames.
+    /// The same in bytes of their frames, and of their replies as long as the
+    /// last ones were.
     pub max_in_flight_bytes: usize,
     /// Bytes of one connection's replies that may be unwritten; no more
-    /// requests are taken until the peer reads them.
+    /// requests are taken until the peer reads them. Those under way may add
+    /// `max_in_flight_bytes` to that; what is beyond is answered with code 22.
     pub max_unwritten: usize,
+    /// A connection on which nothing has come for so long is probed by the
+    /// kernel, so often, and closed when the other machine does not answer;
+    /// `None` leaves that to the idle time.
+    pub keep_alive: Option<Duration>,
 }
 
 impl Default for ServerOptions {
@@ -44,6 +51,7 @@ impl Default for ServerOptions {
             max_in_flight: 4096,
             max_in_flight_bytes: 2 * MAX_FRAME,
             max_unwritten: 1 << 20,
+            keep_alive: Some(Duration::from_secs(15)),
         }
     }
 }
@@ -64,46 +72,63 @@ pub(super) struct Running {
     pub(super) prefix: String,
     pub(super) timeout: Duration,
     pub(super) methods: FxHashMap<Box<[u8]>, Method>,
+    /// What is called when no other method is meant.
+    pub(super) any: Option<Method>,
+    pub(super) framer: Box<dyn FramerBuilder>,
+    pub(super) codec: Box<dyn Codec>,
     pub(super) options: ServerOptions,
     pub(super) stop: watch::Sender<Stop>,
     /// Its workers; none for a service that is handled in line.
-    pub(super) pool: OnceLock<FuncPool<Param>>,
+    pub(super) workers: Option<Workers>,
     pub(super) latency: Latency,
-    pub(super) panics: AtomicU64,
+    panics: AtomicU64,
     /// Errors are rare enough for a lock.
     errors: Mutex<BTreeMap<i32, u64>>,
 }
 
 impl Running {
-    pub(super) fn new(service: Service, options: ServerOptions, stop: watch::Sender<Stop>) -> Self {
+    pub(super) fn new<L>(
+        service: Service<L>,
+        options: ServerOptions,
+        stop: watch::Sender<Stop>,
+    ) -> Self {
         let Service {
             name,
             prefix,
             timeout,
-            dispatch: _,
             methods,
+            any,
+            framer,
+            codec,
+            dispatch,
+            ..
         } = service;
+        let workers = Workers::new(&name, dispatch);
         Self {
             name,
             prefix,
             timeout,
             methods,
+            any,
+            framer,
+            codec,
             options,
             stop,
-            pool: OnceLock::new(),
+            workers,
             latency: Latency::new(),
             panics: AtomicU64::new(0),
             errors: Mutex::default(),
         }
     }
 
-    /// The method of this full name.
+    /// The method of this full name, or else the one of any.
     ///
     /// # Errors
     /// Code 11 or 12 when there is none.
     #[inline]
     pub(super) fn method(&self, name: &[u8]) -> Result<&Method, Failure> {
-        self.methods.get(name).ok_or_else(|| self.unknown(name))
+        let method = self.methods.get(name).or(self.any.as_ref());
+        method.ok_or_else(|| self.unknown(name))
     }
 
     #[cold]
@@ -123,10 +148,16 @@ impl Running {
         *self.errors.lock().entry(number).or_default() += 1;
     }
 
+    #[cold]
+    pub(super) fn count_panic(&self) {
+        self.panics.fetch_add(1, Relaxed);
+    }
+
     pub(super) fn stats(&self) -> ServiceStats {
         ServiceStats {
             name: self.name.to_string(),
-            delay: self.pool.get().map(FuncPool::delay),
+            delay: self.workers.as_ref().map(Workers::delay),
+            control: self.workers.as_ref().and_then(Workers::control),
             latency: self.latency.snapshot(),
             panics: self.panics.load(Relaxed),
             errors: self.errors.lock().clone(),

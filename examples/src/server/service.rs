@@ -4,21 +4,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::future::BoxFuture;
+use pool_worker::overload::Control;
 use rustc_hash::FxHashMap;
+use tower::Layer;
+use tower::layer::util::{Identity, Stack};
 
 use super::context::Context;
 use super::failure::Failure;
-use crate::wire::content::{self, Body, ContentError};
-use crate::wire::{Code, ContentType};
+use super::filter::{Filter, Unpacked};
+use super::handler::{Raw, Typed};
+use super::method::Method;
+use crate::wire::content::Body;
+use crate::wire::{Codec, FramerBuilder, Trpc};
 
+/// The name of the method that is called when no other is meant.
+const ANY: &str = "*";
 /// How long a request may take when nothing else is said.
 const TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Body in, body out.
-pub(super) type Handler = Box<
-    dyn Fn(Context, ContentType, Bytes) -> BoxFuture<'static, Result<Bytes, Failure>> + Send + Sync,
->;
 
 /// The worker pool of a pooled service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,15 +36,12 @@ pub struct PoolOptions {
 pub(super) enum Dispatch {
     Inline,
     Pooled(PoolOptions),
+    Controlled(PoolOptions, Control),
 }
 
-pub(super) struct Method {
-    pub(super) handler: Handler,
-    pub(super) timeout: Option<Duration>,
-}
-
-/// A service, which gets a port of its own.
-pub struct Service {
+/// A service, which gets a port of its own. `L` is the layers around the
+/// handlers of the methods that are added from now on.
+pub struct Service<L = Identity> {
     pub(super) name: Arc<str>,
     /// Such as `/rpcdemo.Echo/`.
     pub(super) prefix: String,
@@ -50,11 +49,15 @@ pub struct Service {
     pub(super) dispatch: Dispatch,
     /// By full name, such as `/rpcdemo.Echo/Echo`.
     pub(super) methods: FxHashMap<Box<[u8]>, Method>,
+    pub(super) any: Option<Method>,
+    pub(super) framer: Box<dyn FramerBuilder>,
+    pub(super) codec: Box<dyn Codec>,
+    layers: L,
 }
 
 impl Service {
-    /// A service without methods, handled in line. `name` is for people;
-    /// `path` is what comes before the methods' names in a request.
+    /// A service without methods, handled in line, that speaks tRPC. `name` is
+    /// for people; `path` is what comes before the methods' names in a request.
     #[must_use]
     pub fn new(name: &str, path: &str) -> Self {
         Self {
@@ -63,9 +66,15 @@ impl Service {
             timeout: TIMEOUT,
             dispatch: Dispatch::Inline,
             methods: FxHashMap::default(),
+            any: None,
+            framer: Box::new(Trpc),
+            codec: Box::new(Trpc),
+            layers: Identity::new(),
         }
     }
+}
 
+impl<L> Service<L> {
     /// Requests run in the task of their connection, one after another: for
     /// handlers that hardly wait. One that does wait keeps the others of its
     /// connection waiting, until its deadline at most.
@@ -82,6 +91,16 @@ impl Service {
         self
     }
 
+    /// As [`pooled`](Self::pooled), and who waits is served by priority and turned
+    /// away by delay: with code 22, or 21 once its deadline has passed. What callers
+    /// say of a request's priority is in `trans_info`, see
+    /// [`PRIORITY`](super::PRIORITY) and [`USER`](super::USER).
+    #[must_use]
+    pub fn controlled(mut self, pool: PoolOptions, control: Control) -> Self {
+        self.dispatch = Dispatch::Controlled(pool, control);
+        self
+    }
+
     /// How long a request may take; 10 s when nothing is said.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -89,43 +108,63 @@ impl Service {
         self
     }
 
+    /// Speaks another protocol than tRPC, such as
+    /// [`PrefixedJson`](crate::wire::json::PrefixedJson).
+    #[must_use]
+    pub fn protocol<P: FramerBuilder + Codec + Clone>(mut self, protocol: P) -> Self {
+        self.framer = Box::new(protocol.clone());
+        self.codec = Box::new(protocol);
+        self
+    }
+
+    /// Puts a `tower` layer around the handlers of the methods that are added
+    /// after it; the first one that is added is the outermost. What is around
+    /// them all, see [`filter`](super::filter).
+    #[must_use]
+    pub fn layer<N>(self, layer: N) -> Service<Stack<N, L>> {
+        Service {
+            name: self.name,
+            prefix: self.prefix,
+            timeout: self.timeout,
+            dispatch: self.dispatch,
+            methods: self.methods,
+            any: self.any,
+            framer: self.framer,
+            codec: self.codec,
+            layers: Stack::new(layer, self.layers),
+        }
+    }
+
     /// A method on bytes, of whatever content type; it answers in the same.
+    /// The method `*` is called for every name that is no other method's.
     ///
-    /// The body is a slice of the buffer that the request was read into: who
-    /// keeps it for long should copy it.
+    /// The handler is cloned for each request: what it has much of should be
+    /// behind an [`Arc`]. The body is a slice of the buffer that the request
+    /// was read into: who keeps it for long should copy it.
     #[must_use]
     pub fn raw<F, R>(self, method: &str, handler: F) -> Self
     where
-        F: Fn(Context, Bytes) -> R + Send + Sync + 'static,
+        F: Fn(Context, Bytes) -> R + Clone + Send + Sync + 'static,
         R: Future<Output = Result<Bytes, Failure>> + Send + 'static,
+        L: Layer<Unpacked<Raw<F>>, Service: Filter>,
     {
-        self.add(
-            method,
-            Box::new(move |context, _, body| Box::pin(handler(context, body))),
-        )
+        let added = Method::new(&self.layers, Raw(handler));
+        self.add(method, added)
     }
 
     /// A method on messages, as protobuf or JSON; it answers in the same.
+    /// Otherwise as [`raw`](Self::raw).
     #[must_use]
     pub fn method<F, Q, A, R>(self, method: &str, handler: F) -> Self
     where
-        F: Fn(Context, Q) -> R + Send + Sync + 'static,
+        F: Fn(Context, Q) -> R + Clone + Send + Sync + 'static,
         R: Future<Output = Result<A, Failure>> + Send + 'static,
         Q: Body,
         A: Body,
+        L: Layer<Unpacked<Typed<F, Q>>, Service: Filter>,
     {
-        let handler = move |context, content, body| {
-            // The handler is called here, so that its future borrows nothing.
-            let answer = content::decode(content, body).map(|request| handler(context, request));
-            Box::pin(async move {
-                let answer = answer
-                    .map_err(|error| failure(Code::SERVER_DECODE, &error))?
-                    .await?;
-                content::encode(content, &answer)
-                    .map_err(|error| failure(Code::SERVER_ENCODE, &error))
-            }) as BoxFuture<'static, _>
-        };
-        self.add(method, Box::new(handler))
+        let added = Method::new(&self.layers, Typed::new(handler));
+        self.add(method, added)
     }
 
     /// How long a request for one method may take, if that is less than the
@@ -136,32 +175,29 @@ impl Service {
     #[must_use]
     pub fn method_timeout(mut self, method: &str, timeout: Duration) -> Self {
         let name = format!("{}{method}", self.prefix);
-        let Some(found) = self.methods.get_mut(name.as_bytes()) else {
+        let found = match method {
+            ANY => self.any.as_mut(),
+            _ => self.methods.get_mut(name.as_bytes()),
+        };
+        let Some(found) = found else {
             panic!("{name} has a timeout, but is no method");
         };
         found.timeout = Some(timeout);
         self
     }
 
-    fn add(mut self, method: &str, handler: Handler) -> Self {
-        let name = format!("{}{method}", self.prefix).into_bytes();
-        self.methods.insert(
-            name.into(),
-            Method {
-                handler,
-                timeout: None,
-            },
-        );
+    fn add(mut self, method: &str, added: Method) -> Self {
+        if method == ANY {
+            self.any = Some(added);
+        } else {
+            let name = format!("{}{method}", self.prefix).into_bytes();
+            self.methods.insert(name.into(), added);
+        }
         self
     }
 }
 
-#[cold]
-fn failure(code: Code, error: &ContentError) -> Failure {
-    Failure::framework(code, error.to_string())
-}
-
-impl std::fmt::Debug for Service {
+impl<L> std::fmt::Debug for Service<L> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Service")
             .field("name", &self.name)

@@ -28,7 +28,6 @@ impl Session {
 
     /// A request that was read as `bytes` bytes has ended with this reply.
     pub(super) fn reply(&self, reply: &Reply, bytes: usize) {
-        self.outbox
-            .push(reply, bytes, self.running.options.max_frame);
+        self.outbox.push(reply, bytes, &self.running);
     }
 }

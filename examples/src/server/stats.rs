@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 use pool_worker::DelaySnapshot;
+use pool_worker::overload::ControlStats;
 
 use super::handle_param::PARAMS;
 use super::latency::LatencySnapshot;
@@ -80,6 +81,9 @@ pub struct ServiceStats {
     /// From a request's hand-over to its start on a worker; `None` for a
     /// service that is handled in line.
     pub delay: Option<DelaySnapshot>,
+    /// What became of requests by their priority, when it is
+    /// [controlled](super::Service::controlled).
+    pub control: Option<ControlStats>,
     /// How long handlers took.
     pub latency: LatencySnapshot,
     /// Handlers that panicked.
@@ -140,6 +144,14 @@ impl ObjectPools {
             params: PARAMS.stats(),
             buffers: BUFFERS.stats(),
         }
+    }
+
+    /// Keeps nothing idle from now on, in this process: every parameter and every
+    /// buffer is made anew and dropped after its use. To measure what the pools
+    /// are worth.
+    pub fn keep_nothing() {
+        PARAMS.set_max_idle(0);
+        BUFFERS.set_max_idle_bytes(0);
     }
 }
 

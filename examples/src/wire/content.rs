@@ -6,6 +6,8 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::compress::CompressError;
+
 /// How a body is encoded. Those that are not named here are kept as they came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ContentType(pub u32);
@@ -59,6 +61,9 @@ pub enum ContentError {
         /// Length of the body, with the attachment.
         body: usize,
     },
+    /// It cannot be compressed or decompressed.
+    #[error(transparent)]
+    Compress(#[from] CompressError),
     /// Messages do not travel like this.
     #[error("messages do not travel as {0}")]
     Unsupported(ContentType),

@@ -55,6 +55,9 @@ pub enum FrameError {
         /// Length of the frame.
         length: usize,
     },
+    /// It cannot be said in this protocol.
+    #[error("the protocol has no words for {0}")]
+    Unsayable(&'static str),
     /// It is no unary call.
     #[error("frame type {0}, but only unary calls are served")]
     NotUnary(u8),

@@ -5,6 +5,14 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+/// The key in a call's metadata under which the id of the request it is a part
+/// of travels.
+pub const REQUEST_ID: &str = "request-id";
+
+/// The key in an answer's metadata that says that its call was not handled
+/// because the server is about to stop: another one may be asked.
+pub const STOPPING: &str = "stopping";
+
 /// Whether a call is answered (`call_type`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
 #[repr(i32)]

@@ -7,13 +7,18 @@
 
 pub mod buffers;
 pub mod code;
+pub mod compress;
 pub mod content;
 pub mod frame;
 pub mod head;
+pub mod json;
+pub mod protocol;
 pub mod reader;
 
 pub use code::Code;
+pub use compress::{CompressError, Encoding};
 pub use content::{Body, ContentError, ContentType};
 pub use frame::{Frame, FrameError};
 pub use head::{CallType, RequestProtocol, ResponseProtocol};
+pub use protocol::{Codec, Framer, FramerBuilder, Trpc};
 pub use reader::{FrameReader, Frames};

@@ -8,30 +8,52 @@ use bytes::{BufMut, Bytes};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::buffers::{BUFFERS, Buffer, READ};
-use super::frame::{self, Frame, FrameError};
+use super::frame::{Frame, FrameError};
+use super::protocol::{Framer, Trpc};
 
 /// Reads frames: as many with one read as there are.
 ///
 /// Memory is held only between the first byte of a frame and its last, and
 /// grows with what has come, never with what a head says will come.
-#[derive(Debug)]
-pub struct FrameReader {
+pub struct FrameReader<F = Trpc> {
     buffer: Option<Buffer>,
     max_frame: usize,
+    framer: F,
 }
 
-/// Whole frames that came with one read.
+/// Whole frames that came with one read. It iterates over those of tRPC; see
+/// [`split`](Self::split).
 #[derive(Clone, Debug, Default)]
 pub struct Frames(Bytes);
 
 impl FrameReader {
-    /// A reader of frames of at most `max_frame` bytes.
+    /// A reader of tRPC's frames, of at most `max_frame` bytes.
     #[must_use]
     pub const fn new(max_frame: usize) -> Self {
+        Self::of(Trpc, max_frame)
+    }
+}
+
+impl<F: Framer> FrameReader<F> {
+    /// A reader of the frames that `framer` finds, of at most `max_frame` bytes.
+    #[must_use]
+    pub const fn of(framer: F, max_frame: usize) -> Self {
         Self {
             buffer: None,
             max_frame,
+            framer,
         }
+    }
+
+    /// What finds the frames.
+    #[must_use]
+    pub const fn framer(&self) -> &F {
+        &self.framer
+    }
+
+    /// Forgets what has come of a frame.
+    pub fn clear(&mut self) {
+        self.buffer = None;
     }
 
     /// Whether it is in the middle of a frame.
@@ -69,10 +91,8 @@ impl FrameReader {
         };
         let mut whole = 0;
         let rest = loop {
-            match frame::measure(&buffer[whole..], self.max_frame) {
-                Ok(Some(lengths)) if lengths.frame <= buffer.len() - whole => {
-                    whole += lengths.frame;
-                }
+            match self.framer.measure(&buffer[whole..], self.max_frame) {
+                Ok(Some(length)) if length <= buffer.len() - whole => whole += length,
                 Ok(_) => break Ok(()),
                 Err(error) => break Err(error),
             }
@@ -96,6 +116,28 @@ impl Frames {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The next one as it came, of the protocol that `framer` is of.
+    #[inline]
+    pub fn split(&mut self, framer: &impl Framer) -> Option<Bytes> {
+        if self.0.is_empty() {
+            return None;
+        }
+        match framer.measure(&self.0, usize::MAX) {
+            Ok(Some(length)) if length < self.0.len() => Some(self.0.split_to(length)),
+            // The last one, which has been found to be whole.
+            _ => Some(std::mem::take(&mut self.0)),
+        }
+    }
+}
+
+impl<F> std::fmt::Debug for FrameReader<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FrameReader")
+            .field("buffer", &self.buffer)
+            .field("max_frame", &self.max_frame)
+            .finish_non_exhaustive()
     }
 }
 

@@ -9,6 +9,7 @@ use rpc_demo::server::{Server, ServerOptions, Service};
 use rpc_demo::wire::{RequestProtocol, ResponseProtocol};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 
 pub const ECHO: &str = "/rpcdemo.Echo/Echo";
 pub const RAW: u32 = 4;
@@ -32,11 +33,11 @@ pub fn echo() -> Service {
     Service::new("Echo", "rpcdemo.Echo").raw("Echo", |_, body| async move { Ok(body) })
 }
 
-pub async fn start(service: Service) -> (Server, SocketAddr) {
+pub async fn start<L>(service: Service<L>) -> (Server, SocketAddr) {
     start_with(service, ServerOptions::default()).await
 }
 
-pub async fn start_with(service: Service, options: ServerOptions) -> (Server, SocketAddr) {
+pub async fn start_with<L>(service: Service<L>, options: ServerOptions) -> (Server, SocketAddr) {
     let mut server = Server::new(options);
     let addr = server
         .serve(service, "127.0.0.1:0")
@@ -134,4 +135,39 @@ impl Peer {
         let next = self.next().await;
         assert!(next.is_none(), "{next:?} instead of the end");
     }
+}
+
+/// Sends without pause, and stops when it is told to go elsewhere; how many
+/// requests were answered, and how many refused.
+pub async fn until_told(
+    addr: std::net::SocketAddr,
+    under_way: mpsc::UnboundedSender<()>,
+) -> (u32, u32) {
+    const WINDOW: u32 = 32;
+    let mut peer = Peer::connect(addr).await;
+    let (mut sent, mut answered, mut refused) = (0, 0, 0);
+    while answered + refused < sent || refused == 0 {
+        if refused == 0 && sent < answered + WINDOW {
+            let more = answered + WINDOW - sent;
+            let requests: Vec<u8> = (0..more)
+                .flat_map(|n| request(&head(sent + n + 1, ECHO, 4), b"full speed"))
+                .collect();
+            peer.send(&requests).await;
+            sent += more;
+        }
+        let reply = peer.reply().await;
+        match reply.head.ret {
+            0 => answered += 1,
+            22 => {
+                assert!(reply.head.trans_info.contains_key("stopping"), "{reply:?}");
+                refused += 1;
+            }
+            other => panic!("code {other}"),
+        }
+        if answered == 10 * WINDOW {
+            let _ = under_way.send(());
+        }
+    }
+    drop(peer);
+    (answered, refused)
 }

@@ -76,6 +76,8 @@ pub(super) struct Ledger {
     front: CachePadded<Front>,
     progress: CachePadded<AtomicU64>,
     limit: AtomicU64,
+    /// The limit is on jobs not taken, not on jobs not finished.
+    unlimited: bool,
 }
 
 struct Front {
@@ -93,6 +95,12 @@ fn taken(progress: u64) -> u32 {
     (progress >> TAKEN_SHIFT) as u32
 }
 
+/// Jobs accepted and not taken; a `taken` that is ahead counts as none.
+fn queued(accepted: u64, progress: u64) -> u64 {
+    let distance = (accepted as u32).wrapping_sub(taken(progress));
+    u64::from(if distance > u32::MAX / 2 { 0 } else { distance })
+}
+
 /// Jobs accepted and not finished, where the two counts may be of different
 /// moments: a `finished` that is ahead counts as none.
 fn unfinished(accepted: u64, finished: u64) -> u64 {
@@ -107,7 +115,7 @@ impl Ledger {
     /// Distances are kept modulo 2^31, half of which tells order.
     pub(super) const MAX_LIMIT: usize = 1 << 30;
 
-    pub(super) fn new(limit: usize) -> Self {
+    pub(super) fn new(limit: usize, unlimited: bool) -> Self {
         assert!(
             (1..=Self::MAX_LIMIT).contains(&limit),
             "capacity and queue bound together must be between 1 and {}",
@@ -121,6 +129,7 @@ impl Ledger {
             }),
             progress: CachePadded::new(AtomicU64::new(0)),
             limit: AtomicU64::new(limit as u64),
+            unlimited,
         }
     }
 
@@ -169,8 +178,12 @@ impl Ledger {
     #[cold]
     #[inline(never)]
     fn is_full(&self, accepted: u64) -> bool {
-        let finished = finished(self.progress.load(Ordering::Acquire));
-        let unfinished = unfinished(accepted, finished);
+        let progress = self.progress.load(Ordering::Acquire);
+        let unfinished = if self.unlimited {
+            queued(accepted, progress)
+        } else {
+            unfinished(accepted, finished(progress))
+        };
         // Kept in full, not modulo, so that a store delayed for long is merely
         // far behind.
         let seen = accepted - unfinished.min(accepted);
@@ -211,8 +224,7 @@ impl Ledger {
                 Ordering::Relaxed,
             ) {
                 Ok(_) => {
-                    let unblocks = finishing && word & BLOCKED != 0;
-                    return Some((TakeTicket(number), unblocks));
+                    return Some((TakeTicket(number), word & BLOCKED != 0));
                 }
                 Err(now) => word = now,
             }
@@ -269,10 +281,9 @@ impl Ledger {
     fn counts_at(&self, word: u64) -> Counts {
         let accepted = word / ONE_ACCEPTED;
         let progress = self.progress.load(Ordering::Acquire);
-        let queued = (accepted as u32).wrapping_sub(taken(progress));
         Counts {
             accepted,
-            queued: u64::from(if queued > u32::MAX / 2 { 0 } else { queued }),
+            queued: queued(accepted, progress),
             unfinished: unfinished(accepted, finished(progress)),
             closed: word & CLOSED != 0,
         }

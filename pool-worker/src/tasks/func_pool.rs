@@ -2,19 +2,24 @@
 
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
+use super::job::Tracked;
 use crate::block_on::block_on;
+use crate::call::Call;
 use crate::dispatcher::{Dispatcher, Rejected};
-use crate::error::{CloseError, Reason, SubmitError};
+use crate::error::{CloseError, DisplaceError, Reason, SubmitError};
 use crate::face::face;
 use crate::options::Builder;
 use crate::outcome::Outcome;
 use crate::span::Carried;
-use crate::submit::Submission;
+use crate::submit::{Submission, to_wait};
+use crate::sync::Mutex;
+use crate::try_submit::{BulkError, TrySubmit};
 
 /// A pool of tasks that run one async function; a job is its argument, and
 /// nothing is boxed. Answers to `PoolWithFuncGeneric` of `ants`.
@@ -46,7 +51,11 @@ use crate::submit::Submission;
 /// ```
 pub struct FuncPool<T: Send + 'static> {
     pub(super) dispatcher: Arc<Dispatcher<Carried<T>>>,
+    /// Runs a job in the task of its submitter.
+    here: Box<dyn Fn(T) -> Here + Send + Sync>,
 }
+
+type Here = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl<T: Send + 'static> FuncPool<T> {
     /// A pool with this capacity and the defaults of [`builder`](Self::builder).
@@ -71,17 +80,17 @@ impl<T: Send + 'static> FuncPool<T> {
     /// Accepts the argument of a job; waits while the pool is full.
     ///
     /// Dropped while it waits, the job is dropped too, unless it was accepted
-    /// just then; the others in the line do not notice. On a worker of this
-    /// pool it may wait for ever, when all workers do so.
+    /// just then; the others in the line do not notice.
     ///
     /// # Errors
-    /// [`Reason::Closed`], also when the pool is closed while this waits, and
-    /// [`Reason::Crowded`]; with the argument.
+    /// [`Reason::Closed`], also when the pool is closed while this waits;
+    /// [`Reason::Crowded`]; and [`Reason::Nested`] where a job would wait for
+    /// room in its own pool; with the argument.
     pub async fn submit(&self, job: T) -> Result<(), SubmitError<T>> {
-        let job = self.offer(job)?;
-        let Some(job) = job else { return Ok(()) };
-        let submission = Submission::new(&self.dispatcher, job);
-        submission.await.map_err(|rejected| self.refuse(rejected))
+        match self.dispatcher.offer(Carried::new(job)) {
+            Ok(()) => Ok(()),
+            Err(rejected) => self.wait(rejected).await,
+        }
     }
 
     /// Accepts the argument of a job; waits for at most `limit` while the pool
@@ -94,13 +103,65 @@ impl<T: Send + 'static> FuncPool<T> {
     /// [`Reason::Timeout`], and those of [`submit`](Self::submit); with the
     /// argument.
     pub async fn submit_timeout(&self, job: T, limit: Duration) -> Result<(), SubmitError<T>> {
-        let job = self.offer(job)?;
-        let Some(job) = job else { return Ok(()) };
+        let Some(job) = self.offer_to_wait(job, true)? else {
+            return Ok(());
+        };
         let mut submission = Submission::new(&self.dispatcher, job);
         timeout(limit, &mut submission)
             .await
             .unwrap_or_else(|_elapsed| submission.give_up())
             .map_err(|rejected| self.refuse(rejected))
+    }
+
+    /// Accepts the argument of a job; waits until `deadline` at most while the
+    /// pool is full. By the clock of the runtime.
+    ///
+    /// # Panics
+    /// As [`submit_timeout`](Self::submit_timeout).
+    ///
+    /// # Errors
+    /// As [`submit_timeout`](Self::submit_timeout).
+    pub async fn submit_until(&self, job: T, deadline: Instant) -> Result<(), SubmitError<T>> {
+        self.submit_timeout(job, left_until(deadline)).await
+    }
+
+    /// Accepts the argument of a job, or runs it here and now when the pool is
+    /// full, so that whoever makes jobs is slowed down by them. Whether the
+    /// pool has it. What runs here is counted as rejected, and its panic goes
+    /// on to the caller; dropped, it is dropped.
+    ///
+    /// # Errors
+    /// [`Reason::Closed`]; with the argument.
+    pub async fn submit_or_run(&self, job: T) -> Result<bool, SubmitError<T>> {
+        match self.try_submit(job) {
+            Ok(()) => Ok(true),
+            Err(full) if full.reason() == Reason::Full => {
+                (self.here)(full.into_job()).await;
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Accepts jobs in order, as [`submit`](Self::submit) does each. Says how
+    /// many.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit); with the jobs from the first that was not
+    /// accepted on.
+    pub async fn submit_all(
+        &self,
+        jobs: impl IntoIterator<Item = T, IntoIter: Send>,
+    ) -> Result<usize, BulkError<T>> {
+        let mut accepted = 0;
+        let mut jobs = jobs.into_iter();
+        while let Some(job) = jobs.next() {
+            if let Err(error) = self.submit(job).await {
+                return Err(BulkError::new(accepted, error, jobs));
+            }
+            accepted += 1;
+        }
+        Ok(accepted)
     }
 
     /// Accepts the argument of a job; blocks the thread while the pool is
@@ -109,8 +170,9 @@ impl<T: Send + 'static> FuncPool<T> {
     /// # Errors
     /// As [`submit`](Self::submit).
     pub fn submit_blocking(&self, job: T) -> Result<(), SubmitError<T>> {
-        let job = self.offer(job)?;
-        let Some(job) = job else { return Ok(()) };
+        let Some(job) = self.offer_to_wait(job, false)? else {
+            return Ok(());
+        };
         let mut submission = Submission::new(&self.dispatcher, job);
         block_on(&mut submission, None)
             .unwrap_or_else(|| submission.give_up())
@@ -130,13 +192,22 @@ impl<T: Send + 'static> FuncPool<T> {
         }
     }
 
-    /// The job if it must wait, or `None` if it was accepted.
+    #[cold]
+    #[inline(never)]
+    async fn wait(&self, rejected: Rejected<Carried<T>>) -> Result<(), SubmitError<T>> {
+        let job = to_wait(&self.dispatcher, rejected, false).map_err(|r| self.refuse(r))?;
+        let submission = Submission::new(&self.dispatcher, job);
+        submission.await.map_err(|rejected| self.refuse(rejected))
+    }
+
+    /// The job if it must wait, and may, or `None` if it was accepted.
     #[inline]
-    fn offer(&self, job: T) -> Result<Option<Carried<T>>, SubmitError<T>> {
+    fn offer_to_wait(&self, job: T, limited: bool) -> Result<Option<Carried<T>>, SubmitError<T>> {
         match self.dispatcher.offer(Carried::new(job)) {
             Ok(()) => Ok(None),
-            Err(full) if full.reason == Reason::Full => Ok(Some(full.job)),
-            Err(rejected) => Err(self.refuse(self.dispatcher.reject(rejected))),
+            Err(rejected) => to_wait(&self.dispatcher, rejected, limited)
+                .map(Some)
+                .map_err(|rejected| self.refuse(rejected)),
         }
     }
 
@@ -151,19 +222,24 @@ impl<T: Send + 'static> FuncPool<T> {
     ///
     /// # Errors
     /// [`Reason::Full`] when no job waits, as with a queue bound of 0, and
-    /// [`Reason::Closed`]; with the argument. Jobs displaced by then are
-    /// dropped.
-    pub fn submit_displacing(&self, job: T) -> Result<Vec<T>, SubmitError<T>> {
-        match self.dispatcher.displace(Carried::new(job)) {
-            Ok(displaced) => Ok(displaced.into_iter().map(Carried::into_job).collect()),
-            Err(rejected) => Err(self.refuse(rejected)),
+    /// [`Reason::Closed`]; with the argument, and the jobs displaced by then.
+    pub fn submit_displacing(&self, job: T) -> Result<Vec<T>, DisplaceError<T>> {
+        let mut displaced = Vec::new();
+        let submitted = self.dispatcher.displace(Carried::new(job), &mut displaced);
+        let displaced = displaced.into_iter().map(Carried::into_job).collect();
+        match submitted {
+            Ok(()) => Ok(displaced),
+            Err(rejected) => Err(DisplaceError::new(self.refuse(rejected), displaced)),
         }
     }
 
     /// Waits until every job accepted so far, and since, has ended. Jobs may
-    /// be submitted meanwhile; then it waits for these too. A job that awaits
-    /// this waits for itself.
+    /// be submitted meanwhile; then it waits for these too.
+    ///
+    /// # Panics
+    /// In a job of this pool, which would wait for itself.
     pub async fn wait_idle(&self) {
+        self.dispatcher.assert_not_within();
         poll_fn(|cx| self.dispatcher.poll_idle(cx.waker())).await;
     }
 
@@ -172,18 +248,21 @@ impl<T: Send + 'static> FuncPool<T> {
     /// with [`Reason::Closed`]. Answers to `ReleaseTimeout` of `ants`.
     ///
     /// Closes when first polled; dropped after that, the pool stays closed and
-    /// the workers finish. A job that closes its own pool waits for itself, so
-    /// until the limit.
+    /// the workers finish.
     ///
     /// # Panics
     /// When not called in a runtime with time enabled.
     ///
     /// # Errors
     /// [`CloseError::Closed`] if the pool was closed before;
+    /// [`CloseError::Nested`] in a job of this pool, at once;
     /// [`CloseError::Late`] if the limit passed: the pool stays closed, and
     /// the workers go on with what was accepted.
     pub async fn close(&self, limit: Duration) -> Result<(), CloseError> {
         self.dispatcher.close()?;
+        if self.dispatcher.is_within() {
+            return Err(CloseError::Nested);
+        }
         let drained = poll_fn(|cx| self.dispatcher.poll_drained(cx.waker()));
         let drained = timeout(limit, drained).await;
         drained.map_err(|_elapsed| self.dispatcher.late())
@@ -198,27 +277,130 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
     /// # Panics
     /// Outside of a runtime, when [`runtime`](Self::runtime) was not given;
     /// when the capacity is 0; when capacity and queue bound together are
-    /// above 2^30.
+    /// above 2^30; when an idle timeout was given and the runtime has no time.
     pub fn build<F, Fut>(self, run: F) -> FuncPool<T>
     where
         F: Fn(T) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        self.build_with(run)
+        let run = Arc::new(run);
+        let here = Arc::clone(&run);
+        self.build_with(
+            move |job| run(job),
+            Box::new(move |job| Box::pin(here(job))),
+        )
+    }
+
+    /// The pool that runs this function, whose results its callers wait for:
+    /// see [`call`](FuncPool::call).
+    ///
+    /// # Panics
+    /// As [`build`](Self::build).
+    pub fn build_calls<F, Fut>(self, run: F) -> FuncPool<Call<T, Fut::Output>>
+    where
+        F: Fn(T) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: Send> + Send + 'static,
+    {
+        let run = Arc::new(run);
+        let here = Arc::clone(&run);
+        let run = move |call| Tracked::of(call, &*run);
+        let here = move |call| -> Here {
+            let call = Tracked::of(call, &*here);
+            Box::pin(async move { _ = call.await })
+        };
+        self.convert().build_with(run, Box::new(here))
+    }
+
+    /// The pool that runs this function with a state that `make` makes for each
+    /// worker, with its first job: a connection, a parser, a buffer. The
+    /// function gets it and gives it back. A state whose job panicked, or was
+    /// dropped with the runtime, is gone, and made anew for the next.
+    ///
+    /// A job that its submitter runs, by [`submit_or_run`](FuncPool::submit_or_run),
+    /// gets a state of its own.
+    ///
+    /// # Panics
+    /// As [`build`](Self::build). A panic of `make` is that of the job.
+    pub fn build_with_state<S, M, F, Fut>(self, make: M, run: F) -> FuncPool<T>
+    where
+        S: Send + 'static,
+        M: Fn() -> S + Send + Sync + 'static,
+        F: Fn(S, T) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = S> + Send + 'static,
+    {
+        let shared = Arc::new((make, run));
+        let here = Arc::clone(&shared);
+        let make_run = move || {
+            let shared = Arc::clone(&shared);
+            // Shared with the one job that the worker has at a time.
+            let place = Arc::new(Mutex::new(None));
+            move |job| {
+                let place = Arc::clone(&place);
+                let state = place.lock().take().unwrap_or_else(&shared.0);
+                let future = (shared.1)(state, job);
+                async move { *place.lock() = Some(future.await) }
+            }
+        };
+        let here = move |job| -> Here {
+            let future = (here.1)((here.0)(), job);
+            Box::pin(async move { drop(future.await) })
+        };
+        self.build_made(make_run, Box::new(here))
     }
 
     /// As [`build`](Self::build), for a function that may tell what became of
-    /// the job.
-    pub(super) fn build_with<F, Fut>(self, run: F) -> FuncPool<T>
+    /// the job; and one that runs it for its submitter.
+    pub(super) fn build_with<F, Fut>(
+        self,
+        run: F,
+        here: Box<dyn Fn(T) -> Here + Send + Sync>,
+    ) -> FuncPool<T>
     where
         F: Fn(T) -> Fut + Send + Sync + 'static,
         Fut: Future<Output: Into<Outcome>> + Send + 'static,
     {
-        let launch = self.settings.launch(run);
-        FuncPool {
-            dispatcher: Dispatcher::new(self.options, launch),
-        }
+        let run = Arc::new(run);
+        let make = move || {
+            let run = Arc::clone(&run);
+            move |job| run(job)
+        };
+        self.build_made(make, here)
     }
+
+    fn build_made<M, F, Fut>(
+        self,
+        make: M,
+        here: Box<dyn Fn(T) -> Here + Send + Sync>,
+    ) -> FuncPool<T>
+    where
+        M: Fn() -> F + Send + Sync + 'static,
+        F: FnMut(T) -> Fut + Send + 'static,
+        Fut: Future<Output: Into<Outcome>> + Send + 'static,
+    {
+        let has_timeout = self.options.idle_timeout.is_some();
+        let launch = self.settings.launch(make, has_timeout);
+        let dispatcher = Dispatcher::new(self.options, launch);
+        // A task is never refused.
+        let _ = dispatcher.prestart(0);
+        FuncPool { dispatcher, here }
+    }
+}
+
+impl<T: Send + 'static> TrySubmit<T> for FuncPool<T> {
+    fn try_submit(&self, job: T) -> Result<(), SubmitError<T>> {
+        Self::try_submit(self, job)
+    }
+
+    fn offer(&self, job: T) -> Result<(), SubmitError<T>> {
+        let offered = self.dispatcher.offer(Carried::new(job));
+        offered.map_err(|rejected| self.refuse(rejected))
+    }
+}
+
+/// By the clock of the runtime, which tests may stop.
+pub(super) fn left_until(deadline: Instant) -> Duration {
+    let deadline = tokio::time::Instant::from_std(deadline);
+    deadline.saturating_duration_since(tokio::time::Instant::now())
 }
 
 impl<T: Send + 'static> Drop for FuncPool<T> {

@@ -11,17 +11,24 @@ use pin_project_lite::pin_project;
 use crate::handle::Report;
 use crate::outcome::Outcome;
 
-trait Work: Future<Output = Outcome> + Any + Send {}
-
-impl<F: Future<Output = Outcome> + Send + 'static> Work for F {}
+/// What a job is made of.
+pub(super) trait Work: Future<Output = Outcome> + Any + Send {
+    /// Is dropped, to make room for another.
+    fn displace(self: Box<Self>);
+}
 
 /// A boxed future that can be taken back as what it was, until it is pinned
 /// to run.
 pub(super) struct Job(Box<dyn Work>);
 
 impl Job {
-    pub(super) fn new<F: Future<Output = Outcome> + Send + 'static>(future: F) -> Self {
-        Self(Box::new(future))
+    pub(super) fn new<W: Work>(work: W) -> Self {
+        Self(Box::new(work))
+    }
+
+    /// Drops the future, to make room for another.
+    pub(super) fn displace(self) {
+        self.0.displace();
     }
 
     pub(super) fn run(self) -> Pin<Box<dyn Future<Output = Outcome> + Send>> {
@@ -51,6 +58,37 @@ impl<F: Future<Output = ()>> Future for Plain<F> {
     }
 }
 
+impl<F: Future<Output = ()> + Send + 'static> Work for Plain<F> {
+    fn displace(self: Box<Self>) {}
+}
+
+pin_project! {
+    /// A future with a name.
+    pub(super) struct Named<F> {
+        #[pin]
+        pub(super) future: F,
+        pub(super) name: &'static str,
+    }
+}
+
+impl<F: Future<Output = ()>> Future for Named<F> {
+    type Output = Outcome;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+        let this = self.project();
+        #[cfg(feature = "tracing")]
+        let _entered = tracing::info_span!("job", name = *this.name).entered();
+        match catch_unwind(AssertUnwindSafe(|| this.future.poll(cx))) {
+            Ok(polled) => polled.map(|()| Outcome::Ran),
+            Err(payload) => Poll::Ready(Outcome::NamedPanicked(this.name, payload)),
+        }
+    }
+}
+
+impl<F: Future<Output = ()> + Send + 'static> Work for Named<F> {
+    fn displace(self: Box<Self>) {}
+}
+
 pin_project! {
     /// A future whose end is told to a handle.
     pub(super) struct Tracked<F, R> {
@@ -74,5 +112,14 @@ impl<F: Future> Future for Tracked<F, F::Output> {
             Err(payload) => Err(payload),
         };
         Poll::Ready(this.report.end(result))
+    }
+}
+
+impl<F> Work for Tracked<F, F::Output>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    fn displace(self: Box<Self>) {
+        self.report.displaced();
     }
 }

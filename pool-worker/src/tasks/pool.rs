@@ -2,14 +2,17 @@
 
 use std::fmt;
 use std::future::Future;
-use std::time::Duration;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use super::FuncPool;
-use super::job::{Job, Plain, Tracked};
-use crate::error::{CloseError, SubmitError};
+use super::func_pool::left_until;
+use super::job::{Job, Named, Plain, Tracked};
+use crate::error::{CloseError, Reason, SubmitError};
 use crate::face::face;
 use crate::handle::{Handle, handle};
 use crate::options::Builder;
+use crate::try_submit::{BulkError, TrySubmit};
 
 fn plain<F: 'static>(job: Job) -> F {
     job.into_inner::<Plain<F>>().future
@@ -44,22 +47,46 @@ impl Pool {
         Builder::new()
     }
 
+    /// The pool of the whole process, made at its first use with the defaults
+    /// of [`builder`](Self::builder) and the name `"global"`, for the runtime
+    /// of its first user: it is closed when that ends. It is never dropped.
+    /// Answers to the default pool of `ants`, but has a bound.
+    ///
+    /// # Panics
+    /// When its first use is outside of a runtime.
+    pub fn global() -> &'static Self {
+        static GLOBAL: OnceLock<Pool> = OnceLock::new();
+        GLOBAL.get_or_init(|| Self::builder().name("global").build())
+    }
+
     /// Accepts a job; waits while the pool is full.
     ///
     /// Dropped while it waits, the job is dropped too, unless it was accepted
-    /// just then. On a worker of this pool it may wait for ever, when all
-    /// workers do so.
+    /// just then.
     ///
     /// # Errors
-    /// [`Reason::Closed`](crate::Reason::Closed), also when the pool is closed
-    /// while this waits, and [`Reason::Crowded`](crate::Reason::Crowded); with
-    /// the job.
+    /// As [`FuncPool::submit`]; with the job.
     pub async fn submit<F>(&self, job: F) -> Result<(), SubmitError<F>>
     where
         F: Future<Output = ()> + Send + 'static,
     {
         let submitted = self.jobs.submit(Job::new(Plain { future: job })).await;
         submitted.map_err(|error| error.map(plain))
+    }
+
+    /// As [`submit`](Self::submit), for a job with a name: its panic is told
+    /// with it ([`JobPanic::job`](crate::JobPanic::job)), and with the feature
+    /// `tracing` each poll of it runs in a span `job` of that name.
+    ///
+    /// # Errors
+    /// As [`FuncPool::submit`]; with the job.
+    pub async fn submit_named<F>(&self, name: &'static str, job: F) -> Result<(), SubmitError<F>>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let future = job;
+        let submitted = self.jobs.submit(Job::new(Named { future, name })).await;
+        submitted.map_err(|error| error.map(|job| job.into_inner::<Named<F>>().future))
     }
 
     /// Accepts a job; waits for at most `limit` while the pool is full.
@@ -79,6 +106,63 @@ impl Pool {
             .submit_timeout(Job::new(Plain { future: job }), limit)
             .await;
         submitted.map_err(|error| error.map(plain))
+    }
+
+    /// Accepts a job; waits until `deadline` at most while the pool is full. By
+    /// the clock of the runtime.
+    ///
+    /// # Panics
+    /// As [`FuncPool::submit_timeout`].
+    ///
+    /// # Errors
+    /// As [`submit_timeout`](Self::submit_timeout).
+    pub async fn submit_until<F>(&self, job: F, deadline: Instant) -> Result<(), SubmitError<F>>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.submit_timeout(job, left_until(deadline)).await
+    }
+
+    /// Accepts a job, or runs it here and now when the pool is full. Whether
+    /// the pool has it; see [`FuncPool::submit_or_run`].
+    ///
+    /// # Errors
+    /// [`Reason::Closed`]; with the job.
+    pub async fn submit_or_run<F>(&self, job: F) -> Result<bool, SubmitError<F>>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        match self.try_submit(job) {
+            Ok(()) => Ok(true),
+            Err(full) if full.reason() == Reason::Full => {
+                full.into_job().await;
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Accepts jobs in order, as [`submit`](Self::submit) does each. Says how
+    /// many.
+    ///
+    /// # Errors
+    /// As [`FuncPool::submit_all`].
+    pub async fn submit_all<F>(
+        &self,
+        jobs: impl IntoIterator<Item = F, IntoIter: Send>,
+    ) -> Result<usize, BulkError<F>>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let mut accepted = 0;
+        let mut jobs = jobs.into_iter();
+        while let Some(job) = jobs.next() {
+            if let Err(error) = self.submit(job).await {
+                return Err(BulkError::new(accepted, error, jobs));
+            }
+            accepted += 1;
+        }
+        Ok(accepted)
     }
 
     /// Accepts a job; blocks the thread while the pool is full. For threads
@@ -117,7 +201,7 @@ impl Pool {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let (handle, report) = handle();
+        let (handle, report) = handle(self.jobs.dispatcher.address());
         let submitted = self.jobs.submit(Job::new(Tracked { future, report })).await;
         submitted.map_err(|error| error.map(tracked))?;
         Ok(handle)
@@ -132,7 +216,7 @@ impl Pool {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let (handle, report) = handle();
+        let (handle, report) = handle(self.jobs.dispatcher.address());
         let submitted = self.jobs.try_submit(Job::new(Tracked { future, report }));
         submitted.map_err(|error| error.map(tracked))?;
         Ok(handle)
@@ -140,7 +224,7 @@ impl Pool {
 
     /// Accepts a job at once; while the pool is full, the oldest jobs that
     /// wait make room: they are dropped, and their handles tell that they were
-    /// cancelled. Says how many; see [`FuncPool::submit_displacing`].
+    /// [displaced](crate::JobError::Displaced). Says how many; see [`FuncPool::submit_displacing`].
     ///
     /// # Errors
     /// As [`FuncPool::submit_displacing`]; with the job.
@@ -149,12 +233,20 @@ impl Pool {
         F: Future<Output = ()> + Send + 'static,
     {
         let submitted = self.jobs.submit_displacing(Job::new(Plain { future: job }));
-        match submitted {
-            Ok(displaced) => Ok(displaced.len()),
-            Err(error) => Err(error.map(plain)),
-        }
+        let (submitted, displaced) = match submitted {
+            Ok(displaced) => (Ok(displaced.len()), displaced),
+            Err(error) => {
+                let (rejected, displaced) = error.into_parts();
+                (Err(rejected.map(plain)), displaced)
+            }
+        };
+        displaced.into_iter().for_each(Job::displace);
+        submitted
     }
 
+    /// As [`FuncPool::wait_idle`].
+    ///
+    /// # Panics
     /// As [`FuncPool::wait_idle`].
     pub async fn wait_idle(&self) {
         self.jobs.wait_idle().await;
@@ -172,6 +264,17 @@ impl Pool {
     }
 }
 
+impl<F: Future<Output = ()> + Send + 'static> TrySubmit<F> for Pool {
+    fn try_submit(&self, job: F) -> Result<(), SubmitError<F>> {
+        Self::try_submit(self, job)
+    }
+
+    fn offer(&self, job: F) -> Result<(), SubmitError<F>> {
+        let offered = self.jobs.offer(Job::new(Plain { future: job }));
+        offered.map_err(|error| error.map(plain))
+    }
+}
+
 face!(Pool, [], self => self.jobs.dispatcher);
 
 impl Builder<Pool> {
@@ -180,11 +283,14 @@ impl Builder<Pool> {
     /// # Panics
     /// Outside of a runtime, when [`runtime`](Self::runtime) was not given;
     /// when the capacity is 0; when capacity and queue bound together are
-    /// above 2^30.
+    /// above 2^30; when an idle timeout was given and the runtime has no time.
     pub fn build(self) -> Pool {
         let builder: Builder<FuncPool<Job>> = self.convert();
         Pool {
-            jobs: builder.build_with(Job::run),
+            jobs: builder.build_with(
+                Job::run,
+                Box::new(|job| Box::pin(async { _ = job.run().await })),
+            ),
         }
     }
 }

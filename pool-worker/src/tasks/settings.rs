@@ -2,13 +2,14 @@
 
 use std::future::Future;
 use std::num::NonZero;
-use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 
 use super::work;
-use super::{FuncPool, Pool};
+use super::{ControlledPool, FuncPool, Pool};
 use crate::dispatcher::Launch;
+use crate::nesting::Within;
 use crate::options::{Buildable, Builder, sealed::Sealed};
 use crate::outcome::Outcome;
 use crate::span::Carried;
@@ -20,6 +21,7 @@ pub struct Settings {
 
 impl Sealed for Pool {}
 impl<T: Send + 'static> Sealed for FuncPool<T> {}
+impl<T: Send + 'static> Sealed for ControlledPool<T> {}
 
 impl Buildable for Pool {
     type Settings = Settings;
@@ -30,6 +32,14 @@ impl Buildable for Pool {
 }
 
 impl<T: Send + 'static> Buildable for FuncPool<T> {
+    type Settings = Settings;
+
+    fn default_capacity() -> usize {
+        default_capacity()
+    }
+}
+
+impl<T: Send + 'static> Buildable for ControlledPool<T> {
     type Settings = Settings;
 
     fn default_capacity() -> usize {
@@ -52,20 +62,29 @@ impl<P: Buildable<Settings = Settings>> Builder<P> {
 }
 
 impl Settings {
-    /// Starts a task for each worker.
+    /// Starts a task for each worker, which runs the function that `make` makes
+    /// for it.
     ///
     /// # Panics
-    /// Outside of a runtime, when none was given.
-    pub(super) fn launch<T, F, Fut>(self, run: F) -> Launch<Carried<T>>
+    /// Outside of a runtime, when none was given; when workers are to leave
+    /// after a time and the runtime has none.
+    pub(super) fn launch<T, M, F, Fut>(self, make: M, has_timeout: bool) -> Launch<Carried<T>>
     where
         T: Send + 'static,
-        F: Fn(T) -> Fut + Send + Sync + 'static,
+        M: Fn() -> F + Send + Sync + 'static,
+        F: FnMut(T) -> Fut + Send + 'static,
         Fut: Future<Output: Into<Outcome>> + Send + 'static,
     {
-        let run = Arc::new(run);
         let runtime = self.runtime.unwrap_or_else(Handle::current);
+        if has_timeout {
+            // Panics here rather than in each worker.
+            let _inside = runtime.enter();
+            drop(tokio::time::sleep(Duration::ZERO));
+        }
         Box::new(move |worker| {
-            drop(runtime.spawn(work::work(worker, Arc::clone(&run))));
+            let pool = worker.pool();
+            let work = work::work(worker, make());
+            drop(runtime.spawn(Within::new(pool, work)));
             Ok(())
         })
     }

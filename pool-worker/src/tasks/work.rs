@@ -2,19 +2,21 @@
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::Poll;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+
+use tokio::time::Sleep;
 
 use crate::dispatcher::Rest;
 use crate::outcome::{Caught, Outcome};
 use crate::span::Carried;
 use crate::worker::Worker;
 
-/// How long a worker goes on without giving the runtime's thread to others.
-/// In ticks of the pool's clock: 50 to 260 µs, whichever clock that is.
+/// How long a worker goes on without giving the runtime's thread to others, to
+/// those who submit among them. In ticks of the pool's clock: 50 to 260 µs,
+/// whichever clock that is.
 const STRETCH_TICKS: u64 = 1 << 18;
-/// The same in jobs, for a pool that does not look at the clock.
+/// And in jobs.
 const STRETCH_JOBS: u32 = 64;
 
 /// What a worker ran since it last gave way to others.
@@ -27,25 +29,24 @@ struct Stretch {
 impl Stretch {
     /// Counts a job that never waited. Whether it is time to give way.
     fn is_over(&mut self, started: Option<u64>) -> bool {
-        match started {
-            Some(started) => started - *self.since.get_or_insert(started) > STRETCH_TICKS,
-            None => {
-                self.jobs += 1;
-                self.jobs == STRETCH_JOBS
-            }
-        }
+        self.jobs += 1;
+        self.jobs == STRETCH_JOBS
+            || started
+                .is_some_and(|started| started - *self.since.get_or_insert(started) > STRETCH_TICKS)
     }
 }
 
-pub(super) async fn work<T, F, Fut>(mut worker: Worker<Carried<T>>, run: Arc<F>)
+pub(super) async fn work<T, F, Fut>(mut worker: Worker<Carried<T>>, mut run: F)
 where
     T: Send + 'static,
-    F: Fn(T) -> Fut + Send + Sync + 'static,
+    F: FnMut(T) -> Fut + Send + 'static,
     Fut: Future<Output: Into<Outcome>> + Send + 'static,
 {
+    worker.begin_work();
     let mut stretch = Stretch::default();
+    let mut hand = None;
     loop {
-        while let Some(job) = worker.next() {
+        while worker.next(&mut hand) {
             if worker.relay() {
                 // The worker it roused is bound to this thread of the runtime
                 // until this one leaves it; the other way round, any thread
@@ -55,7 +56,28 @@ where
             }
             worker.begin();
             let mut waited = false;
-            let outcome = contain(job.run_async(&*run), &mut waited).await;
+            let (job, span) = hand.take().expect("a job was taken").into_parts();
+            // Made where it is polled: it is not moved once it is there.
+            let mut made = pin!(None);
+            let mut job = Some(job);
+            let outcome = poll_fn(|cx| {
+                let polled = contain(|| {
+                    span.run(|| {
+                        if let Some(job) = job.take() {
+                            made.set(Some(run(job)));
+                        }
+                        let future = made.as_mut().as_pin_mut();
+                        let polled = future.expect("it was made").poll(cx);
+                        if polled.is_ready() {
+                            made.set(None);
+                        }
+                        polled
+                    })
+                });
+                waited |= polled.is_pending();
+                polled
+            })
+            .await;
             worker.ended(outcome);
             if waited {
                 stretch = Stretch::default();
@@ -76,20 +98,13 @@ where
     }
 }
 
-/// Runs a job to its end or its panic. Notes whether it ever had to wait.
-async fn contain(job: impl Future<Output: Into<Outcome>>, waited: &mut bool) -> Caught {
-    let mut job = pin!(job);
-    poll_fn(
-        |cx| match catch_unwind(AssertUnwindSafe(|| job.as_mut().poll(cx))) {
-            Ok(Poll::Ready(outcome)) => Poll::Ready(Ok(outcome.into())),
-            Ok(Poll::Pending) => {
-                *waited = true;
-                Poll::Pending
-            }
-            Err(payload) => Poll::Ready(Err(payload)),
-        },
-    )
-    .await
+/// Polls a job; its panic is its end.
+#[inline]
+fn contain<O: Into<Outcome>>(poll: impl FnOnce() -> Poll<O>) -> Poll<Caught> {
+    match catch_unwind(AssertUnwindSafe(poll)) {
+        Ok(polled) => polled.map(|output| Ok(output.into())),
+        Err(payload) => Poll::Ready(Err(payload)),
+    }
 }
 
 /// Goes to the end of this thread's queue, where other threads may take it
@@ -115,24 +130,43 @@ enum Next {
 
 async fn rest<J: Send + 'static>(worker: &mut Worker<J>) -> Next {
     let mut asleep = false;
+    let mut timeout = pin!(worker.idle_timeout().map(tokio::time::sleep));
     poll_fn(|cx| {
         if asleep {
             // The waker given below stays good: it is that of this task, which
             // is always polled by the runtime that spawned it.
-            return if worker.is_roused() {
-                Poll::Ready(Next::Go)
-            } else {
-                Poll::Pending
-            };
+            if worker.is_roused() {
+                return Poll::Ready(Next::Go);
+            }
+            return poll_timeout(worker, timeout.as_mut(), cx);
         }
         match worker.rest(cx.waker()) {
             Rest::Sleep => {
                 asleep = true;
-                Poll::Pending
+                poll_timeout(worker, timeout.as_mut(), cx)
             }
             Rest::Again => Poll::Ready(Next::Soon),
             Rest::Leave | Rest::Retire => Poll::Ready(Next::Leave),
         }
     })
     .await
+}
+
+/// A sleeping worker that has slept for too long leaves, if it may.
+fn poll_timeout<J: Send + 'static>(
+    worker: &mut Worker<J>,
+    mut timeout: Pin<&mut Option<Sleep>>,
+    cx: &mut Context<'_>,
+) -> Poll<Next> {
+    if let Some(sleep) = timeout.as_mut().as_pin_mut() {
+        if sleep.poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        if worker.expire() {
+            return Poll::Ready(Next::Leave);
+        }
+        // Roused just now, or needed: it stays until it is roused.
+        timeout.set(None);
+    }
+    Poll::Pending
 }

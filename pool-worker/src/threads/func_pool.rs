@@ -5,17 +5,20 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::work;
 use crossbeam_utils::Backoff;
 
+use super::work;
 use crate::block_on::block_on;
+use crate::call::Call;
 use crate::dispatcher::{Dispatcher, Rejected};
-use crate::error::{CloseError, Reason, SubmitError};
+use crate::error::{CloseError, DisplaceError, Reason, SubmitError};
 use crate::face::face;
 use crate::options::Builder;
 use crate::outcome::Outcome;
 use crate::span::Carried;
-use crate::submit::Submission;
+use crate::submit::{Submission, to_wait};
+use crate::try_submit::{BulkError, TrySubmit, submit_all};
+use crate::worker::Worker;
 
 /// A pool of threads that run one function; a job is its argument, and nothing
 /// is boxed. Answers to `PoolWithFuncGeneric` of `ants`.
@@ -39,6 +42,8 @@ use crate::submit::Submission;
 /// ```
 pub struct FuncPool<T: Send + 'static> {
     pub(super) dispatcher: Arc<Dispatcher<Carried<T>>>,
+    /// Runs a job on the thread of its submitter.
+    here: Box<dyn Fn(T) + Send + Sync>,
 }
 
 impl<T: Send + 'static> FuncPool<T> {
@@ -61,11 +66,10 @@ impl<T: Send + 'static> FuncPool<T> {
 
     /// Accepts the argument of a job; blocks while the pool is full.
     ///
-    /// On a worker of this pool it may block for ever, when all workers do so.
-    ///
     /// # Errors
-    /// [`Reason::Closed`], also when the pool is closed while this blocks, and
-    /// [`Reason::Crowded`]; with the argument.
+    /// [`Reason::Closed`], also when the pool is closed while this blocks;
+    /// [`Reason::Crowded`]; and [`Reason::Nested`] where a job would wait for
+    /// room in its own pool; with the argument.
     #[inline]
     pub fn submit(&self, job: T) -> Result<(), SubmitError<T>> {
         match self.dispatcher.offer(Carried::new(job)) {
@@ -109,6 +113,34 @@ impl<T: Send + 'static> FuncPool<T> {
         }
     }
 
+    /// Accepts the argument of a job, or runs it here and now when the pool is
+    /// full, so that whoever makes jobs is slowed down by them. Whether the
+    /// pool has it. What runs here is counted as rejected, and its panic goes
+    /// on to the caller.
+    ///
+    /// # Errors
+    /// [`Reason::Closed`]; with the argument.
+    pub fn submit_or_run(&self, job: T) -> Result<bool, SubmitError<T>> {
+        match self.try_submit(job) {
+            Ok(()) => Ok(true),
+            Err(full) if full.reason() == Reason::Full => {
+                (self.here)(full.into_job());
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Accepts jobs in order, as [`submit`](Self::submit) does each. Says how
+    /// many.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit); with the jobs from the first that was not
+    /// accepted on.
+    pub fn submit_all(&self, jobs: impl IntoIterator<Item = T>) -> Result<usize, BulkError<T>> {
+        submit_all(jobs, |job| self.submit(job))
+    }
+
     #[cold]
     #[inline(never)]
     fn wait(
@@ -116,11 +148,9 @@ impl<T: Send + 'static> FuncPool<T> {
         rejected: Rejected<Carried<T>>,
         limit: Option<Duration>,
     ) -> Result<(), SubmitError<T>> {
-        if rejected.reason != Reason::Full {
-            return Err(self.refuse(self.dispatcher.reject(rejected)));
-        }
+        let limited = limit.is_some();
+        let mut job = to_wait(&self.dispatcher, rejected, limited).map_err(|r| self.refuse(r))?;
         let since = self.dispatcher.clock.now();
-        let mut job = rejected.job;
         let backoff = Backoff::new();
         while self.may_linger(limit) && !backoff.is_completed() {
             backoff.snooze();
@@ -157,12 +187,14 @@ impl<T: Send + 'static> FuncPool<T> {
     ///
     /// # Errors
     /// [`Reason::Full`] when no job waits, as with a queue bound of 0, and
-    /// [`Reason::Closed`]; with the argument. Jobs displaced by then are
-    /// dropped.
-    pub fn submit_displacing(&self, job: T) -> Result<Vec<T>, SubmitError<T>> {
-        match self.dispatcher.displace(Carried::new(job)) {
-            Ok(displaced) => Ok(displaced.into_iter().map(Carried::into_job).collect()),
-            Err(rejected) => Err(self.refuse(rejected)),
+    /// [`Reason::Closed`]; with the argument, and the jobs displaced by then.
+    pub fn submit_displacing(&self, job: T) -> Result<Vec<T>, DisplaceError<T>> {
+        let mut displaced = Vec::new();
+        let submitted = self.dispatcher.displace(Carried::new(job), &mut displaced);
+        let displaced = displaced.into_iter().map(Carried::into_job).collect();
+        match submitted {
+            Ok(()) => Ok(displaced),
+            Err(rejected) => Err(DisplaceError::new(self.refuse(rejected), displaced)),
         }
     }
 
@@ -172,11 +204,7 @@ impl<T: Send + 'static> FuncPool<T> {
     /// # Panics
     /// On a worker of this pool, whose job would wait for itself.
     pub fn wait_idle(&self) {
-        assert!(
-            !work::is_worker_of(self.dispatcher.address()),
-            "a job of pool {:?} waits for its own end",
-            self.name()
-        );
+        self.dispatcher.assert_not_within();
         let mut idle = poll_fn(|cx| self.dispatcher.poll_idle(cx.waker()));
         block_on(&mut idle, None);
     }
@@ -185,14 +213,16 @@ impl<T: Send + 'static> FuncPool<T> {
     /// and every worker has left, for at most `limit`. Blocked submitters fail
     /// with [`Reason::Closed`]. Answers to `ReleaseTimeout` of `ants`.
     ///
-    /// A job that closes its own pool waits for itself, so until the limit.
-    ///
     /// # Errors
     /// [`CloseError::Closed`] if the pool was closed before;
+    /// [`CloseError::Nested`] on a worker of this pool, at once;
     /// [`CloseError::Late`] if the limit passed: the pool stays closed, and
     /// the workers go on with what was accepted.
     pub fn close(&self, limit: Duration) -> Result<(), CloseError> {
         self.dispatcher.close()?;
+        if self.dispatcher.is_within() {
+            return Err(CloseError::Nested);
+        }
         let mut drained = poll_fn(|cx| self.dispatcher.poll_drained(cx.waker()));
         block_on(&mut drained, Some(limit)).ok_or_else(|| self.dispatcher.late())
     }
@@ -210,36 +240,128 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
     where
         F: Fn(T) + Send + Sync + 'static,
     {
-        self.build_with(move |job| {
-            job.run(&run);
+        let run = Arc::new(run);
+        let here = Arc::clone(&run);
+        let run = move |hand: &mut Option<Carried<T>>| {
+            let job = hand.take().expect("a job was taken");
+            job.run(&*run);
             Outcome::Ran
-        })
+        };
+        self.build_with(run, Box::new(move |job| here(job)))
     }
 
-    /// As [`build`](Self::build), for a function that tells what became of the
-    /// job.
-    pub(super) fn build_with<F>(mut self, run: F) -> FuncPool<T>
+    /// The pool that runs this function, whose results its callers wait for:
+    /// see [`call`](FuncPool::call).
+    ///
+    /// # Panics
+    /// As [`build`](Self::build).
+    pub fn build_calls<F, R>(self, run: F) -> FuncPool<Call<T, R>>
     where
-        F: Fn(Carried<T>) -> Outcome + Send + Sync + 'static,
+        F: Fn(T) -> R + Send + Sync + 'static,
+        R: Send + 'static,
+    {
+        let run = Arc::new(run);
+        let here = Arc::clone(&run);
+        let run = move |hand: &mut Option<Carried<Call<T, R>>>| {
+            let job = hand.take().expect("a job was taken");
+            job.run(|call| call.run(&*run))
+        };
+        let here = move |call: Call<T, R>| _ = call.run(&*here);
+        self.convert().build_with(run, Box::new(here))
+    }
+
+    /// The pool that runs this function with a state that `make` makes on each
+    /// worker, with its first job: a connection, a parser, a buffer. It need
+    /// not be `Send`, and is dropped on its worker, as that ends. A state whose
+    /// job panicked is dropped, and made anew for the next. Answers to the
+    /// workers of `tunny`.
+    ///
+    /// A job that its submitter runs, by [`submit_or_run`](FuncPool::submit_or_run),
+    /// gets a state of its own.
+    ///
+    /// ```
+    /// use pool_worker::threads::FuncPool;
+    ///
+    /// let pool = FuncPool::builder()
+    ///     .capacity(2)
+    ///     .build_with_state(String::new, |line, word: &'static str| {
+    ///         line.push_str(word);
+    ///         println!("this worker was given {line}");
+    ///     });
+    /// pool.submit_all(["one ", "two ", "three "])?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    /// As [`build`](Self::build). A panic of `make` is that of the job.
+    pub fn build_with_state<S: 'static, M, F>(self, make: M, run: F) -> FuncPool<T>
+    where
+        M: Fn() -> S + Send + Sync + 'static,
+        F: Fn(&mut S, T) + Send + Sync + 'static,
+    {
+        let shared = Arc::new((make, run));
+        let here = Arc::clone(&shared);
+        let drive = move |worker| {
+            let (make, run) = &*shared;
+            let mut state = None;
+            work::work(worker, |hand: &mut Option<Carried<T>>| {
+                let job = hand.take().expect("a job was taken");
+                job.run(|job| {
+                    // Not there while it is in use, so a panic drops it.
+                    let mut taken = state.take().unwrap_or_else(make);
+                    run(&mut taken, job);
+                    state = Some(taken);
+                });
+                Outcome::Ran
+            });
+        };
+        let here = move |job| (here.1)(&mut (here.0)(), job);
+        self.build_driven(drive, Box::new(here))
+    }
+
+    /// As [`build`](Self::build), for a function that runs the job where it
+    /// lies, and tells what became of it; and one that runs it for its
+    /// submitter.
+    pub(super) fn build_with<F>(self, run: F, here: Box<dyn Fn(T) + Send + Sync>) -> FuncPool<T>
+    where
+        F: Fn(&mut Option<Carried<T>>) -> Outcome + Send + Sync + 'static,
+    {
+        self.build_driven(move |worker| work::work(worker, &run), here)
+    }
+
+    fn build_driven<F>(mut self, drive: F, here: Box<dyn Fn(T) + Send + Sync>) -> FuncPool<T>
+    where
+        F: Fn(Worker<Carried<T>>) + Send + Sync + 'static,
     {
         let name = Arc::clone(&self.options.name);
         self.options.on_threads = true;
-        let launch = self.settings.launch(name, run);
+        let launch = self.settings.launch(name, drive);
         let dispatcher = Dispatcher::new(self.options, launch);
         // Workers are made as jobs come; but without any, an accepted job
         // would be lost when the system has no thread to give.
         assert!(
-            dispatcher.launch_first().is_ok(),
+            dispatcher.prestart(1).is_ok(),
             "no thread for the first worker"
         );
-        FuncPool { dispatcher }
+        FuncPool { dispatcher, here }
+    }
+}
+
+impl<T: Send + 'static> TrySubmit<T> for FuncPool<T> {
+    fn try_submit(&self, job: T) -> Result<(), SubmitError<T>> {
+        Self::try_submit(self, job)
+    }
+
+    fn offer(&self, job: T) -> Result<(), SubmitError<T>> {
+        let offered = self.dispatcher.offer(Carried::new(job));
+        offered.map_err(|rejected| self.refuse(rejected))
     }
 }
 
 impl<T: Send + 'static> Drop for FuncPool<T> {
     fn drop(&mut self) {
         let closed_before = self.dispatcher.close().is_err();
-        if closed_before || work::is_worker_of(self.dispatcher.address()) {
+        if closed_before || self.dispatcher.is_within() {
             return;
         }
         let mut drained = poll_fn(|cx| self.dispatcher.poll_drained(cx.waker()));

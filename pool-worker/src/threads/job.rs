@@ -3,7 +3,7 @@
 
 use std::any::TypeId;
 use std::marker::PhantomData;
-use std::mem::{ManuallyDrop, MaybeUninit, align_of, size_of};
+use std::mem::{self, ManuallyDrop, MaybeUninit, align_of, size_of};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::handle::Report;
@@ -16,6 +16,9 @@ const WORDS: usize = 4;
 /// What a job is made of.
 pub(super) trait Work: Send + 'static {
     fn run(self) -> Outcome;
+
+    /// Is dropped, to make room for another.
+    fn displace(self);
 }
 
 /// A closure as it was submitted.
@@ -27,6 +30,27 @@ impl<F: FnOnce() + Send + 'static> Work for Plain<F> {
         (self.0)();
         Outcome::Ran
     }
+
+    fn displace(self) {}
+}
+
+/// A closure with a name.
+pub(super) struct Named<F> {
+    pub(super) closure: F,
+    pub(super) name: &'static str,
+}
+
+impl<F: FnOnce() + Send + 'static> Work for Named<F> {
+    fn run(self) -> Outcome {
+        #[cfg(feature = "tracing")]
+        let _entered = tracing::info_span!("job", name = self.name).entered();
+        match catch_unwind(AssertUnwindSafe(self.closure)) {
+            Ok(()) => Outcome::Ran,
+            Err(payload) => Outcome::NamedPanicked(self.name, payload),
+        }
+    }
+
+    fn displace(self) {}
 }
 
 /// A closure whose end is told to a handle.
@@ -47,6 +71,10 @@ where
         let result = catch_unwind(AssertUnwindSafe(self.closure));
         self.report.end(result)
     }
+
+    fn displace(self) {
+        self.report.displaced();
+    }
 }
 
 type Room = MaybeUninit<[usize; WORDS]>;
@@ -57,13 +85,24 @@ struct Kind {
     run: unsafe fn(*mut Room) -> Outcome,
     /// Drops the closure in its room.
     drop: unsafe fn(*mut Room),
+    /// The same, and tells why.
+    displace: unsafe fn(*mut Room),
     id: fn() -> TypeId,
 }
+
+/// Of a room whose closure was moved out.
+static SPENT: Kind = Kind {
+    run: |_empty| Outcome::Ran,
+    drop: |_empty| (),
+    displace: |_empty| (),
+    id: TypeId::of::<()>,
+};
 
 /// A closure that can be taken back as what it was.
 ///
 /// The room holds an `F` if that [fits](Of::FITS) and else a `Box<F>`, where
-/// `kind` is that of `F`; until it is moved out, which uses up the job.
+/// `kind` is that of `F`; until it is moved out, which uses up the job or
+/// leaves it [spent](SPENT).
 pub(super) struct Job {
     kind: &'static Kind,
     room: Room,
@@ -82,6 +121,7 @@ impl<F: Work> Of<F> {
     const KIND: &'static Kind = &Kind {
         run: Self::run,
         drop: Self::drop,
+        displace: Self::displace,
         id: TypeId::of::<F>,
     };
 
@@ -103,6 +143,14 @@ impl<F: Work> Of<F> {
         // SAFETY: the caller's promise.
         let work = unsafe { Self::take(room) };
         work.run()
+    }
+
+    /// # Safety
+    /// As [`take`](Self::take).
+    unsafe fn displace(room: *mut Room) {
+        // SAFETY: the caller's promise.
+        let work = unsafe { Self::take(room) };
+        work.displace();
     }
 
     /// # Safety
@@ -131,13 +179,21 @@ impl Job {
         }
     }
 
+    /// Runs the closure out of the room where it lies. A second time there is
+    /// nothing left to run.
     #[inline]
-    pub(super) fn run(self) -> Outcome {
-        let mut taken = Taken::new(self);
-        let run = taken.kind.run;
+    pub(super) fn run(&mut self) -> Outcome {
+        let kind = mem::replace(&mut self.kind, &SPENT);
         // SAFETY: the kind is that of the closure in the room, which is still
-        // there, and `Taken` does not drop it again.
-        unsafe { run(&raw mut taken.room) }
+        // there; as it is no longer the job's, nobody uses it after this.
+        unsafe { (kind.run)(&raw mut self.room) }
+    }
+
+    /// Drops the closure, to make room for another.
+    pub(super) fn displace(mut self) {
+        let kind = mem::replace(&mut self.kind, &SPENT);
+        // SAFETY: as in `run`.
+        unsafe { (kind.displace)(&raw mut self.room) };
     }
 
     /// The closure this was made of.
@@ -155,9 +211,12 @@ impl Job {
 
 impl Drop for Job {
     fn drop(&mut self) {
-        // SAFETY: the kind is that of the closure in the room; who moves it
-        // out keeps this from running.
-        unsafe { (self.kind.drop)(&raw mut self.room) };
+        // Spares the call, most often.
+        if !std::ptr::eq(self.kind, &raw const SPENT) {
+            // SAFETY: the kind is that of the closure in the room; who moves
+            // it out keeps this from running, or leaves the job spent.
+            unsafe { (self.kind.drop)(&raw mut self.room) };
+        }
     }
 }
 
@@ -200,7 +259,11 @@ mod tests {
         each_way(|job, ran| {
             let before = ran.load(Relaxed);
             // Wherever it is moved to.
-            Box::new(job).run();
+            let mut job = Box::new(job);
+            job.run();
+            assert_eq!(ran.load(Relaxed), before + 1);
+            job.run();
+            drop(job);
             assert_eq!(ran.load(Relaxed), before + 1);
         });
     }
@@ -239,7 +302,7 @@ mod tests {
     fn a_closure_that_panics_is_dropped_once() {
         let held = Arc::new(());
         let inside = Arc::clone(&held);
-        let job = Job::new(Plain(move || {
+        let mut job = Job::new(Plain(move || {
             let _inside = inside;
             panic!("as intended");
         }));

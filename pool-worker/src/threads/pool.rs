@@ -1,14 +1,16 @@
 //! Any closures, on threads.
 
 use std::fmt;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use super::FuncPool;
-use super::job::{Job, Plain, Tracked};
+use super::job::{Job, Named, Plain, Tracked};
 use crate::error::{CloseError, Reason, SubmitError};
 use crate::face::face;
 use crate::handle::{Handle, handle};
 use crate::options::Builder;
+use crate::try_submit::{BulkError, TrySubmit, submit_all};
 
 fn plain<F: FnOnce() + Send + 'static>(job: Job) -> F {
     job.into_inner::<Plain<F>>().0
@@ -46,14 +48,21 @@ impl Pool {
         Builder::new()
     }
 
+    /// The pool of the whole process, made at its first use with the defaults
+    /// of [`builder`](Self::builder) and the name `"global"`. It is never
+    /// dropped. Answers to the default pool of `ants`, but has a bound.
+    ///
+    /// # Panics
+    /// When the system gives no thread for the first worker.
+    pub fn global() -> &'static Self {
+        static GLOBAL: OnceLock<Pool> = OnceLock::new();
+        GLOBAL.get_or_init(|| Self::builder().name("global").build())
+    }
+
     /// Accepts a job; blocks while the pool is full.
     ///
-    /// On a worker of this pool it may block for ever, when all workers do so.
-    ///
     /// # Errors
-    /// [`Reason::Closed`](crate::Reason::Closed), also when the pool is closed
-    /// while this blocks, and [`Reason::Crowded`](crate::Reason::Crowded);
-    /// with the job.
+    /// As [`FuncPool::submit`]; with the job.
     #[inline]
     pub fn submit<F>(&self, job: F) -> Result<(), SubmitError<F>>
     where
@@ -61,6 +70,21 @@ impl Pool {
     {
         let submitted = self.jobs.submit(Job::new(Plain(job)));
         submitted.map_err(|error| error.map(plain))
+    }
+
+    /// As [`submit`](Self::submit), for a job with a name: its panic is told
+    /// with it ([`JobPanic::job`](crate::JobPanic::job)), and with the feature
+    /// `tracing` it runs in a span `job` of that name.
+    ///
+    /// # Errors
+    /// As [`FuncPool::submit`]; with the job.
+    pub fn submit_named<F>(&self, name: &'static str, job: F) -> Result<(), SubmitError<F>>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        let closure = job;
+        let submitted = self.jobs.submit(Job::new(Named { closure, name }));
+        submitted.map_err(|error| error.map(|job| job.into_inner::<Named<F>>().closure))
     }
 
     /// Accepts a job; blocks for at most `limit` while the pool is full.
@@ -122,6 +146,18 @@ impl Pool {
         submitted.map_err(|error| error.map(plain))
     }
 
+    /// Accepts jobs in order, as [`submit`](Self::submit) does each. Says how
+    /// many.
+    ///
+    /// # Errors
+    /// As [`FuncPool::submit_all`].
+    pub fn submit_all<F>(&self, jobs: impl IntoIterator<Item = F>) -> Result<usize, BulkError<F>>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        submit_all(jobs, |job| self.submit(job))
+    }
+
     /// Accepts a job and gives its handle; blocks while the pool is full.
     ///
     /// ```
@@ -138,7 +174,7 @@ impl Pool {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        let (handle, report) = handle();
+        let (handle, report) = handle(self.jobs.dispatcher.address());
         let closure = job;
         let submitted = self.jobs.submit(Job::new(Tracked { closure, report }));
         submitted.map_err(|error| error.map(tracked::<F, R>))?;
@@ -154,7 +190,7 @@ impl Pool {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        let (handle, report) = handle();
+        let (handle, report) = handle(self.jobs.dispatcher.address());
         let closure = job;
         let submitted = self.jobs.try_submit(Job::new(Tracked { closure, report }));
         submitted.map_err(|error| error.map(tracked::<F, R>))?;
@@ -163,7 +199,7 @@ impl Pool {
 
     /// Accepts a job at once; while the pool is full, the oldest jobs that
     /// wait make room: they are dropped, and their handles tell that they were
-    /// cancelled. Says how many; see [`FuncPool::submit_displacing`].
+    /// [displaced](crate::JobError::Displaced). Says how many; see [`FuncPool::submit_displacing`].
     ///
     /// # Errors
     /// As [`FuncPool::submit_displacing`]; with the job.
@@ -172,10 +208,15 @@ impl Pool {
         F: FnOnce() + Send + 'static,
     {
         let submitted = self.jobs.submit_displacing(Job::new(Plain(job)));
-        match submitted {
-            Ok(displaced) => Ok(displaced.len()),
-            Err(error) => Err(error.map(plain)),
-        }
+        let (submitted, displaced) = match submitted {
+            Ok(displaced) => (Ok(displaced.len()), displaced),
+            Err(error) => {
+                let (rejected, displaced) = error.into_parts();
+                (Err(rejected.map(plain)), displaced)
+            }
+        };
+        displaced.into_iter().for_each(Job::displace);
+        submitted
     }
 
     /// As [`FuncPool::wait_idle`].
@@ -195,6 +236,17 @@ impl Pool {
     }
 }
 
+impl<F: FnOnce() + Send + 'static> TrySubmit<F> for Pool {
+    fn try_submit(&self, job: F) -> Result<(), SubmitError<F>> {
+        Self::try_submit(self, job)
+    }
+
+    fn offer(&self, job: F) -> Result<(), SubmitError<F>> {
+        let offered = self.jobs.offer(Job::new(Plain(job)));
+        offered.map_err(|error| error.map(plain))
+    }
+}
+
 face!(Pool, [], self => self.jobs.dispatcher);
 
 impl Builder<Pool> {
@@ -206,7 +258,13 @@ impl Builder<Pool> {
     pub fn build(self) -> Pool {
         let builder: Builder<FuncPool<Job>> = self.convert();
         Pool {
-            jobs: builder.build_with(|job| job.run(Job::run)),
+            jobs: builder.build_with(
+                |hand| {
+                    let job = hand.as_mut().expect("a job was taken");
+                    job.run_in_place(Job::run)
+                },
+                Box::new(|mut job| _ = job.run()),
+            ),
         }
     }
 }

@@ -3,12 +3,11 @@
 use std::num::NonZero;
 use std::sync::Arc;
 
-use super::work;
-use super::{FuncPool, Pool};
+use super::{ControlledPool, FuncPool, Pool};
 use crate::dispatcher::{Launch, NotLaunched};
 use crate::options::{Buildable, Builder, sealed::Sealed};
-use crate::outcome::Outcome;
 use crate::sync;
+use crate::worker::Worker;
 
 #[derive(Default)]
 pub struct Settings {
@@ -17,6 +16,7 @@ pub struct Settings {
 
 impl Sealed for Pool {}
 impl<T: Send + 'static> Sealed for FuncPool<T> {}
+impl<T: Send + 'static> Sealed for ControlledPool<T> {}
 
 impl Buildable for Pool {
     type Settings = Settings;
@@ -27,6 +27,14 @@ impl Buildable for Pool {
 }
 
 impl<T: Send + 'static> Buildable for FuncPool<T> {
+    type Settings = Settings;
+
+    fn default_capacity() -> usize {
+        default_capacity()
+    }
+}
+
+impl<T: Send + 'static> Buildable for ControlledPool<T> {
     type Settings = Settings;
 
     fn default_capacity() -> usize {
@@ -48,20 +56,20 @@ impl<P: Buildable<Settings = Settings>> Builder<P> {
 }
 
 impl Settings {
-    /// Starts a thread of this name for each worker.
-    pub(super) fn launch<J, F>(self, name: Arc<str>, run: F) -> Launch<J>
+    /// Starts a thread of this name for each worker, which is driven there.
+    pub(super) fn launch<J, F>(self, name: Arc<str>, drive: F) -> Launch<J>
     where
         J: Send + 'static,
-        F: Fn(J) -> Outcome + Send + Sync + 'static,
+        F: Fn(Worker<J>) + Send + Sync + 'static,
     {
-        let run = Arc::new(run);
+        let drive = Arc::new(drive);
         Box::new(move |worker| {
             let mut thread = sync::thread::Builder::new().name(name.to_string());
             if let Some(bytes) = self.stack_size {
                 thread = thread.stack_size(bytes);
             }
-            let run = Arc::clone(&run);
-            match thread.spawn(move || work::work(worker, &*run)) {
+            let drive = Arc::clone(&drive);
+            match thread.spawn(move || drive(worker)) {
                 Ok(_detached) => Ok(()),
                 Err(_) => Err(NotLaunched),
             }

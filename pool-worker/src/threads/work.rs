@@ -1,39 +1,35 @@
 //! The loop of a worker thread.
 
-use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
 
 use crossbeam_utils::Backoff;
 
 use crate::dispatcher::Rest;
+use crate::nesting;
 use crate::outcome::Outcome;
 use crate::sync;
 use crate::worker::Worker;
 
-sync::thread_local! {
-    /// The pool whose worker this thread is, by address; 0 if none.
-    #[allow(clippy::missing_const_for_thread_local, reason = "loom has no const form")]
-    static POOL: Cell<usize> = Cell::new(0);
-}
-
-/// Whether the current thread is a worker of this pool.
-pub(super) fn is_worker_of(pool: usize) -> bool {
-    POOL.with(Cell::get) == pool
-}
-
-pub(super) fn work<J: Send + 'static>(mut worker: Worker<J>, run: &impl Fn(J) -> Outcome) {
-    POOL.with(|pool| pool.set(worker.pool()));
+pub(super) fn work<J: Send + 'static>(
+    mut worker: Worker<J>,
+    mut run: impl FnMut(&mut Option<J>) -> Outcome,
+) {
+    nesting::enter(worker.pool());
+    worker.begin_work();
     let waker = sync::thread_waker();
+    let mut hand = None;
     loop {
-        while let Some(job) = worker.next().or_else(|| linger(&mut worker)) {
+        while worker.next(&mut hand) || linger(&mut worker, &mut hand) {
             worker.relay();
             worker.begin();
-            worker.ended(catch_unwind(AssertUnwindSafe(|| run(job))));
+            worker.ended(catch_unwind(AssertUnwindSafe(|| run(&mut hand))));
+            hand = None;
         }
         match worker.rest(&waker) {
             Rest::Sleep => {
-                while !worker.is_roused() {
-                    sync::park(None);
+                if !sleep(&mut worker) {
+                    return;
                 }
             }
             Rest::Again => sync::yield_now(),
@@ -42,17 +38,43 @@ pub(super) fn work<J: Send + 'static>(mut worker: Worker<J>, run: &impl Fn(J) ->
     }
 }
 
+/// Parks until it is roused; false if it has slept for too long, and leaves.
+fn sleep<J: Send + 'static>(worker: &mut Worker<J>) -> bool {
+    let timeout = worker.idle_timeout();
+    let mut deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    while !worker.is_roused() {
+        // Time passes at once under loom, which has no clock.
+        let left = deadline.map(
+            |deadline| match deadline.checked_duration_since(Instant::now()) {
+                Some(left) if !cfg!(loom_models) => left,
+                _ => Duration::ZERO,
+            },
+        );
+        if left == Some(Duration::ZERO) {
+            if worker.expire() {
+                return false;
+            }
+            // Roused just now, or needed: it stays until it is roused.
+            deadline = None;
+        } else {
+            sync::park(left);
+        }
+    }
+    true
+}
+
 /// Looks for a job for some microseconds more: less than a sleep and a wake-up
 /// take.
 #[cold]
-fn linger<J: Send + 'static>(worker: &mut Worker<J>) -> Option<J> {
+#[inline(never)]
+fn linger<J: Send + 'static>(worker: &mut Worker<J>, hand: &mut Option<J>) -> bool {
     let backoff = Backoff::new();
     while !backoff.is_completed() && !cfg!(loom_models) {
         backoff.snooze();
         worker.paused();
-        if let Some(job) = worker.next() {
-            return Some(job);
+        if worker.next(hand) {
+            return true;
         }
     }
-    None
+    false
 }

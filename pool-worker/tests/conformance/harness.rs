@@ -38,6 +38,10 @@ pub(crate) struct Options {
     pub(crate) queue: usize,
     pub(crate) max_blocked: usize,
     pub(crate) record_delay: bool,
+    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) prestart: usize,
+    /// Jobs that may block at once, where that takes a runtime.
+    pub(crate) threads: usize,
     pub(crate) panic_handler: fn(pool_worker::JobPanic<'_>),
 }
 
@@ -48,13 +52,21 @@ impl Options {
             queue,
             max_blocked: usize::MAX,
             record_delay: true,
+            idle_timeout: None,
+            prestart: 0,
+            threads: capacity,
             panic_handler: |_| (),
         }
     }
 
     fn apply<P: Buildable>(self, builder: Builder<P>) -> Builder<P> {
+        let builder = match self.idle_timeout {
+            Some(timeout) => builder.idle_timeout(timeout),
+            None => builder,
+        };
         builder
             .name("suite")
+            .prestart(self.prestart)
             .capacity(self.capacity)
             .queue(self.queue)
             .max_blocked(self.max_blocked)
@@ -73,6 +85,9 @@ pub(crate) trait Pool: Send + Sync + Sized + 'static {
     fn close(&self, limit: Duration) -> Result<(), CloseError>;
     fn is_closed(&self) -> bool;
     fn wait_idle(&self);
+    /// The same two, from a job of the pool, where they do not wait.
+    fn close_inside(&self, limit: Duration) -> Result<(), CloseError>;
+    fn wait_idle_inside(&self);
     fn pause(&self);
     fn set_capacity(&self, capacity: usize);
     fn resume(&self);
@@ -145,12 +160,20 @@ macro_rules! on_threads {
             }
             fn submit_displacing(&self, job: Job) -> Result<usize, Refused> {
                 let submitted = self.submit_displacing(job);
-                submitted.map($count).map_err(|e| refused(e, |job| job))
+                submitted
+                    .map_err(|e| refused(e.into(), |job| job))
+                    .map($count)
             }
             fn close(&self, limit: Duration) -> Result<(), CloseError> {
                 self.close(limit)
             }
             fn wait_idle(&self) {
+                self.wait_idle();
+            }
+            fn close_inside(&self, limit: Duration) -> Result<(), CloseError> {
+                self.close(limit)
+            }
+            fn wait_idle_inside(&self) {
                 self.wait_idle();
             }
             figures!();
@@ -174,9 +197,9 @@ pub(crate) struct Tasks<P> {
     runtime: ManuallyDrop<Runtime>,
 }
 
-fn runtime(capacity: usize) -> Runtime {
+fn runtime(threads: usize) -> Runtime {
     tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(capacity + 1)
+        .worker_threads(threads + 1)
         .enable_time()
         .build()
         .expect("a runtime")
@@ -186,7 +209,7 @@ macro_rules! on_tasks {
     ($pool:ty, $options:ident, $runtime:ident => $build:expr, $wrap:expr, $back:expr, $count:expr) => {
         impl Pool for Tasks<$pool> {
             fn build($options: Options) -> Self {
-                let $runtime = runtime($options.capacity);
+                let $runtime = runtime($options.threads);
                 Self {
                     pool: $build,
                     runtime: ManuallyDrop::new($runtime),
@@ -207,13 +230,19 @@ macro_rules! on_tasks {
             }
             fn submit_displacing(&self, job: Job) -> Result<usize, Refused> {
                 let submitted = self.pool.submit_displacing($wrap(job));
-                submitted.map($count).map_err(|e| refused(e, $back))
+                submitted.map_err(|e| refused(e.into(), $back)).map($count)
             }
             fn close(&self, limit: Duration) -> Result<(), CloseError> {
                 self.runtime.block_on(self.pool.close(limit))
             }
             fn wait_idle(&self) {
                 self.runtime.block_on(self.pool.wait_idle());
+            }
+            fn close_inside(&self, limit: Duration) -> Result<(), CloseError> {
+                at_once(self.pool.close(limit))
+            }
+            fn wait_idle_inside(&self) {
+                at_once(self.pool.wait_idle());
             }
             figures!(pool);
         }
@@ -227,7 +256,7 @@ on_tasks!(
         .runtime(runtime.handle().clone())
         .build(),
     |job: Job| async move { job() },
-    |job| -> Job { Box::new(move || futures_block_on(job)) },
+    |job| -> Job { Box::new(move || at_once(job)) },
     |count| count
 );
 on_tasks!(
@@ -242,7 +271,10 @@ on_tasks!(
 );
 
 /// Runs a future that never waits.
-fn futures_block_on(future: impl Future<Output = ()>) {
+fn at_once<T>(future: impl Future<Output = T>) -> T {
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-    assert!(std::pin::pin!(future).poll(&mut cx).is_ready());
+    match std::pin::pin!(future).poll(&mut cx) {
+        std::task::Poll::Ready(output) => output,
+        std::task::Poll::Pending => panic!("the future waits"),
+    }
 }

@@ -28,6 +28,7 @@ macro_rules! over_all_pools {
 }
 
 mod accounting;
+mod ants;
 mod closing;
 mod figures;
 mod harness;

@@ -1,0 +1,69 @@
+//! The methods of a service, each a chain of filters and a handler behind one
+//! pointer.
+
+use std::future::pending;
+use std::time::Duration;
+
+use tokio_util::sync::ReusableBoxFuture;
+
+use super::filter::{self, Filter, Outcome};
+use super::handler::Request;
+
+/// The future of a request, in memory that the next one can use: calls of
+/// methods whose futures are of one size allocate nothing.
+pub(super) struct Slot(ReusableBoxFuture<'static, Outcome>);
+
+impl Slot {
+    pub(super) fn poll(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Outcome> {
+        self.0.poll(cx)
+    }
+
+    /// Drops the request that runs in it.
+    ///
+    /// # Panics
+    /// When that does.
+    #[cold]
+    pub(super) fn abort(&mut self) {
+        *self = Self::default();
+    }
+}
+
+impl Default for Slot {
+    /// Without memory, until there is a request.
+    fn default() -> Self {
+        Self(ReusableBoxFuture::new(pending()))
+    }
+}
+
+/// What calls a method.
+pub(super) trait Call: Send + Sync {
+    /// Begins a request, to be polled in `slot`.
+    fn call(&self, request: Request, slot: &mut Slot);
+}
+
+pub(super) struct Method {
+    pub(super) call: Box<dyn Call>,
+    pub(super) timeout: Option<Duration>,
+}
+
+struct Chained<S>(S);
+
+impl Method {
+    /// A method of `layers` around a handler.
+    pub(super) fn new<H, L>(layers: &L, handler: H) -> Self
+    where
+        L: tower::Layer<filter::Unpacked<H>, Service: Filter>,
+    {
+        Self {
+            call: Box::new(Chained(filter::chain(layers, handler))),
+            timeout: None,
+        }
+    }
+}
+
+impl<S: Filter> Call for Chained<filter::Chain<S>> {
+    #[inline]
+    fn call(&self, request: Request, slot: &mut Slot) {
+        slot.0.set(filter::run(&self.0, request));
+    }
+}

@@ -1,0 +1,53 @@
+//! What to do when there is more work than a pool can do: who waits, who is
+//! turned away, and how many workers there are, decided by how long jobs wait.
+//!
+//! A pool that is told nothing serves in order, and when twice as much comes as it
+//! can do, everyone waits until nobody does any more. The pools of this module,
+//! `ControlledPool` of either engine, are told by [`Control`]: they never block
+//! those who submit, and give back each job that they do not run, with the reason and
+//! the time that it waited.
+//!
+//! | what is wanted | by |
+//! |---|---|
+//! | what nobody waits for any more is not run | [`Class::deadline`] |
+//! | the queue never stands | [`Control::codel`]: the one to begin with |
+//! | those who are served are served soon, also at the height of it | and [`Control::newest_first`] |
+//! | the urgent are served whatever comes | [`Class::priority`] |
+//! | and the others are not forgotten | [`Control::ageing`] |
+//! | callers are turned away before they wait, least urgent first, and can be told ahead | [`Control::dagor`] |
+//! | one tenant does not take what is everyone's | [`Control::fair`] |
+//! | something behind the pool bears only so much, nobody knows how much | [`Control::vegas`] |
+//! | jobs block, and more workers would help | [`Control::elastic`] |
+//!
+//! CoDel answers within an interval and needs nothing from callers; DAGOR needs
+//! priorities, takes some windows to answer, and spares callers the wait. Together,
+//! CoDel sheds what was let in before DAGOR knew. `src/overload/simulation.rs` holds
+//! each against twice the capacity, in virtual time, and `examples/overload.rs` with
+//! real workers.
+//!
+//! Each costs a lock at submission and one at start, beside what the pool costs.
+
+mod class;
+mod codel;
+mod control;
+mod dagor;
+mod desk;
+mod elastic;
+mod face;
+mod figures;
+mod schedule;
+#[cfg(test)]
+mod simulation;
+mod vegas;
+
+pub use class::Class;
+pub use codel::Codel;
+pub use control::Control;
+pub use dagor::{Dagor, Level};
+pub use desk::{Unserved, WhyUnserved};
+pub use elastic::Elastic;
+pub use figures::{ClassStats, ControlStats};
+pub use vegas::Vegas;
+
+pub(crate) use desk::{Desk, Resize};
+pub(crate) use face::controlled;

@@ -1,0 +1,81 @@
+//! What a pool is told of a job beside the job.
+
+use std::time::Instant;
+
+use super::dagor::Level;
+
+/// How urgent a job is, whose it is, and until when it is of use.
+///
+/// What the pool's [`Overload`](super::Overload) does not ask for has no effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Class {
+    pub(super) priority: u8,
+    pub(super) user: u64,
+    pub(super) key: u64,
+    pub(super) cost: u8,
+    pub(super) deadline: Option<Instant>,
+}
+
+impl Default for Class {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Class {
+    /// The most urgent, of nobody in particular, for ever.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            priority: 0,
+            user: 0,
+            key: 0,
+            cost: 1,
+            deadline: None,
+        }
+    }
+
+    /// The priority, 0 to 63 from the most urgent on; 0 by default.
+    #[must_use]
+    pub const fn priority(mut self, priority: u8) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// A hash of the user whom the job is for: where only some of a priority can be
+    /// let in, a user is or is not, and not now and then.
+    #[must_use]
+    pub const fn user(mut self, hash: u64) -> Self {
+        self.user = hash;
+        self
+    }
+
+    /// Whose share of the pool the job takes, where shares are
+    /// [fair](super::Overload::fair): a tenant, a connection.
+    #[must_use]
+    pub const fn key(mut self, key: u64) -> Self {
+        self.key = key;
+        self
+    }
+
+    /// How much of the share it takes; 1 by default, and at least.
+    #[must_use]
+    pub const fn cost(mut self, cost: u8) -> Self {
+        self.cost = if cost == 0 { 1 } else { cost };
+        self
+    }
+
+    /// When nobody waits for it any more. A job that has not started by then is not
+    /// run.
+    #[must_use]
+    pub const fn deadline(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// The priority as it is admitted.
+    #[must_use]
+    pub const fn level(&self) -> Level {
+        Level::of(self.priority, self.user)
+    }
+}

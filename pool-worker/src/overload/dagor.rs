@@ -1,0 +1,228 @@
+//! Which priorities are let in.
+
+use std::time::Duration;
+
+/// How many business priorities there are.
+const BUSINESS: usize = 64;
+/// How many users of one priority are told apart.
+const USERS: usize = 128;
+const LEVELS: usize = BUSINESS * USERS;
+
+/// Admission by priority, as DAGOR has it (Zhou et al., *Overload Control for
+/// Scaling WeChat Microservices*, 2018): while jobs of a window waited longer than
+/// the threshold on average, 5 % fewer are let in, those of least priority first;
+/// while they did not, 1 % of what came more.
+///
+/// A priority is that of the business and, among equals, a hash of the user: so the
+/// same users are let in for as long as the level stands, and finish what they began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dagor {
+    threshold: Duration,
+    window: Duration,
+    jobs: u32,
+}
+
+impl Default for Dagor {
+    /// 20 ms, in windows of a second or 2,000 jobs.
+    fn default() -> Self {
+        Self::new(Duration::from_millis(20))
+    }
+}
+
+impl Dagor {
+    /// The delay that jobs may have on average, in windows of a second or 2,000
+    /// jobs, whichever ends first.
+    #[must_use]
+    pub const fn new(threshold: Duration) -> Self {
+        Self {
+            threshold,
+            window: Duration::from_secs(1),
+            jobs: 2000,
+        }
+    }
+
+    /// Windows that end after this time, or so many jobs.
+    #[must_use]
+    pub const fn window(mut self, window: Duration, jobs: u32) -> Self {
+        self.window = window;
+        self.jobs = jobs;
+        self
+    }
+}
+
+/// A priority as it is admitted: that of the business first, then the user.
+///
+/// The least is the most urgent. What is above a pool's level is refused, so a caller
+/// that was told the level need not ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Level(u16);
+
+impl Level {
+    /// Nothing is refused.
+    pub const ALL: Self = Self(LEVELS as u16 - 1);
+
+    /// That of a job: the priority of its business, 0 to 63 from the most urgent
+    /// on (what is more counts as 63), and any hash of its user.
+    #[must_use]
+    pub const fn of(business: u8, user: u64) -> Self {
+        let business = if business as usize >= BUSINESS {
+            BUSINESS - 1
+        } else {
+            business as usize
+        };
+        Self((business * USERS + (user % USERS as u64) as usize) as u16)
+    }
+
+    /// The priority of the business.
+    #[must_use]
+    pub const fn business(self) -> u8 {
+        (self.0 as usize / USERS) as u8
+    }
+}
+
+/// What came, what was let in, and how long that waited, in one window.
+#[derive(Debug)]
+pub(super) struct Gate {
+    dagor: Dagor,
+    /// Less urgent jobs are refused.
+    level: Level,
+    came: Box<[u32; LEVELS]>,
+    ends: Duration,
+    came_in_all: u32,
+    admitted: u32,
+    started: u32,
+    waited: Duration,
+}
+
+impl Gate {
+    pub(super) fn new(dagor: Dagor) -> Self {
+        Self {
+            dagor,
+            level: Level::ALL,
+            came: Box::new([0; LEVELS]),
+            ends: dagor.window,
+            came_in_all: 0,
+            admitted: 0,
+            started: 0,
+            waited: Duration::ZERO,
+        }
+    }
+
+    pub(super) fn level(&self) -> Level {
+        self.level
+    }
+
+    /// A job comes now. Whether it is let in.
+    pub(super) fn admits(&mut self, now: Duration, level: Level) -> bool {
+        if now >= self.ends || self.came_in_all >= self.dagor.jobs {
+            self.turn(now);
+        }
+        self.came[usize::from(level.0)] += 1;
+        self.came_in_all += 1;
+        let admits = level <= self.level;
+        self.admitted += u32::from(admits);
+        admits
+    }
+
+    /// A job left the queue after this delay.
+    pub(super) fn waited(&mut self, delay: Duration) {
+        self.started += 1;
+        self.waited += delay;
+    }
+
+    /// Sets the level by what the window was.
+    fn turn(&mut self, now: Duration) {
+        let overloaded = self.waited > self.dagor.threshold * self.started;
+        let mut expected = self.admitted;
+        if overloaded {
+            let wanted = self.admitted - self.admitted.div_ceil(20);
+            while expected > wanted && self.level > Level(0) {
+                expected -= self.came[usize::from(self.level.0)].min(expected);
+                self.level.0 -= 1;
+            }
+        } else {
+            let wanted = self.admitted + self.came_in_all.div_ceil(100);
+            while expected < wanted && self.level < Level::ALL {
+                self.level.0 += 1;
+                expected += self.came[usize::from(self.level.0)];
+            }
+        }
+        self.came.fill(0);
+        (self.came_in_all, self.admitted, self.started) = (0, 0, 0);
+        self.waited = Duration::ZERO;
+        self.ends = now + self.dagor.window;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// A window of 1,000 jobs of priorities 0 to 9, which wait that long. How many
+    /// are let in.
+    fn window(gate: &mut Gate, delay: Duration) -> usize {
+        let admitted = (0..1000).filter(|&job| {
+            let admits = gate.admits(Duration::ZERO, Level::of((job % 10) as u8, job / 10));
+            if admits {
+                gate.waited(delay);
+            }
+            admits
+        });
+        admitted.count()
+    }
+
+    fn gate() -> Gate {
+        Gate::new(Dagor::new(20 * MS).window(Duration::from_secs(1), 1000))
+    }
+
+    #[test]
+    fn all_is_let_in_while_nothing_waits() {
+        let mut gate = gate();
+        assert!((0..10).all(|_| window(&mut gate, MS) == 1000));
+        assert_eq!(gate.level(), Level::ALL);
+    }
+
+    #[test]
+    fn overload_lets_in_a_twentieth_less_each_window_the_least_urgent_first() {
+        let mut gate = gate();
+        window(&mut gate, 50 * MS);
+        let admitted: Vec<_> = (0..3).map(|_| window(&mut gate, 50 * MS)).collect();
+        assert_eq!(admitted, [950, 902, 856]);
+        assert!(gate.admits(Duration::ZERO, Level::of(7, 127)));
+        assert!(!gate.admits(Duration::ZERO, Level::of(9, 127)));
+    }
+
+    #[test]
+    fn recovery_lets_in_a_hundredth_more_each_window() {
+        let mut gate = gate();
+        (0..5).for_each(|_| _ = window(&mut gate, 50 * MS));
+        let before = window(&mut gate, MS);
+        assert_eq!(window(&mut gate, MS), before + 10);
+        (0..200).for_each(|_| _ = window(&mut gate, MS));
+        assert_eq!(gate.level(), Level::ALL);
+    }
+
+    #[test]
+    fn the_most_urgent_are_let_in_whatever_happens() {
+        let mut gate = gate();
+        (0..300).for_each(|_| _ = window(&mut gate, 50 * MS));
+        assert!(gate.admits(Duration::ZERO, Level::of(0, 0)));
+    }
+
+    #[test]
+    fn a_window_ends_with_its_time_too() {
+        let mut gate = gate();
+        gate.admits(Duration::ZERO, Level::of(1, 1));
+        gate.waited(50 * MS);
+        gate.admits(Duration::from_secs(2), Level::of(0, 0));
+        assert!(gate.level() < Level::of(1, 1));
+    }
+
+    #[test]
+    fn a_user_s_jobs_share_a_level() {
+        assert_eq!(Level::of(3, 5), Level::of(3, 5 + USERS as u64));
+        assert_eq!(Level::of(200, 0).business(), 63);
+    }
+}
