@@ -89,6 +89,11 @@ pub struct ServiceStats {
     /// Failed requests by code: the framework's, or the business's when that
     /// is 0.
     pub errors: BTreeMap<i32, u64>,
+    /// Connections that did not end well, by reason: a frame that was refused
+    /// (`magic`, `too_short`, `too_long`, `head_too_long`, `not_unary`) or cut
+    /// off (`cut`), `idle`, replies that were not read (`stalled`), an error
+    /// of the socket (`io`), the end of the server's patience (`stopped`).
+    pub broken: BTreeMap<&'static str, u64>,
 }
 
 /// The figures of an open connection.
