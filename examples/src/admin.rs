@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 
 use crate::http::HttpServer;
+use crate::live::{self, Live};
 use crate::metrics;
 use crate::stack::Watch;
 
@@ -42,6 +43,10 @@ impl Admin {
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics))
             .route("/alarms", get(alarms))
+            .route("/", get(async || Html(live::PAGE)))
+            .route("/live.json", get(live))
+            .route("/services", get(services))
+            .route("/connections", get(connections))
             .with_state(Arc::clone(&told));
         Ok(Self {
             server: HttpServer::start(addr, router).await?,
@@ -92,4 +97,23 @@ async fn metrics(State(told): State<Arc<Told>>) -> Response {
 
 async fn alarms(State(told): State<Arc<Told>>) -> Response {
     Json(told.watch.get().map(Watch::last_alarms).unwrap_or_default()).into_response()
+}
+
+async fn live(State(told): State<Arc<Told>>) -> Json<Live> {
+    let ready = told.ready.load(Relaxed);
+    let watch = told.watch.get();
+    Json(
+        watch
+            .map(|watch| Live::now(watch, ready))
+            .unwrap_or_default(),
+    )
+}
+
+async fn services(State(told): State<Arc<Told>>) -> Response {
+    let live = live(State(told)).await;
+    Json(live.0.services).into_response()
+}
+
+async fn connections(State(told): State<Arc<Told>>) -> Response {
+    Json(told.watch.get().map(Watch::connections).unwrap_or_default()).into_response()
 }

@@ -20,7 +20,8 @@ use crate::client::{Client, ClientOptions};
 use crate::config::Settings;
 use crate::report::{ChannelReport, PoolReport, ServerReport};
 use crate::server::{
-    BindError, ObjectPools, PoolOptions, Server, ServerOptions, ServerStats, StatsHandle,
+    BindError, ConnectionStats, ObjectPools, PoolOptions, Server, ServerOptions, ServerStats,
+    StatsHandle,
 };
 
 /// How many alarms the memory channel keeps.
@@ -226,6 +227,14 @@ impl Watch {
             back: self.back.stats(),
             front: self.front.stats(),
         }
+    }
+
+    /// The open connections.
+    #[must_use]
+    pub fn connections(&self) -> Vec<ConnectionStats> {
+        let mut connections = self.front.connections();
+        connections.extend(self.back.connections());
+        connections
     }
 
     /// The last alarms that were told, oldest first.

@@ -286,3 +286,46 @@ fn bad_input_gets_one_line_and_exit_status_2() {
         assert!(errors[0].contains(word), "{args:?}: {stderr}");
     }
 }
+
+#[test]
+fn the_live_page_draws_what_a_browser_sees_of_a_server_under_load() {
+    let (served, addrs) = Served::start(&[]);
+    let (code, live) = get(addrs["admin"], "/live.json");
+    let live: Value = serde_json::from_str(&live).unwrap();
+    assert_eq!((code, &live["ready"]), (200, &json!(true)));
+    let (code, services) = get(addrs["admin"], "/services");
+    let services: Value = serde_json::from_str(&services).unwrap();
+    assert_eq!((code, services.as_array().unwrap().len()), (200, 3));
+
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    let found = |name: &&str| Command::new(name).arg("--version").output().is_ok();
+    let Some(browser) = names.into_iter().find(found) else {
+        eprintln!("NOT TESTED: the live page in a browser, for there is no chromium here");
+        return;
+    };
+    let check = addrs["alarm.Check"].to_string();
+    let load = ["load", "--check", &check, "--policies", "2000"];
+    let mut load = rpc_demo(&[&load[..], &["--qps", "50", "--duration", "20s"]].concat())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let profile = tempfile::tempdir().unwrap();
+    let seen = Command::new(browser)
+        .args(["--headless=new", "--no-sandbox", "--disable-gpu"])
+        // Time passes there as fast as the page gets its answers.
+        .args(["--virtual-time-budget=8000", "--dump-dom"])
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .arg(format!("http://{}/", addrs["admin"]))
+        .output()
+        .unwrap();
+    load.kill().unwrap();
+    load.wait().unwrap();
+    let page = String::from_utf8_lossy(&seen.stdout);
+    assert!(page.contains("<span>ready</span>"), "{page}");
+    for drawn in ["alarm.Check</td>", "alarm.Notify</td>", "<path d=\"M"] {
+        assert!(page.contains(drawn), "no {drawn} in {page}");
+    }
+    served.signal("TERM");
+    assert_eq!(served.wait().0, Some(0));
+}

@@ -9,6 +9,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use pool_worker::DelaySnapshot;
 use pool_worker::overload::ControlStats;
+use serde::{Serialize, Serializer};
 
 use super::handle_param::PARAMS;
 use super::latency::LatencySnapshot;
@@ -101,7 +102,7 @@ pub struct ServiceStats {
 }
 
 /// The figures of an open connection.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct ConnectionStats {
     /// Where it comes from.
@@ -109,6 +110,7 @@ pub struct ConnectionStats {
     /// The service it is connected to.
     pub service: String,
     /// How long it has been open.
+    #[serde(serialize_with = "seconds", rename = "age_s")]
     pub age: Duration,
     /// Requests taken in.
     pub accepted: u64,
@@ -120,6 +122,10 @@ pub struct ConnectionStats {
     pub bytes_in: u64,
     /// Bytes written.
     pub bytes_out: u64,
+}
+
+fn seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(time.as_secs_f64())
 }
 
 /// The figures of a server.

@@ -1,0 +1,139 @@
+//! The live page of the admin port, and what it shows, as JSON.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::server::{ServerStats, ServiceStats};
+use crate::stack::Watch;
+
+/// The page: one file that asks for [`Live`] each second and draws it.
+pub const PAGE: &str = include_str!("live.html");
+
+/// What the page draws. Counts are since the start: the page tells from one to the
+/// next what happened between them.
+#[derive(Clone, Debug, Default, Serialize)]
+#[non_exhaustive]
+pub struct Live {
+    /// Whether new work may be sent here.
+    pub ready: bool,
+    /// Requests taken in.
+    pub accepted: u64,
+    /// Requests under way.
+    pub in_flight: u64,
+    /// Open connections.
+    pub connections: u64,
+    /// Bytes read.
+    pub bytes_in: u64,
+    /// Bytes written.
+    pub bytes_out: u64,
+    /// Objects that were reused.
+    pub pool_hits: u64,
+    /// Objects that were made.
+    pub pool_misses: u64,
+    /// By service.
+    pub services: Vec<LiveService>,
+    /// The alarms.
+    pub alarms: LiveAlarms,
+}
+
+/// One service. Times are in microseconds.
+#[derive(Clone, Debug, Serialize)]
+pub struct LiveService {
+    /// Its name.
+    pub name: String,
+    /// Requests that have ended.
+    pub ended: u64,
+    /// Of these, with an error.
+    pub errors: u64,
+    /// Of these, refused for overload: code 22.
+    pub overloaded: u64,
+    /// How long handlers take: half, and 99 in 100 of them at most.
+    pub latency: [f64; 2],
+    /// How long requests wait for a worker; none where they need none.
+    pub delay: Option<[f64; 2]>,
+    /// What is less urgent than this is refused; none where there is no such limit.
+    pub level: Option<u8>,
+}
+
+/// The alarms.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct LiveAlarms {
+    /// Raised.
+    pub raised: u64,
+    /// On their way to Notify.
+    pub waiting: u64,
+    /// Told before, and so not told again.
+    pub duplicates: u64,
+    /// The last ones that were told, by product.
+    pub by_product: BTreeMap<String, u64>,
+    /// Notifications delivered, by channel.
+    pub delivered: BTreeMap<String, u64>,
+    /// Notifications given up.
+    pub failed: u64,
+}
+
+fn micros(time: Duration) -> f64 {
+    time.as_nanos() as f64 / 1e3
+}
+
+impl From<&ServiceStats> for LiveService {
+    fn from(stats: &ServiceStats) -> Self {
+        Self {
+            name: stats.name.clone(),
+            ended: stats.latency.count,
+            errors: stats.errors.values().sum(),
+            overloaded: stats.errors.get(&22).copied().unwrap_or_default(),
+            latency: [micros(stats.latency.p50), micros(stats.latency.p99)],
+            delay: stats
+                .delay
+                .map(|delay| [micros(delay.p50), micros(delay.p99)]),
+            level: stats
+                .control
+                .as_ref()
+                .map(|control| control.level.business()),
+        }
+    }
+}
+
+impl Live {
+    /// The figures of now.
+    #[must_use]
+    pub fn now(watch: &Watch, ready: bool) -> Self {
+        let figures = watch.figures();
+        let both = [&figures.front, &figures.back];
+        let sum = |count: fn(&ServerStats) -> u64| both.map(count).iter().sum();
+        let pools = [figures.pools.params, figures.pools.buffers, figures.lines];
+        let mut alarms = LiveAlarms {
+            raised: figures.raised,
+            waiting: figures.waiting,
+            duplicates: figures.notify.duplicates,
+            ..LiveAlarms::default()
+        };
+        for channel in &figures.notify.channels {
+            let delivered = channel.delivered;
+            alarms.delivered.insert(channel.kind.to_string(), delivered);
+            alarms.failed += channel.failed;
+        }
+        for told in watch.last_alarms() {
+            *alarms.by_product.entry(told.product.clone()).or_default() += 1;
+        }
+        Self {
+            ready,
+            accepted: sum(|server| server.accepted),
+            in_flight: sum(|server| server.in_flight),
+            connections: sum(|server| server.connections),
+            bytes_in: sum(|server| server.bytes_in),
+            bytes_out: sum(|server| server.bytes_out),
+            pool_hits: pools.iter().map(|pool| pool.hits.total()).sum(),
+            pool_misses: pools.iter().map(|pool| pool.misses).sum(),
+            services: both
+                .iter()
+                .flat_map(|server| &server.services)
+                .map(LiveService::from)
+                .collect(),
+            alarms,
+        }
+    }
+}
