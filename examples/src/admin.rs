@@ -11,9 +11,12 @@ use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
 
+use crate::config::Settings;
 use crate::http::HttpServer;
 use crate::live::{self, Live};
+use crate::logging::{self, LevelError};
 use crate::metrics;
 use crate::stack::Watch;
 
@@ -22,6 +25,7 @@ use crate::stack::Watch;
 struct Told {
     ready: AtomicBool,
     watch: OnceLock<Watch>,
+    settings: OnceLock<Settings>,
 }
 
 /// The admin port, which serves from its start until it is stopped.
@@ -47,6 +51,8 @@ impl Admin {
             .route("/live.json", get(live))
             .route("/services", get(services))
             .route("/connections", get(connections))
+            .route("/config", get(config))
+            .route("/loglevel", get(log_filter).put(set_log_filter))
             .with_state(Arc::clone(&told));
         Ok(Self {
             server: HttpServer::start(addr, router).await?,
@@ -60,8 +66,10 @@ impl Admin {
         self.server.addr()
     }
 
-    /// From now on `/readyz` says yes, and `/metrics` tells of `watch`.
-    pub fn ready(&self, watch: Watch) {
+    /// From now on `/readyz` says yes, `/metrics` tells of `watch`, and `/config` of
+    /// `settings`.
+    pub fn ready(&self, watch: Watch, settings: &Settings) {
+        let _ = self.told.settings.set(settings.clone());
         // The first one stays.
         let _ = self.told.watch.set(watch);
         self.told.ready.store(true, Relaxed);
@@ -116,4 +124,38 @@ async fn services(State(told): State<Arc<Told>>) -> Response {
 
 async fn connections(State(told): State<Arc<Told>>) -> Response {
     Json(told.watch.get().map(Watch::connections).unwrap_or_default()).into_response()
+}
+
+async fn config(State(told): State<Arc<Told>>) -> Response {
+    match told.settings.get() {
+        Some(settings) => Json(settings).into_response(),
+        None => readyz(State(told)).await,
+    }
+}
+
+/// A filter of log lines, such as `info` or `rpc_demo=debug`.
+#[derive(Debug, Deserialize, Serialize)]
+struct LogFilter {
+    filter: String,
+}
+
+async fn log_filter() -> Result<Json<LogFilter>, LevelError> {
+    let filter = logging::filter()?;
+    Ok(Json(LogFilter { filter }))
+}
+
+async fn set_log_filter(Json(wanted): Json<LogFilter>) -> Result<Json<LogFilter>, LevelError> {
+    logging::set_filter(&wanted.filter)?;
+    log_filter().await
+}
+
+impl IntoResponse for LevelError {
+    fn into_response(self) -> Response {
+        let status = match self {
+            Self::Filter(_) => StatusCode::BAD_REQUEST,
+            Self::NoLog => StatusCode::NOT_FOUND,
+        };
+        let error = self.to_string();
+        (status, Json(serde_json::json!({ "error": error }))).into_response()
+    }
 }

@@ -62,6 +62,13 @@ pub enum Command {
         #[command(flatten)]
         options: Options,
     },
+    /// Prints what is in effect: the options of the command line, the environment and
+    /// the config file over the defaults
+    Config {
+        /// What to run with
+        #[command(flatten)]
+        options: Options,
+    },
     /// Sends load to a running server
     Load {
         /// Address of alarm.Check

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::alarm::policy::PolicySpec;
 use crate::alarm::store::MAX_POLICIES;
@@ -41,6 +41,10 @@ pub struct Options {
     /// Requests a pooled service lets wait [default: 4096]
     #[arg(long, value_name = "COUNT", env = "RPC_DEMO_QUEUE")]
     pub queue: Option<usize>,
+    /// Serves by priority, and turns requests away by how long they wait rather than
+    /// let everyone wait for too long
+    #[arg(long, value_name = "BOOL", env = "RPC_DEMO_CONTROL", num_args = 0..=1, default_missing_value = "true")]
+    pub control: Option<bool>,
     /// The same alarm is told once in this time [default: 1m]
     #[arg(long, value_name = "TIME", env = "RPC_DEMO_DEDUP", value_parser = humantime::parse_duration)]
     #[serde(deserialize_with = "duration")]
@@ -93,30 +97,64 @@ pub enum ConfigError {
 }
 
 /// What to run with, complete and checked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Settings {
     /// How many generated policies.
     pub policies: u32,
-    /// Policies written by people.
-    pub written: Vec<PolicySpec>,
     /// Seed of what is generated.
     pub seed: u64,
+    /// Calls a second, on average.
+    pub qps: f64,
+    /// Calls a second, at the peaks.
+    pub peak: f64,
     /// When calls are due.
+    #[serde(skip)]
     pub profile: Profile,
     /// How long load is sent.
+    #[serde(serialize_with = "in_words")]
     pub duration: Duration,
     /// How long stopping may take.
+    #[serde(serialize_with = "in_words")]
     pub grace: Duration,
     /// Workers of each pooled service.
     pub workers: usize,
     /// Queue of each pooled service.
     pub queue: usize,
+    /// Whether requests are served by priority and turned away by delay.
+    pub control: bool,
     /// The same alarm is told once in this time.
+    #[serde(serialize_with = "in_words")]
     pub dedup: Duration,
     /// File of the log channel.
     pub alarm_log: PathBuf,
     /// Where the webhook channel posts to.
+    #[serde(serialize_with = "as_text", skip_serializing_if = "Option::is_none")]
     pub webhook: Option<axum::http::Uri>,
+    /// Policies written by people.
+    #[serde(rename = "policy")]
+    pub written: Vec<PolicySpec>,
+}
+
+impl Settings {
+    /// As a config file that says all of it.
+    ///
+    /// # Errors
+    /// When a value cannot be said in TOML.
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string(self)
+    }
+}
+
+fn in_words<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(&humantime::format_duration(*time))
+}
+
+fn as_text<S: Serializer>(uri: &Option<axum::http::Uri>, to: S) -> Result<S::Ok, S::Error> {
+    match uri {
+        Some(uri) => to.collect_str(uri),
+        None => to.serialize_none(),
+    }
 }
 
 impl Options {
@@ -150,6 +188,7 @@ impl Options {
             grace: self.grace.or(other.grace),
             workers: self.workers.or(other.workers),
             queue: self.queue.or(other.queue),
+            control: self.control.or(other.control),
             dedup: self.dedup.or(other.dedup),
             alarm_log: self.alarm_log.or(other.alarm_log),
             webhook: self.webhook.or(other.webhook),
@@ -172,6 +211,7 @@ impl Options {
             .ok()
             .filter(|_| (1..=most).contains(&policies));
         let qps = self.qps.unwrap_or(900.0);
+        let peak = self.peak.unwrap_or(2778.0_f64.max(qps));
         let duration = self.duration.unwrap_or(Duration::from_secs(27));
         let workers = self.workers.unwrap_or_else(|| 64 * num_cpus::get());
         if workers == 0 {
@@ -187,11 +227,14 @@ impl Options {
             policies: count.ok_or(ConfigError::Policies(policies))?,
             written: self.policy,
             seed: self.seed.unwrap_or(1),
-            profile: Profile::new(qps, self.peak.unwrap_or(2778.0_f64.max(qps)), duration)?,
+            qps,
+            peak,
+            profile: Profile::new(qps, peak, duration)?,
             duration,
             grace: self.grace.unwrap_or(Duration::from_secs(10)),
             workers,
             queue: self.queue.unwrap_or(4096),
+            control: self.control.unwrap_or(false),
             dedup: self.dedup.unwrap_or(Duration::from_secs(60)),
             alarm_log: self
                 .alarm_log
@@ -231,6 +274,16 @@ mod tests {
         assert_eq!(settings.duration, Duration::from_secs(65));
         assert_eq!(settings.policies, 1_000_000);
         assert_eq!(settings.profile.arrivals().count() / 65, 20);
+    }
+
+    #[test]
+    fn what_is_in_effect_reads_back_as_itself() {
+        let file = parsed("qps = 10.5\ncontrol = true\nwebhook = \"http://localhost:1/x\"");
+        let settings = file.unwrap().settle().unwrap();
+        let again = parsed(&settings.to_toml().unwrap()).unwrap();
+        let again = again.settle().unwrap();
+        assert_eq!(again.to_toml(), settings.to_toml());
+        assert!(again.control && again.webhook.is_some());
     }
 
     #[test]

@@ -35,6 +35,9 @@ pub enum JobError {
     /// The options do not go together.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The options cannot be printed.
+    #[error("as TOML: {0}")]
+    Print(#[from] toml::ser::Error),
     /// The log filter makes no sense.
     #[error("log filter: {0}")]
     LogFilter(#[from] tracing_subscriber::filter::ParseError),
@@ -73,7 +76,7 @@ impl JobError {
             | Self::Start(_)
             | Self::Body(_)
             | Self::Report { .. } => 2,
-            Self::System(_) | Self::Call(_) | Self::Lost(_) => 1,
+            Self::Print(_) | Self::System(_) | Self::Call(_) | Self::Lost(_) => 1,
         }
     }
 }
@@ -96,6 +99,7 @@ pub fn run(cli: Cli) -> Result<(), JobError> {
         match cli.command {
             None => all_in_one(settle(Options::default())?, cli.json).await,
             Some(Command::Serve { listen, options }) => serve(&settle(options)?, &listen).await,
+            Some(Command::Config { options }) => print(&settle(options)?),
             Some(Command::Load {
                 check,
                 json,
@@ -112,6 +116,11 @@ pub fn run(cli: Cli) -> Result<(), JobError> {
             }
         }
     })
+}
+
+fn print(settings: &Settings) -> Result<(), JobError> {
+    print!("{}", settings.to_toml()?);
+    Ok(())
 }
 
 async fn all_in_one(settings: Settings, json: Option<PathBuf>) -> Result<(), JobError> {

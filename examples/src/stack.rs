@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use pool_worker::overload::{Codel, Control, Dagor};
+
 use crate::admin::Admin;
 use crate::alarm::channel::{self, Channel, LogFile, Memory, Notification};
 use crate::alarm::check::Checker;
@@ -127,11 +129,19 @@ impl Stack {
         };
         let mut back = Server::new(ServerOptions::default());
         let notify = service::notify(Arc::clone(&notifier), pool);
-        let notify = back.serve(notify, listen.notify).await?;
+        let control = Control::new()
+            .codel(Codel::default())
+            .dagor(Dagor::default());
+        let control = settings.control.then_some(control);
+        let notify = back
+            .serve(notify.controlled_by(control), listen.notify)
+            .await?;
         let outbox = Arc::new(Outbox::new(Client::new(notify, ClientOptions::default())));
         let mut front = Server::new(ServerOptions::default());
         let check = service::check(Arc::clone(&checker), Arc::clone(&outbox), pool);
-        let check = front.serve(check, listen.check).await?;
+        let check = front
+            .serve(check.controlled_by(control), listen.check)
+            .await?;
         let echo = front.serve(service::echo(), listen.echo).await?;
 
         let watch = Watch {
@@ -143,7 +153,7 @@ impl Stack {
             memory,
             received: receiver.as_ref().map(Receiver::received),
         };
-        admin.ready(watch.clone());
+        admin.ready(watch.clone(), settings);
         let addrs = Addrs {
             echo,
             check,

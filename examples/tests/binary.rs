@@ -1,5 +1,7 @@
 //! The binary as people use it: real processes, real signals, real ports.
 
+mod rpc_peer;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
@@ -91,10 +93,16 @@ impl Drop for Served {
 }
 
 fn get(addr: SocketAddr, path: &str) -> (u16, String) {
+    http(addr, "GET", path, "")
+}
+
+fn http(addr: SocketAddr, method: &str, path: &str, json: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(addr).unwrap();
+    let length = json.len();
     write!(
         stream,
-        "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+        "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {length}\r\n\r\n{json}"
     )
     .unwrap();
     let mut answer = String::new();
@@ -328,4 +336,61 @@ fn the_live_page_draws_what_a_browser_sees_of_a_server_under_load() {
     }
     served.signal("TERM");
     assert_eq!(served.wait().0, Some(0));
+}
+
+#[test]
+fn config_prints_what_is_in_effect_and_where_it_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("demo.toml");
+    std::fs::write(&file, "qps = 5.0\nseed = 4\n").unwrap();
+    let path = file.to_str().unwrap();
+    let mut command = rpc_demo(&["--config", path, "config", "--peak", "7"]);
+    let printed = command.env("RPC_DEMO_SEED", "9").output().unwrap();
+    let text = String::from_utf8(printed.stdout).unwrap();
+    for line in ["qps = 5.0", "peak = 7.0", "seed = 9", "policies = 1000000"] {
+        assert!(
+            text.lines().any(|printed| printed == line),
+            "{line}: {text}"
+        );
+    }
+    std::fs::write(&file, "qps = 5.0\nsped = 4\n").unwrap();
+    let refused = run(&["--config", path, "config"]);
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(told.contains("line 2") && told.contains("sped"), "{told}");
+}
+
+#[test]
+fn the_admin_port_tells_the_config_and_changes_what_is_logged() {
+    let (served, addrs) = Served::start(&["--control"]);
+    let (code, config) = get(addrs["admin"], "/config");
+    let config: Value = serde_json::from_str(&config).unwrap();
+    assert_eq!((code, &config["policies"]), (200, &json!(2000)));
+    assert_eq!(config["control"], json!(true));
+    let filter = |json: &str| http(addrs["admin"], "PUT", "/loglevel", json);
+    let debug = r#"{"filter":"rpc_demo=debug"}"#;
+    assert_eq!(filter(debug), (200, debug.to_owned()));
+    assert_eq!(get(addrs["admin"], "/loglevel"), (200, debug.to_owned()));
+    let (code, told) = filter(r#"{"filter":"rpc_demo=loud"}"#);
+    assert!(code == 400 && told.contains("log filter"), "{code} {told}");
+    assert!(filter("{}").0 >= 400);
+    assert_eq!(get(addrs["admin"], "/loglevel"), (200, debug.to_owned()));
+    let (code, connections) = get(addrs["admin"], "/connections");
+    assert_eq!((code, connections.as_str()), (200, "[]"));
+    served.signal("TERM");
+    assert_eq!(served.wait().0, Some(0));
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let (served, addrs) = Served::start(&["--grace", "10m"]);
+    // A reply that is not read keeps the server from being done.
+    let mut stuck = TcpStream::connect(addrs["Echo"]).unwrap();
+    let head = rpc_peer::head(1, rpc_peer::ECHO, rpc_peer::RAW);
+    let request = rpc_peer::request(&head, &vec![7; 8 << 20]);
+    stuck.write_all(&request).unwrap();
+    served.signal("TERM");
+    while get(addrs["admin"], "/readyz").0 == 200 {}
+    served.signal("TERM");
+    assert_eq!(served.wait().0, Some(143));
 }

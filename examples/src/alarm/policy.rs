@@ -1,12 +1,14 @@
 //! Alarm policies: what to watch, when it is wrong, and who is told.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use strum::{Display, EnumIter, EnumString, FromRepr, VariantNames};
 
 use super::shield::Shield;
 
 /// How a value is held against a threshold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, FromRepr, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, FromRepr, Deserialize, Serialize,
+)]
 #[repr(u8)]
 pub enum Comparison {
     /// Breached above the threshold.
@@ -42,7 +44,18 @@ impl Comparison {
 
 /// How bad it is.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Display, EnumString, FromRepr, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Display,
+    EnumString,
+    FromRepr,
+    Deserialize,
+    Serialize,
 )]
 #[strum(serialize_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
@@ -58,7 +71,17 @@ pub enum Level {
 
 /// A way to tell people.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, EnumIter, VariantNames, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Display,
+    EnumString,
+    EnumIter,
+    VariantNames,
+    Deserialize,
+    Serialize,
 )]
 #[strum(serialize_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
@@ -148,7 +171,7 @@ pub struct Policy {
 }
 
 /// A policy as people write it, in a config file.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct PolicySpec {
     /// Region name.
@@ -158,6 +181,7 @@ pub struct PolicySpec {
     /// Metric name.
     pub metric: String,
     /// Instance name; left out means all instances.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
     /// `>`, `>=`, `<` or `<=`.
     pub comparison: Comparison,

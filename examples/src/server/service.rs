@@ -101,6 +101,16 @@ impl<L> Service<L> {
         self
     }
 
+    /// A pooled service becomes [controlled](Self::controlled), where there is a
+    /// control.
+    #[must_use]
+    pub fn controlled_by(self, control: Option<Control>) -> Self {
+        match (self.dispatch, control) {
+            (Dispatch::Pooled(pool), Some(control)) => self.controlled(pool, control),
+            _ => self,
+        }
+    }
+
     /// How long a request may take; 10 s when nothing is said.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
