@@ -102,6 +102,34 @@ async fn a_dead_server_among_others_fails_no_call_and_is_left_alone() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_stops_under_load_fails_no_call() {
+    let ([first, second], addrs) = servers::<2>().await;
+    let client = Balanced::new(addrs, options()).await;
+    let callers: Vec<_> = (0..8)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move {
+                for _ in 0..500 {
+                    call(&client, ECHO).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    while first.stats().replied < 100 {
+        tokio::task::yield_now().await;
+    }
+    let drained = first.shutdown(Duration::from_secs(60)).await;
+    assert_eq!((drained.abandoned, drained.lost), (0, 0));
+    for caller in callers {
+        caller.await.unwrap();
+    }
+    let figures = client.figures();
+    assert_eq!(figures.messages, [(0, 4000)].into());
+    let answered = drained.replied - figures.errors.get(&22).copied().unwrap_or(0);
+    assert_eq!(answered + second.stats().accepted, 4000);
+}
+
 #[tokio::test]
 async fn the_only_server_is_never_given_up() {
     let addr = nobody().await;
