@@ -14,12 +14,12 @@ use rpc_demo::client::{
     Answer, Balanced, BalancedOptions, BatchOptions, Batcher, CallError, CallOptions, Discovery,
     Retry, Update,
 };
-use rpc_demo::server::{Failure, Server, ServerOptions, Service};
+use rpc_demo::server::{Failure, Server, ServerOptions};
 use rpc_demo::wire::{Code, ContentType};
-use rpc_peer::{ECHO, echo, start};
+use rpc_peer::{ECHO, echo, gated, start};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 fn options() -> BalancedOptions {
     BalancedOptions {
@@ -166,17 +166,7 @@ async fn discovery_adds_and_removes_and_nothing_keeps_what_was_known() {
     let client = Balanced::new(told.clone(), options()).await;
     assert!(matches!(call(&client, ECHO).await, Err(CallError::Route)));
 
-    let gate = Arc::new(Semaphore::new(0));
-    let wait = Arc::clone(&gate);
-    let (started, mut starts) = mpsc::unbounded_channel();
-    let service: Service = echo().raw("Wait", move |_, body| {
-        let (wait, started) = (Arc::clone(&wait), started.clone());
-        async move {
-            started.send(()).unwrap();
-            wait.acquire().await.unwrap().forget();
-            Ok::<_, Failure>(body)
-        }
-    });
+    let (service, gate, mut starts) = gated(echo());
     let (_first, first) = start(service).await;
     *told.0.lock() = Some(vec![first, first]);
     client.refresh().await;

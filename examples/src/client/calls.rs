@@ -143,10 +143,10 @@ impl Client {
         options: &CallOptions,
     ) -> Result<A, CallError> {
         let content = options.content_type;
-        let body = content::encode(content, request);
-        let body = body.map_err(|error| CallError::Encode(Arc::new(error)))?;
-        let answer = self.call_raw(method, content, body, options).await?;
-        content::decode(content, answer).map_err(|error| CallError::Decode(Arc::new(error)))
+        translated(content, request, |body| {
+            self.call_raw(method, content, body, options)
+        })
+        .await
     }
 
     /// The same with bytes; `content_type` says what they are.
@@ -319,6 +319,21 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// Sends a message as bytes, and reads the answer as one.
+pub(super) async fn translated<Q: Body, A: Body, R>(
+    content: ContentType,
+    request: &Q,
+    send: impl FnOnce(Bytes) -> R,
+) -> Result<A, CallError>
+where
+    R: Future<Output = Result<Bytes, CallError>>,
+{
+    let body = content::encode(content, request);
+    let body = body.map_err(|error| CallError::Encode(Arc::new(error)))?;
+    let answer = send(body).await?;
+    content::decode(content, answer).map_err(|error| CallError::Decode(Arc::new(error)))
 }
 
 /// The timeout and the metadata of a call that is made in a request: no longer
