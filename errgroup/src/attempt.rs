@@ -4,7 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::cause::{Cause, Panic};
+use crate::cause::Cause;
+use crate::panic::{self, Panic};
 use crate::{context, current};
 
 /// How a task ended; the reason to cancel the group if it did not end well.
@@ -20,6 +21,7 @@ where
     F: Future<Output = Result<(), E>> + ?Sized,
 {
     let _entered = (current::enter(group), context::outside());
+    panic::forget_last();
     match catch_unwind(AssertUnwindSafe(|| task.poll(cx))) {
         Ok(Poll::Pending) => Poll::Pending,
         Ok(Poll::Ready(result)) => Poll::Ready(result.map_err(Cause::Error)),
@@ -34,6 +36,7 @@ where
 #[inline]
 pub(crate) fn call<E>(job: impl FnOnce() -> Result<(), E>, scope: usize) -> Outcome<E> {
     let _entered = (current::enter(scope), context::outside());
+    panic::forget_last();
     catch(job)
 }
 

@@ -1,7 +1,6 @@
 //! Jobs that block, as tasks of a group.
 
-use std::panic::resume_unwind;
-
+use crate::attempt;
 use crate::cause::Cause;
 use crate::engine::Engine;
 use crate::handle::Handle;
@@ -21,15 +20,17 @@ impl<E: Send + 'static> Handle<E> {
     {
         let (handle, span) = (self.clone(), Span::here());
         self.spawn_to_the_end(async move {
-            match tokio::task::spawn_blocking(move || span.within(job)).await {
-                Ok(result) => result,
-                Err(error) => match error.try_into_panic() {
-                    Ok(payload) => resume_unwind(payload),
-                    Err(_) => {
-                        handle.shared.cancel(Cause::Aborted);
-                        Ok(())
-                    }
-                },
+            let number = handle.shared.number();
+            // Caught over there, where the panic is still known in full.
+            let job = move || attempt::call(|| span.within(job), number);
+            let outcome = tokio::task::spawn_blocking(job).await;
+            match outcome.unwrap_or(Err(Cause::Aborted)) {
+                Ok(()) => Ok(()),
+                Err(Cause::Error(error)) => Err(error),
+                Err(cause) => {
+                    handle.shared.cancel(cause);
+                    Ok(())
+                }
             }
         });
     }

@@ -30,3 +30,8 @@ impl Drop for Entered {
 pub(crate) fn is(group: usize) -> bool {
     CURRENT.get() == group
 }
+
+/// Whether the caller is a task of any group.
+pub(crate) fn is_any() -> bool {
+    CURRENT.try_with(Cell::get).is_ok_and(|group| group != 0)
+}

@@ -3,80 +3,22 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+#[cfg(feature = "stream")]
+use std::pin::Pin;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::cause::Panic;
+use crate::gathered::Gathered;
 use crate::group::Group;
 use crate::handle::Handle;
-
-/// When a [`Gather`] has enough, and cancels the rest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Policy {
-    /// At the first error or panic (Go: `errgroup`; Java: `allSuccessfulOrThrow`).
-    #[default]
-    FirstError,
-    /// Never: every task comes to its own end (conc: `ResultErrorGroup`).
-    All,
-    /// At the first success; failures before it are only kept (Java:
-    /// `anySuccessfulOrThrow`; JavaScript: `Promise.any`).
-    FirstSuccess,
-    /// At so many successes.
-    Any(usize),
-}
-
-/// What became of a task.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Outcome<T, E> {
-    /// Its value.
-    Done(T),
-    /// Its error.
-    Failed(E),
-    /// It panicked.
-    Panicked(Panic),
-    /// It was dropped while it ran: the gather was cancelled.
-    Cancelled,
-    /// The gather was cancelled before the task began.
-    NotStarted,
-}
-
-impl<T, E> Outcome<T, E> {
-    /// The value, if there is one.
-    pub fn done(self) -> Option<T> {
-        match self {
-            Self::Done(value) => Some(value),
-            _ => None,
-        }
-    }
-
-    /// Whether there is a value.
-    pub fn is_done(&self) -> bool {
-        matches!(self, Self::Done(_))
-    }
-}
-
-/// What became of a task, and when.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct TaskReport<T, E> {
-    /// The how manieth it was to be spawned, from 0.
-    pub index: usize,
-    /// As it was named; empty if it was not.
-    pub name: String,
-    /// From spawn to start, or to the end if it never started.
-    pub waited: Duration,
-    /// From start to end.
-    pub ran: Duration,
-    /// What became of it.
-    pub outcome: Outcome<T, E>,
-}
+use crate::panic::Panic;
+use crate::policy::{Policy, Tally, Then};
+use crate::report::{Outcome, TaskReport, Unsent};
 
 /// A group whose tasks have values, and whose [`Policy`] says when it has
 /// enough. Whatever the policy, the outcome of every task is kept.
@@ -105,9 +47,8 @@ pub struct TaskReport<T, E> {
 #[must_use = "a dropped gather is cancelled"]
 pub struct Gather<T, E> {
     group: Group<usize>,
-    policy: Policy,
     spawned: AtomicUsize,
-    successes: Arc<AtomicUsize>,
+    tally: Arc<Tally>,
     ended: UnboundedReceiver<TaskReport<T, E>>,
     tell: UnboundedSender<TaskReport<T, E>>,
     received: usize,
@@ -121,9 +62,8 @@ impl<T: Send + 'static, E: Send + 'static> Gather<T, E> {
         let (tell, ended) = unbounded_channel();
         Self {
             group: Group::new(),
-            policy: Policy::default(),
             spawned: AtomicUsize::new(0),
-            successes: Arc::default(),
+            tally: Arc::new(Tally::new(Policy::default())),
             ended,
             tell,
             received: 0,
@@ -139,7 +79,7 @@ impl<T: Send + 'static, E: Send + 'static> Gather<T, E> {
 
     /// Sets when it has enough; before the first task.
     pub fn policy(mut self, policy: Policy) -> Self {
-        self.policy = policy;
+        self.tally = Arc::new(Tally::new(policy));
         self
     }
 
@@ -147,6 +87,18 @@ impl<T: Send + 'static, E: Send + 'static> Gather<T, E> {
     /// set.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
+        self
+    }
+
+    /// Cancels the gather at that time, unless it has ended; what was not done by
+    /// then is [`Cancelled`](Outcome::Cancelled) or
+    /// [`NotStarted`](Outcome::NotStarted).
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime with time enabled.
+    pub fn deadline(mut self, at: tokio::time::Instant) -> Self {
+        self.group = self.group.cancel_when(tokio::time::sleep_until(at));
         self
     }
 
@@ -178,37 +130,22 @@ impl<T: Send + 'static, E: Send + 'static> Gather<T, E> {
         F: Future<Output = Result<T, E>> + Send + 'static,
     {
         let index = self.spawned.fetch_add(1, Relaxed);
-        let report = Unsent {
-            index,
-            name: name.into(),
-            spawned: Instant::now(),
-            started: None,
-            tell: self.tell.clone(),
-        };
-        let enough = match self.policy {
-            Policy::FirstError | Policy::All => usize::MAX,
-            Policy::FirstSuccess => 1,
-            Policy::Any(enough) => enough,
-        };
-        let (policy, grace) = (self.policy, self.grace);
-        let (handle, successes) = (self.group.handle(), Arc::clone(&self.successes));
+        let mut report = Unsent::new(index, name.into(), self.tell.clone());
+        let (grace, tally) = (self.grace, Arc::clone(&self.tally));
+        let handle = self.group.handle();
         self.group.spawn(async move {
-            let mut report = report;
-            report.started = Some(Instant::now());
+            report.start();
             let outcome = unless_cancelled(&handle, grace, task).await;
-            let (done, failed) = match &outcome {
-                Outcome::Done(_) => (true, false),
-                Outcome::Failed(_) | Outcome::Panicked(_) => (false, true),
-                Outcome::Cancelled | Outcome::NotStarted => (false, false),
-            };
+            let then = tally.judge(&outcome);
             report.send(outcome);
-            if done && successes.fetch_add(1, Relaxed) + 1 >= enough {
-                handle.cancel();
+            match then {
+                Then::GoOn => Ok(()),
+                Then::Fail => Err(index),
+                Then::Enough => {
+                    handle.cancel();
+                    Ok(())
+                }
             }
-            if failed && policy == Policy::FirstError {
-                return Err(index);
-            }
-            Ok(())
         });
         index
     }
@@ -217,12 +154,16 @@ impl<T: Send + 'static, E: Send + 'static> Gather<T, E> {
     /// all that were spawned have been returned. Cancel safe: what is not
     /// returned stays.
     pub async fn next(&mut self) -> Option<TaskReport<T, E>> {
+        poll_fn(|cx| self.poll_next_report(cx)).await
+    }
+
+    fn poll_next_report(&mut self, cx: &mut Context<'_>) -> Poll<Option<TaskReport<T, E>>> {
         if self.received == *self.spawned.get_mut() {
-            return None;
+            return Poll::Ready(None);
         }
-        let report = self.ended.recv().await;
+        let report = ready!(self.ended.poll_recv(cx));
         self.received += 1;
-        report
+        Poll::Ready(report)
     }
 
     /// Waits until every task is gone, and returns what became of those that
@@ -234,13 +175,7 @@ impl<T: Send + 'static, E: Send + 'static> Gather<T, E> {
         }
         // Told of its end is not yet gone.
         let failed = self.group.wait().await.err();
-        let order: Vec<usize> = reports.iter().map(|report| report.index).collect();
-        reports.sort_unstable_by_key(|report| report.index);
-        Gathered {
-            reports,
-            order,
-            failed,
-        }
+        Gathered::new(reports, failed)
     }
 }
 
@@ -250,54 +185,30 @@ impl<T: Send + 'static, E: Send + 'static> Default for Gather<T, E> {
     }
 }
 
+/// What its tasks come to, in the order in which they end; as
+/// [`next`](Gather::next), so it goes on if more is spawned after the end.
+#[cfg(feature = "stream")]
+impl<T: Send + 'static, E: Send + 'static> futures_core::Stream for Gather<T, E> {
+    type Item = TaskReport<T, E>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.get_mut().poll_next_report(cx)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.spawned.load(Relaxed) - self.received;
+        (left, None)
+    }
+}
+
+impl<T, E> Unpin for Gather<T, E> {}
+
 impl<T, E> fmt::Debug for Gather<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Gather")
-            .field("policy", &self.policy)
+            .field("policy", &self.tally.policy())
             .field("group", &self.group)
             .finish_non_exhaustive()
-    }
-}
-
-/// A report that will be sent whatever becomes of its task.
-struct Unsent<T, E> {
-    index: usize,
-    name: String,
-    spawned: Instant,
-    started: Option<Instant>,
-    tell: UnboundedSender<TaskReport<T, E>>,
-}
-
-impl<T, E> Unsent<T, E> {
-    fn send(mut self, outcome: Outcome<T, E>) {
-        self.tell_of(outcome);
-        // Not once more at its drop.
-        self.index = usize::MAX;
-    }
-
-    fn tell_of(&mut self, outcome: Outcome<T, E>) {
-        let (now, started) = (Instant::now(), self.started);
-        // Nobody may listen any more.
-        let _ = self.tell.send(TaskReport {
-            index: self.index,
-            name: std::mem::take(&mut self.name),
-            waited: started.unwrap_or(now) - self.spawned,
-            ran: started.map_or(Duration::ZERO, |started| now - started),
-            outcome,
-        });
-    }
-}
-
-impl<T, E> Drop for Unsent<T, E> {
-    fn drop(&mut self) {
-        if self.index == usize::MAX {
-            return;
-        }
-        let outcome = match self.started {
-            Some(_) => Outcome::Cancelled,
-            None => Outcome::NotStarted,
-        };
-        self.tell_of(outcome);
     }
 }
 
@@ -333,148 +244,6 @@ where
         None => {
             let rest = tokio::time::timeout(grace, attempt).await;
             rest.unwrap_or(Outcome::Cancelled)
-        }
-    }
-}
-
-/// What became of all tasks, in order of spawn.
-#[derive(Debug)]
-pub struct Gathered<T, E> {
-    reports: Vec<TaskReport<T, E>>,
-    /// Indices in the order in which they ended.
-    order: Vec<usize>,
-    /// Index of the task that cancelled the rest.
-    failed: Option<usize>,
-}
-
-/// Why a [`Gathered`] has not what was asked for.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum GatherError<E> {
-    /// This task failed first.
-    Failed(E),
-    /// This panic came first.
-    Panicked(Panic),
-    /// No task failed, but not all have a value: the gather was cancelled by
-    /// hand, or nothing was spawned.
-    Cancelled,
-}
-
-impl<E: PartialEq> PartialEq for GatherError<E> {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Failed(one), Self::Failed(other)) => one == other,
-            (Self::Cancelled, Self::Cancelled) => true,
-            _ => false,
-        }
-    }
-}
-
-impl<E: fmt::Display> fmt::Display for GatherError<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Failed(error) => error.fmt(f),
-            Self::Panicked(panic) => panic.fmt(f),
-            Self::Cancelled => f.write_str("cancelled"),
-        }
-    }
-}
-
-impl<E: std::error::Error> std::error::Error for GatherError<E> {}
-
-impl<T, E> Gathered<T, E> {
-    /// A report a task, in order of spawn.
-    pub fn reports(&self) -> &[TaskReport<T, E>] {
-        &self.reports
-    }
-
-    /// The reports themselves, in order of spawn.
-    pub fn into_reports(self) -> Vec<TaskReport<T, E>> {
-        self.reports
-    }
-
-    /// How many tasks have a value.
-    pub fn done(&self) -> usize {
-        self.count(Outcome::is_done)
-    }
-
-    /// How many tasks failed or panicked: the count, if that is all one wants.
-    pub fn failed(&self) -> usize {
-        self.count(|outcome| matches!(outcome, Outcome::Failed(_) | Outcome::Panicked(_)))
-    }
-
-    fn count(&self, which: impl Fn(&Outcome<T, E>) -> bool) -> usize {
-        self.reports
-            .iter()
-            .filter(|report| which(&report.outcome))
-            .count()
-    }
-
-    /// The values in order of spawn, if every task has one.
-    ///
-    /// # Errors
-    ///
-    /// The first failure.
-    pub fn into_values(self) -> Result<Vec<T>, GatherError<E>> {
-        if self.done() < self.reports.len() {
-            return Err(self.into_failure());
-        }
-        let outcomes = self.reports.into_iter().map(|report| report.outcome);
-        Ok(outcomes.filter_map(Outcome::done).collect())
-    }
-
-    /// The value that was there first.
-    ///
-    /// # Errors
-    ///
-    /// The first failure, if there is no value.
-    pub fn first_done(mut self) -> Result<T, GatherError<E>> {
-        let done = |index: &usize| self.position(*index, Outcome::is_done);
-        match self.order.iter().find_map(done) {
-            Some(at) => match self.reports.swap_remove(at).outcome {
-                Outcome::Done(value) => Ok(value),
-                _ => unreachable!("was looked for by that"),
-            },
-            None => Err(self.into_failure()),
-        }
-    }
-
-    /// All values and all errors, each in order of spawn; a panic goes on.
-    ///
-    /// # Panics
-    ///
-    /// If a task panicked, with its payload.
-    pub fn partition(self) -> (Vec<T>, Vec<E>) {
-        let (mut values, mut errors) = (Vec::new(), Vec::new());
-        for report in self.reports {
-            match report.outcome {
-                Outcome::Done(value) => values.push(value),
-                Outcome::Failed(error) => errors.push(error),
-                Outcome::Panicked(panic) => panic.resume(),
-                Outcome::Cancelled | Outcome::NotStarted => {}
-            }
-        }
-        (values, errors)
-    }
-
-    fn position(&self, index: usize, which: impl Fn(&Outcome<T, E>) -> bool) -> Option<usize> {
-        let found = |report: &TaskReport<T, E>| report.index == index && which(&report.outcome);
-        self.reports.iter().position(found)
-    }
-
-    fn into_failure(mut self) -> GatherError<E> {
-        let failure = |index: &usize| {
-            self.position(*index, |outcome| {
-                matches!(outcome, Outcome::Failed(_) | Outcome::Panicked(_))
-            })
-        };
-        // The one that cancelled the rest, though another may have been told of
-        // before it.
-        let first = self.failed.iter().chain(&self.order).find_map(failure);
-        match first.map(|at| self.reports.swap_remove(at).outcome) {
-            Some(Outcome::Failed(error)) => GatherError::Failed(error),
-            Some(Outcome::Panicked(panic)) => GatherError::Panicked(panic),
-            _ => GatherError::Cancelled,
         }
     }
 }

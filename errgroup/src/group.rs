@@ -9,6 +9,7 @@ use crate::engine::Engine;
 use crate::error::TrySpawnError;
 use crate::handle::Handle;
 use crate::joined::Joined;
+use crate::panic::Panic;
 use crate::shared::Shared;
 use crate::spawn_wait::SpawnWait;
 use crate::stats::Stats;
@@ -22,7 +23,10 @@ use crate::verdict::Ending;
 #[must_use = "a dropped group is cancelled"]
 pub struct Group<E: Send + 'static> {
     pub(crate) handle: Handle<E>,
+    on_panic: Option<OnPanic<E>>,
 }
+
+type OnPanic<E> = Box<dyn FnOnce(Panic) -> E + Send + Sync>;
 
 impl<E: Send + 'static> Group<E> {
     /// A group without a limit (Go: `errgroup.WithContext`; every group can be
@@ -32,6 +36,7 @@ impl<E: Send + 'static> Group<E> {
             handle: Handle {
                 shared: Shared::new(),
             },
+            on_panic: None,
         }
     }
 
@@ -46,6 +51,29 @@ impl<E: Send + 'static> Group<E> {
     /// limit; see [`Handle::set_backlog`].
     pub fn backlog(self, tasks: usize) -> Self {
         self.handle.set_backlog(tasks);
+        self
+    }
+
+    /// Lets [`wait`](Self::wait) return a panic as an error, in place of going on
+    /// with it. Siblings find it as [`Cause::Panicked`], as ever, and it has
+    /// precedence over errors. [`record_panics`](crate::record_panics) adds the
+    /// place and the backtrace.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use errgroup::Group;
+    ///
+    /// let group = Group::new().panics_as_errors(|panic| panic.to_string());
+    /// group.spawn(async { panic!("at the disco") });
+    /// let error = group.wait().await.unwrap_err();
+    /// assert_eq!(error, "a task panicked: at the disco");
+    /// # });
+    /// ```
+    pub fn panics_as_errors(
+        mut self,
+        convert: impl FnOnce(Panic) -> E + Send + Sync + 'static,
+    ) -> Self {
+        self.on_panic = Some(Box::new(convert));
         self
     }
 
@@ -73,12 +101,16 @@ impl<E: Send + 'static> Group<E> {
     /// # Panics
     ///
     /// If a task panicked, goes on with the first panic, with its payload; it
-    /// has precedence over an error.
-    pub async fn wait(self) -> Result<(), E> {
+    /// has precedence over an error. Not with
+    /// [`panics_as_errors`](Self::panics_as_errors).
+    pub async fn wait(mut self) -> Result<(), E> {
         match poll_fn(|cx| self.handle.shared.state.poll_join(cx)).await {
             Ending::Done => Ok(()),
             Ending::Failed(error) => Err(error),
-            Ending::Panicked(panic) => panic.resume(),
+            Ending::Panicked(panic) => match self.on_panic.take() {
+                Some(convert) => Err(convert(panic)),
+                None => panic.resume(),
+            },
         }
     }
 

@@ -35,6 +35,23 @@ impl<E: Send + 'static> Handle<E> {
     ///
     /// Go's `Go` blocks at the limit, and starts tasks after the cancel.
     ///
+    /// A task owns what it uses. One that borrowed from the caller and ran beside
+    /// it could outlive the loan, since a future (the caller's own) may be
+    /// forgotten and its memory used again; [`scope()`](crate::scope()) lends to threads
+    /// instead:
+    ///
+    /// ```compile_fail,E0597
+    /// # async fn f() {
+    /// let group = errgroup::Group::<()>::new();
+    /// {
+    ///     let page = String::from("short lived");
+    ///     let borrowed = &page;
+    ///     group.spawn(async move { println!("{borrowed}"); Ok(()) });
+    /// }
+    /// group.wait().await.unwrap();
+    /// # }
+    /// ```
+    ///
     /// # Panics
     ///
     /// Outside of a tokio runtime.
@@ -144,6 +161,20 @@ impl<E: Send + 'static> Handle<E> {
     /// the group from it.
     pub fn with_cause<R>(&self, read: impl FnOnce(&Cause<E>) -> R) -> Option<R> {
         self.shared.state.with_cause(read)
+    }
+
+    /// The error for which the group was cancelled, to keep: take `Arc<YourError>`
+    /// for `E` and every sibling can have it. `None` if the cause is another, or
+    /// the group has ended and the error went to whoever waited.
+    pub fn error(&self) -> Option<E>
+    where
+        E: Clone,
+    {
+        let error = |cause: &Cause<E>| match cause {
+            Cause::Error(error) => Some(error.clone()),
+            _ => None,
+        };
+        self.with_cause(error).flatten()
     }
 
     /// Changes how many tasks run at once; `usize::MAX` is no limit (Go:

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
 
 struct Unpark(Thread);
 
@@ -16,15 +17,30 @@ impl Wake for Unpark {
     }
 }
 
-/// Polls until it is ready. A wake-up between poll and sleep is kept by the
-/// thread's token, so it is not lost.
-pub(crate) fn until_ready<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
+/// Polls until it is ready.
+pub(crate) fn until_ready<T>(poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
+    match ready_until(None, poll) {
+        Some(value) => value,
+        None => unreachable!("without a time there is no end but the value"),
+    }
+}
+
+/// Polls until it is ready, or until then. A wake-up between poll and sleep is
+/// kept by the thread's token, so it is not lost.
+pub(crate) fn ready_until<T>(
+    until: Option<Instant>,
+    mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+) -> Option<T> {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut cx = Context::from_waker(&waker);
     loop {
         if let Poll::Ready(value) = poll(&mut cx) {
-            return value;
+            return Some(value);
         }
-        thread::park();
+        match until.map(|until| until.saturating_duration_since(Instant::now())) {
+            None => thread::park(),
+            Some(Duration::ZERO) => return None,
+            Some(left) => thread::park_timeout(left),
+        }
     }
 }

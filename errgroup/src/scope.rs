@@ -3,16 +3,19 @@
 use std::fmt;
 use std::sync::Arc;
 use std::thread;
+use std::time::Instant;
 
 use crate::attempt;
 use crate::cause::Cause;
 use crate::current;
 use crate::engine::Engine;
 use crate::error::{SpawnError, TrySpawnError};
-use crate::park::until_ready;
+use crate::panic::Panic;
+use crate::park::{ready_until, until_ready};
 use crate::span::Span;
 use crate::state::{BACKLOG, Next, State};
 use crate::stats::Stats;
+use crate::sync::{Mutex, lock};
 use crate::verdict::Ending;
 use crate::word::Reserved;
 
@@ -24,7 +27,10 @@ type Job<'scope, E> = Box<dyn FnOnce() -> Result<(), E> + Send + 'scope>;
 
 struct Shared<'scope, E> {
     state: State<Job<'scope, E>, E>,
+    on_panic: Mutex<Option<OnPanic<'scope, E>>>,
 }
+
+type OnPanic<'scope, E> = Box<dyn FnOnce(Panic) -> E + Send + 'scope>;
 
 /// Runs tasks on OS threads and returns when every one of them is gone (Go:
 /// an `errgroup.Group` from first to last), so that tasks may borrow whatever
@@ -71,14 +77,23 @@ where
         let state = State::new();
         state.set_backlog(BACKLOG);
         let scope = Scope {
-            shared: Arc::new(Shared { state }),
+            shared: Arc::new(Shared {
+                state,
+                on_panic: Mutex::new(None),
+            }),
             threads,
         };
         // Not `attempt::call`: the body is none of the tasks that may hold the
         // slot for which it waits.
         let outcome = attempt::catch(|| body(&scope).map(|ok| value = Some(ok)));
         scope.settle(outcome);
-        until_ready(|cx| scope.shared.state.poll_join(cx))
+        match until_ready(|cx| scope.shared.state.poll_join(cx)) {
+            Ending::Panicked(panic) => match lock(&scope.shared.on_panic).take() {
+                Some(convert) => Ending::Failed(convert(panic)),
+                None => Ending::Panicked(panic),
+            },
+            ending => ending,
+        }
     });
     match ending {
         Ending::Done => Ok(value.expect("the body came to its end")),
@@ -187,11 +202,18 @@ impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
     /// Blocks until the scope is cancelled (Go: `<-ctx.Done()`). A scope in
     /// which every task does this, and nobody fails, never ends.
     pub fn wait_cancelled(&self) {
+        self.cancelled(None);
+    }
+
+    /// Blocks until the scope is cancelled, or until then; whether it is.
+    fn cancelled(&self, until: Option<Instant>) -> bool {
+        let state = &self.shared.state;
         let mut key = None;
-        until_ready(|cx| self.shared.state.poll_cancelled(&mut key, cx));
+        let cancelled = ready_until(until, |cx| state.poll_cancelled(&mut key, cx)).is_some();
         if let Some(key) = key {
-            self.shared.state.forget_cancelled(key);
+            state.forget_cancelled(key);
         }
+        cancelled
     }
 
     /// Reads why the scope was cancelled (Go: `context.Cause`); as
@@ -212,6 +234,35 @@ impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
     pub fn set_backlog(&self, tasks: usize) {
         self.shared.state.set_backlog(tasks);
         self.refill();
+    }
+
+    /// Lets [`scope()`] return a panic as an error, in place of going on with it;
+    /// as [`Group::panics_as_errors`](crate::Group::panics_as_errors).
+    pub fn panics_as_errors(&self, convert: impl FnOnce(Panic) -> E + Send + 'scope) {
+        *lock(&self.shared.on_panic) = Some(Box::new(convert));
+    }
+
+    /// Cancels the scope with this error at that time, unless it has ended; as
+    /// [`Group::deadline`](crate::Group::deadline). A task that runs is not
+    /// stopped by it: nothing can stop a thread but itself, which is also why
+    /// there is no grace here. Let long tasks ask [`is_cancelled`](Self::is_cancelled).
+    ///
+    /// A thread of its own waits for the time, and ends with the scope.
+    ///
+    /// # Panics
+    ///
+    /// If the system has no thread left.
+    pub fn deadline(&self, at: Instant, error: E) {
+        self.cancel_at(at, Cause::Error(error));
+    }
+
+    pub(crate) fn cancel_at(&self, at: Instant, reason: Cause<E>) {
+        let scope = self.clone();
+        self.threads.spawn(move || {
+            if !scope.cancelled(Some(at)) {
+                Engine::cancel(&scope, reason);
+            }
+        });
     }
 
     /// Figures, at this moment.

@@ -1,6 +1,7 @@
 //! The outcome of a group: why it was cancelled, and what `wait` shall say.
 
-use crate::cause::{Cause, Panic};
+use crate::cause::Cause;
+use crate::panic::Panic;
 
 /// The cause is the first reason of any kind and never changes while tasks
 /// run. What `wait` returns is the first *error*, also when a cancel by hand

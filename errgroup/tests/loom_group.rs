@@ -10,7 +10,11 @@
 mod callers;
 #[path = "../src/cause.rs"]
 mod cause;
-#[path = "../src/state.rs"]
+#[path = "../src/current.rs"]
+mod current;
+#[path = "../src/panic.rs"]
+mod panic;
+#[path = "../src/state/mod.rs"]
 mod state;
 #[path = "../src/stats.rs"]
 mod stats;

@@ -4,7 +4,6 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::Clock;
 use crate::histogram::{Histogram, Merged};
 use crate::sync::Mutex;
 
@@ -113,17 +112,17 @@ impl Recorder {
         }
     }
 
-    pub(crate) fn queued(&self, clock: Clock) -> DelaySnapshot {
+    pub(crate) fn queued(&self) -> Merged {
         let shards = self.shards.lock();
-        Merged::of(shards.iter().map(|shard| &shard.queued)).snapshot(clock.tick())
+        Merged::of(shards.iter().map(|shard| &shard.queued))
     }
 
-    pub(crate) fn ran(&self, clock: Clock) -> DelaySnapshot {
+    pub(crate) fn ran(&self) -> Merged {
         let shards = self.shards.lock();
-        Merged::of(shards.iter().map(|shard| &shard.ran)).snapshot(clock.tick())
+        Merged::of(shards.iter().map(|shard| &shard.ran))
     }
 
-    pub(crate) fn blocked(&self, clock: Clock) -> DelaySnapshot {
-        Merged::of(&self.blocked).snapshot(clock.tick())
+    pub(crate) fn blocked(&self) -> Merged {
+        Merged::of(&self.blocked)
     }
 }

@@ -18,6 +18,7 @@ use crate::options::Options;
 use crate::overload::Resize;
 use crate::panic;
 use crate::queue::{Accepted, Queue, Refused};
+use crate::rejections;
 use crate::stats::Stats;
 use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering};
 use crate::worker::Worker;
@@ -35,7 +36,7 @@ pub(crate) struct Dispatcher<J: Send + 'static> {
     pub(crate) recorder: Recorder,
     pub(crate) panicked: AtomicU64,
     pub(crate) cancelled: AtomicU64,
-    rejected: AtomicU64,
+    rejected: rejections::Counters,
     displaced: AtomicU64,
     paused: AtomicBool,
     /// Whether there are more workers than the capacity allows.
@@ -86,7 +87,7 @@ impl<J: Send + 'static> Dispatcher<J> {
             recorder: Recorder::new(options.record_delay),
             panicked: AtomicU64::new(0),
             cancelled: AtomicU64::new(0),
-            rejected: AtomicU64::new(0),
+            rejected: rejections::Counters::default(),
             displaced: AtomicU64::new(0),
             paused: AtomicBool::new(false),
             surplus: AtomicBool::new(false),
@@ -137,7 +138,7 @@ impl<J: Send + 'static> Dispatcher<J> {
     /// Counts a rejection that the submitter will see.
     #[cold]
     pub(crate) fn reject(&self, rejected: Rejected<J>) -> Rejected<J> {
-        self.rejected.fetch_add(1, Relaxed);
+        self.rejected.add(rejected.reason);
         rejected
     }
 
@@ -574,15 +575,15 @@ impl<J: Send + 'static> Dispatcher<J> {
     }
 
     pub(crate) fn queued(&self) -> DelaySnapshot {
-        self.recorder.queued(self.clock)
+        self.recorder.queued().snapshot(self.clock.tick())
     }
 
     pub(crate) fn ran(&self) -> DelaySnapshot {
-        self.recorder.ran(self.clock)
+        self.recorder.ran().snapshot(self.clock.tick())
     }
 
     pub(crate) fn blocked(&self) -> DelaySnapshot {
-        self.recorder.blocked(self.clock)
+        self.recorder.blocked().snapshot(self.clock.tick())
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -594,6 +595,7 @@ impl<J: Send + 'static> Dispatcher<J> {
         let panicked = self.panicked.load(Relaxed);
         let cancelled = self.cancelled.load(Relaxed);
         let displaced = self.displaced.load(Relaxed);
+        let rejected_by = self.rejected.get();
         let counts = self.queue.counts();
         let running = (counts.unfinished - counts.queued.min(counts.unfinished)) as usize;
         let finished = counts.accepted - counts.unfinished;
@@ -603,7 +605,8 @@ impl<J: Send + 'static> Dispatcher<J> {
             panicked,
             cancelled,
             displaced,
-            rejected: self.rejected.load(Relaxed),
+            rejected: rejected_by.total(),
+            rejected_by,
             queued: counts.queued as usize,
             running,
             idle: workers.saturating_sub(running).max(asleep),

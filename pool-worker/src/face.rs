@@ -4,6 +4,16 @@
 /// dispatcher.
 macro_rules! face {
     ($pool:ty, [$($generics:tt)*], $self:ident => $dispatcher:expr) => {
+        impl<$($generics)*> crate::AnyPool for $pool {
+            fn core(&$self) -> &dyn crate::any_pool::Core {
+                &$dispatcher
+            }
+
+            fn keep(&$self) -> Box<dyn crate::any_pool::Core> {
+                Box::new(std::sync::Arc::clone(&$dispatcher))
+            }
+        }
+
         impl<$($generics)*> $pool {
             /// The name of the pool.
             pub fn name(&$self) -> &str {
@@ -79,6 +89,12 @@ macro_rules! face {
             /// included; those that panicked too.
             pub fn run_time(&$self) -> crate::DelaySnapshot {
                 $dispatcher.ran()
+            }
+
+            /// The three above over the last while; see
+            /// [`Window`](crate::Window).
+            pub fn window(&$self, length: std::time::Duration) -> crate::Window {
+                crate::Window::new(crate::AnyPool::keep($self), length)
             }
 
             /// The figures of the pool.

@@ -65,7 +65,7 @@ impl Histogram {
 }
 
 /// The sum of histograms at one moment.
-pub(crate) struct Merged {
+pub struct Merged {
     counts: Vec<u64>,
     max: u64,
 }
@@ -83,6 +83,19 @@ impl Merged {
             merged.max = merged.max.max(histogram.max.load(Relaxed));
         }
         merged
+    }
+
+    /// What was recorded after an earlier look at the same histograms. The
+    /// maximum is then off like a quantile, unless it is that of all time.
+    pub(crate) fn since(&self, earlier: &Self) -> Self {
+        let both = self.counts.iter().zip(&earlier.counts);
+        let counts: Vec<_> = both.map(|(now, then)| now.saturating_sub(*then)).collect();
+        let max = match counts.iter().rposition(|count| *count > 0) {
+            Some(last) if last == bucket_of(self.max) => self.max,
+            Some(last) => middle_of(last),
+            None => 0,
+        };
+        Self { counts, max }
     }
 
     /// The figures in time, where a tick takes so many nanoseconds.

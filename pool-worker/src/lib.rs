@@ -1,6 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+mod any_pool;
+mod batch;
 mod block_on;
+mod call;
 mod clock;
 mod delay;
 mod dispatcher;
@@ -8,14 +11,20 @@ mod error;
 mod face;
 mod handle;
 mod histogram;
+mod hooks;
 mod idle;
 mod line;
+mod multi_pool;
 mod nesting;
 mod options;
 mod outcome;
 pub mod overload;
 mod panic;
+mod permits;
+#[cfg(feature = "prometheus")]
+mod prometheus;
 mod queue;
+mod rejections;
 mod span;
 mod stats;
 mod submit;
@@ -23,11 +32,22 @@ mod sync;
 #[cfg(feature = "tokio")]
 pub mod tasks;
 pub mod threads;
+mod try_submit;
+mod window;
 mod worker;
 
+pub use any_pool::AnyPool;
+pub use batch::{Batch, BatchOutcome, Ticket};
+pub use call::Call;
 pub use delay::DelaySnapshot;
 pub use error::{CloseError, DisplaceError, Reason, ReopenError, SubmitError};
 pub use handle::{Handle, JobError};
+pub use multi_pool::{MultiPool, MultiPoolError, Strategy};
 pub use options::{Buildable, Builder};
 pub use panic::JobPanic;
+#[cfg(feature = "prometheus")]
+pub use prometheus::PoolCollector;
+pub use rejections::Rejections;
 pub use stats::Stats;
+pub use try_submit::{BulkError, TrySubmit};
+pub use window::{Recent, Window};

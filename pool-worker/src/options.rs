@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Reason;
+use crate::hooks::Hooks;
 use crate::overload::Control;
 use crate::panic::{JobPanic, PanicHandler};
 use crate::queue::Queue;
@@ -33,6 +34,7 @@ pub(crate) struct Options {
     /// Then one worker is made with the pool, and none is ever taken away.
     pub(crate) on_threads: bool,
     pub(crate) panic_handler: Option<PanicHandler>,
+    pub(crate) hooks: Hooks,
 }
 
 impl Options {
@@ -48,6 +50,7 @@ impl Options {
             prestart: 0,
             on_threads: false,
             panic_handler: None,
+            hooks: Hooks::default(),
         }
     }
 
@@ -219,6 +222,26 @@ impl<P: Buildable> Builder<P> {
     /// is the same.
     pub fn record_delay(mut self, record: bool) -> Self {
         self.options.record_delay = record;
+        self
+    }
+
+    /// Called with the name of the pool on each worker as it begins, before its
+    /// first job. A panic there costs nothing.
+    pub fn on_worker_start<H>(mut self, hook: H) -> Self
+    where
+        H: Fn(&str) + Send + Sync + 'static,
+    {
+        self.options.hooks.start = Some(Arc::new(hook));
+        self
+    }
+
+    /// Called with the name of the pool on each worker as it ends, after its
+    /// last job; a close waits for that. A panic there costs nothing.
+    pub fn on_worker_stop<H>(mut self, hook: H) -> Self
+    where
+        H: Fn(&str) + Send + Sync + 'static,
+    {
+        self.options.hooks.stop = Some(Arc::new(hook));
         self
     }
 

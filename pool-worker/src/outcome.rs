@@ -7,8 +7,19 @@ pub(crate) enum Outcome {
     Ran,
     /// Its handle has the payload; or nobody holds the handle, and this has.
     Panicked(Option<Box<dyn Any + Send>>),
+    /// It has a name, and nobody was there for its panic.
+    NamedPanicked(&'static str, Box<dyn Any + Send>),
     /// Its handle cancelled it.
     Cancelled,
+}
+
+impl Outcome {
+    /// Panics on with a payload that nobody has.
+    pub(crate) fn panic_on(self) {
+        if let Self::Panicked(Some(payload)) = self {
+            std::panic::resume_unwind(payload);
+        }
+    }
 }
 
 /// A plain job tells nothing: it ran.

@@ -10,6 +10,8 @@ use std::sync::Arc;
 pub struct JobPanic<'a> {
     /// The name of the pool.
     pub pool: &'a str,
+    /// The name of the job, if it was submitted with one.
+    pub job: Option<&'a str>,
     /// What the job panicked with.
     pub payload: Box<dyn Any + Send>,
 }
@@ -25,6 +27,7 @@ impl fmt::Debug for JobPanic<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JobPanic")
             .field("pool", &self.pool)
+            .field("job", &self.job)
             .field("message", &self.message())
             .finish_non_exhaustive()
     }
@@ -43,13 +46,18 @@ pub(crate) type PanicHandler = Arc<dyn Fn(JobPanic<'_>) + Send + Sync>;
 /// is dropped, ends here: neither may cost a worker.
 #[cold]
 #[inline(never)]
-pub(crate) fn report(handler: Option<&PanicHandler>, pool: &str, payload: Box<dyn Any + Send>) {
+pub(crate) fn report(handler: Option<&PanicHandler>, panic: JobPanic<'_>) {
     #[cfg(feature = "tracing")]
-    tracing::error!(pool, panic = message(&*payload), "a job panicked");
+    tracing::error!(
+        pool = panic.pool,
+        job = panic.job,
+        panic = panic.message(),
+        "a job panicked"
+    );
 
     contain(|| match handler {
-        Some(handler) => handler(JobPanic { pool, payload }),
-        None => drop(payload),
+        Some(handler) => handler(panic),
+        None => drop(panic),
     });
 }
 

@@ -1,5 +1,7 @@
 //! The figures of a pool.
 
+use crate::rejections::Rejections;
+
 /// The figures of a pool at one moment.
 ///
 /// Each is exact at some moment during the call; together they may be a few
@@ -20,6 +22,8 @@ pub struct Stats {
     pub displaced: u64,
     /// Jobs given back to the submitter, for whichever reason.
     pub rejected: u64,
+    /// The same by reason.
+    pub rejected_by: Rejections,
     /// Jobs accepted and not yet started.
     pub queued: usize,
     /// Jobs running.
@@ -32,6 +36,26 @@ pub struct Stats {
     pub workers: usize,
     /// The most jobs that run at once; `usize::MAX` in a pool without a limit.
     pub capacity: usize,
+}
+
+impl std::iter::Sum for Stats {
+    fn sum<I: Iterator<Item = Self>>(stats: I) -> Self {
+        stats.fold(Self::default(), |sum, one| Self {
+            submitted: sum.submitted + one.submitted,
+            ran: sum.ran + one.ran,
+            panicked: sum.panicked + one.panicked,
+            cancelled: sum.cancelled + one.cancelled,
+            displaced: sum.displaced + one.displaced,
+            rejected: sum.rejected + one.rejected,
+            rejected_by: sum.rejected_by.plus(&one.rejected_by),
+            queued: sum.queued + one.queued,
+            running: sum.running + one.running,
+            idle: sum.idle + one.idle,
+            waiting: sum.waiting + one.waiting,
+            workers: sum.workers + one.workers,
+            capacity: sum.capacity.saturating_add(one.capacity),
+        })
+    }
 }
 
 impl Stats {

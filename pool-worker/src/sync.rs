@@ -52,6 +52,12 @@ impl<T> Mutex<T> {
     }
 }
 
+impl<T: Default> Default for Mutex<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
 /// `UnsafeCell` with loom's interface, so that loom can check the accesses.
 #[cfg(not(loom_models))]
 pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);

@@ -10,13 +10,16 @@
 //! were accepted and had not ended are dropped with it, and counted as
 //! [`cancelled`](crate::Stats::cancelled).
 
+mod calls;
 mod controlled_pool;
 mod func_pool;
 mod job;
 mod pool;
 mod settings;
+mod sub_pool;
 mod work;
 
 pub use controlled_pool::ControlledPool;
 pub use func_pool::FuncPool;
 pub use pool::Pool;
+pub use sub_pool::SubPool;

@@ -7,13 +7,16 @@
 //! outlives its pool. Two exceptions: a drop on one of the pool's own workers
 //! does not wait for itself, and one after `close` does not wait again.
 
+mod calls;
 mod controlled_pool;
 mod func_pool;
 mod job;
 mod pool;
 mod settings;
+mod sub_pool;
 mod work;
 
 pub use controlled_pool::ControlledPool;
 pub use func_pool::FuncPool;
 pub use pool::Pool;
+pub use sub_pool::SubPool;

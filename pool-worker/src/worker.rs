@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::dispatcher::{Dispatcher, Rest};
 use crate::idle::Seat;
 use crate::outcome::{Caught, Outcome};
-use crate::panic;
+use crate::panic::{self, JobPanic};
 
 pub(crate) struct Worker<J: Send + 'static> {
     dispatcher: Arc<Dispatcher<J>>,
@@ -24,6 +24,8 @@ pub(crate) struct Worker<J: Send + 'static> {
     now: Option<u64>,
     accepted_at: u64,
     started: u64,
+    /// It runs, so it was told to begin and is to be told to end.
+    begun: bool,
     leaving: bool,
     retiring: bool,
 }
@@ -45,9 +47,17 @@ impl<J: Send + 'static> Worker<J> {
             now: None,
             accepted_at: 0,
             started: 0,
+            begun: false,
             leaving: false,
             retiring: false,
         }
+    }
+
+    /// It is on its own thread or task now.
+    pub(crate) fn begin_work(&mut self) {
+        let options = &self.dispatcher.options;
+        options.hooks.started(&options.name);
+        self.begun = true;
     }
 
     /// Tells which pool this is a worker of.
@@ -111,27 +121,35 @@ impl<J: Send + 'static> Worker<J> {
             self.now = Some(now);
             shard.record_ran(now.saturating_sub(self.started));
         }
-        let payload = match outcome {
-            Ok(Outcome::Ran) => None,
-            Ok(Outcome::Cancelled) => {
-                self.dispatcher.cancelled.fetch_add(1, Relaxed);
-                None
-            }
-            Ok(Outcome::Panicked(payload)) => {
-                self.dispatcher.panicked.fetch_add(1, Relaxed);
-                payload
-            }
-            Err(payload) => {
-                self.dispatcher.panicked.fetch_add(1, Relaxed);
-                Some(payload)
-            }
-        };
-        if let Some(payload) = payload {
-            let options = &self.dispatcher.options;
-            panic::report(options.panic_handler.as_ref(), &options.name, payload);
-            self.now = None;
+        if !matches!(outcome, Ok(Outcome::Ran)) {
+            self.ended_otherwise(outcome);
         }
         self.account = Account::Ended;
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn ended_otherwise(&mut self, outcome: Caught) {
+        let (payload, job) = match outcome {
+            Ok(Outcome::Ran) => return,
+            Ok(Outcome::Cancelled) => {
+                self.dispatcher.cancelled.fetch_add(1, Relaxed);
+                return;
+            }
+            Ok(Outcome::Panicked(payload)) => (payload, None),
+            Ok(Outcome::NamedPanicked(name, payload)) => (Some(payload), Some(name)),
+            Err(payload) => (Some(payload), None),
+        };
+        self.dispatcher.panicked.fetch_add(1, Relaxed);
+        if let Some(payload) = payload {
+            let options = &self.dispatcher.options;
+            let pool = &options.name;
+            panic::report(
+                options.panic_handler.as_ref(),
+                JobPanic { pool, job, payload },
+            );
+            self.now = None;
+        }
     }
 
     /// The worker did something else, so the end of its last job is no longer
@@ -181,6 +199,10 @@ impl<J: Send + 'static> Worker<J> {
 
 impl<J: Send + 'static> Drop for Worker<J> {
     fn drop(&mut self) {
+        if self.begun {
+            let options = &self.dispatcher.options;
+            options.hooks.stopped(&options.name);
+        }
         // An engine that is dropped in the middle, as tokio does with its
         // tasks at shutdown, must not leave the account open.
         if self.account == Account::Running {

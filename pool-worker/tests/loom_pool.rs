@@ -253,3 +253,83 @@ fn cancel_against_start() {
         pool.close(LONG).unwrap();
     });
 }
+
+/// Rules out: the capacity is raised just as a submitter joins the line, and
+/// nobody lets it in. The running job raises it, and ends only after the other
+/// has started. Fails when `set_capacity` does not let the line in.
+#[test]
+fn blocked_submitter_against_tune() {
+    model(2, || {
+        let started = Tally::new();
+        let pool = Arc::new(Pool::builder().capacity(1).max_capacity(2).queue(0).build());
+        let (first, tuned) = (Arc::clone(&started), Arc::clone(&pool));
+        pool.submit(move || {
+            tuned.set_capacity(2);
+            first.add();
+            first.wait_for(2);
+        })
+        .unwrap();
+        let second = Arc::clone(&started);
+        pool.submit(move || second.add()).unwrap();
+        started.wait_for(2);
+        pool.close(LONG).unwrap();
+    });
+}
+
+/// Rules out: a slot is filled for the next lap before its job was moved out,
+/// or emptied twice. Fails when `Slots::put` does not wait for the state.
+#[test]
+fn slot_reuse() {
+    model(2, || {
+        let (pool, ran) = counting(1, 1);
+        // The ring has two slots.
+        for _ in 0..4 {
+            pool.submit(()).unwrap();
+        }
+        ran.wait_for(4);
+        pool.close(LONG).unwrap();
+    });
+}
+
+/// Rules out: the submitter finds no sleeper and no room for a worker, because
+/// one is about to leave for its idle timeout, and that one does not look. Time
+/// passes at once here. Fails when who retires does not relay.
+#[test]
+fn expiry_against_submit() {
+    model(1, || {
+        let ran = Tally::new();
+        let tally = Arc::clone(&ran);
+        let pool = FuncPool::builder()
+            .capacity(2)
+            .queue(1)
+            .prestart(2)
+            .idle_timeout(Duration::ZERO)
+            .build(move |()| tally.add());
+        pool.submit(()).unwrap();
+        ran.wait_for(1);
+        pool.submit(()).unwrap();
+        ran.wait_for(2);
+        pool.close(LONG).unwrap();
+    });
+}
+
+/// Rules out: in a pool without a limit a submitter blocks for a full ring just
+/// as a worker makes room by taking, not by finishing, and is not let in. Fails
+/// when `Ledger::take` looks at the flag only with a finished job.
+#[test]
+fn block_against_take_without_a_limit() {
+    model(2, || {
+        let started = Tally::new();
+        let pool = Arc::new(Pool::builder().unlimited().queue(0).build());
+        // One worker is enough to see it, and two would be too many to model.
+        pool.set_capacity(1);
+        let (first, third) = (Arc::clone(&started), Arc::clone(&started));
+        // The ring holds two, and this one ends only after the third got in.
+        pool.submit(move || first.wait_for(1)).unwrap();
+        pool.submit(|| ()).unwrap();
+        pool.submit(move || third.add()).unwrap();
+        started.add();
+        started.wait_for(2);
+        pool.close(LONG).unwrap();
+    });
+}

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use super::run::Run;
 use super::work::Job;
+use crate::current;
 
 /// Nodes that one poll runs before the runtime's other tasks have the thread.
 const BURST: usize = 64;
@@ -47,7 +48,11 @@ impl<E: Send + 'static> Driver<E> {
     /// Runs what is ready until one has to wait; that one, and whatever is not
     /// done by then, goes on in a task of its own.
     pub(super) async fn run_here(mut self) {
-        let polled = std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut self).poll(cx))).await;
+        let polled = std::future::poll_fn(|cx| {
+            let _entered = current::enter(self.run.number());
+            Poll::Ready(Pin::new(&mut self).poll(cx))
+        });
+        let polled = polled.await;
         match polled {
             Poll::Ready(result) => self.run.conclude(result),
             Poll::Pending => Arc::clone(&self.run).spawn(self),

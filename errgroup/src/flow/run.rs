@@ -153,6 +153,11 @@ impl<E: Send + 'static> Run<E> {
         self.group.shared.settle(result.map_err(Cause::Error));
     }
 
+    /// The group's.
+    pub(super) fn number(&self) -> usize {
+        self.group.shared.number()
+    }
+
     #[inline]
     pub(super) fn is_cancelled(&self) -> bool {
         self.group.is_cancelled()

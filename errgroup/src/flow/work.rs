@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::inputs::{Inputs, Outputs, Value};
 use super::retry::Retry;
-use crate::cause::Panic;
+use crate::panic::Panic;
 
 /// Why a node failed.
 #[derive(Debug)]

@@ -18,14 +18,13 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, timeout, timeout_at};
 
 use super::exchange::{self, Begun};
-use super::failure::Failure;
 use super::handle_param;
 use super::outbox::{Batch, Load, Phase};
 use super::registry::Registered;
 use super::session::Session;
 use crate::wire::buffers::{BUFFERS, READ};
 use crate::wire::protocol::Framer;
-use crate::wire::{Code, FrameError, FrameReader, Frames};
+use crate::wire::{FrameError, FrameReader, Frames};
 
 /// How often a draining connection still reads, to take in what had been sent
 /// before.
@@ -254,7 +253,7 @@ impl Connection {
     }
 
     async fn dispatch(&mut self) -> Result<(), Broken> {
-        if self.session.running.pool.get().is_some() {
+        if self.session.running.workers.is_some() {
             self.hand_over();
             return Ok(());
         }
@@ -291,7 +290,8 @@ impl Connection {
     /// Hands requests over to the workers, or refuses them when too many
     /// wait.
     fn hand_over(&mut self) {
-        let Some(pool) = self.session.running.pool.get() else {
+        let session = Arc::clone(&self.session);
+        let Some(workers) = &session.running.workers else {
             return;
         };
         while self.has_room() {
@@ -302,11 +302,7 @@ impl Connection {
             self.in_flight.requests += 1;
             self.in_flight.bytes += frame.len();
             let param = handle_param::param(&self.session, frame, self.read_at);
-            if let Err(rejected) = pool.try_submit(param) {
-                let message = rejected.reason().to_string();
-                let failure = Failure::framework(Code::SERVER_OVERLOAD, message);
-                rejected.into_job().refuse(failure);
-            }
+            workers.hand_over(param);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The recycled parameter of a pooled request (`handleParam` of trpc-go).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use pool_object::{Loan, Policy, Pool, static_pool};
@@ -9,7 +10,7 @@ use tokio::time::Instant;
 use super::exchange::{self, Exchange, Reply};
 use super::failure::Failure;
 use super::session::Session;
-use crate::wire::Code;
+use crate::wire::{Code, RequestProtocol};
 
 /// What a worker needs to handle a request. Its fields are set when it is
 /// handed over, and reset when it goes back to its pool.
@@ -77,6 +78,18 @@ pub(super) async fn handle(mut param: Param) {
 }
 
 impl HandleParam {
+    /// What the request asks for, and until when it is of use.
+    pub(super) fn head(&self) -> Option<(RequestProtocol, Instant)> {
+        let running = &self.session.as_ref()?.running;
+        let head = running.codec.decode(self.frame.clone()).ok()?.head;
+        let caller = match head.timeout {
+            0 => running.timeout,
+            millis => Duration::from_millis(millis.into()),
+        };
+        let until = self.read_at? + caller.min(running.timeout);
+        Some((head, until))
+    }
+
     fn answer(&mut self, reply: &Reply) {
         if let Some(session) = self.session.take() {
             session.reply(reply, self.frame.len());

@@ -4,17 +4,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pool_worker::tasks::FuncPool;
 use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::handle_param;
 use super::listener;
 use super::outbox::Phase;
 use super::running::{Running, ServerOptions, Stop};
-use super::service::{Dispatch, Service};
+use super::service::Service;
 use super::stats::{ServerStats, StatsHandle};
 
 /// How long handlers have once they are told that they will not be waited
@@ -86,14 +84,8 @@ impl Server {
         };
         let listener = TcpListener::bind(&addr).await.map_err(refused)?;
         let bound = listener.local_addr().map_err(refused)?;
-        let (name, dispatch) = (Arc::clone(&service.name), service.dispatch);
+        let name = Arc::clone(&service.name);
         let running = Arc::new(Running::new(service, self.options, self.stop.clone()));
-        if let Dispatch::Pooled(pool) = dispatch {
-            let builder = FuncPool::builder().name(&*running.name);
-            let builder = builder.capacity(pool.capacity).queue(pool.queue);
-            let pool = builder.build(handle_param::handle);
-            assert!(running.pool.set(pool).is_ok(), "is set once");
-        }
         self.stats.services.lock().push(Arc::clone(&running));
         self.listeners.spawn(listener::accept(
             listener,
@@ -148,8 +140,8 @@ impl Server {
         }
         let services = self.stats.services.lock().clone();
         for running in services {
-            if let Some(pool) = running.pool.get()
-                && let Err(error) = pool.close(LAST_WORD).await
+            if let Some(workers) = &running.workers
+                && let Err(error) = workers.close(LAST_WORD).await
             {
                 tracing::warn!(service = %running.name, %error, "workers are still busy");
             }

@@ -24,6 +24,7 @@ mod running;
 mod service;
 mod session;
 mod stats;
+mod workers;
 
 pub use context::Context;
 pub use failure::Failure;
@@ -33,3 +34,4 @@ pub use lifecycle::{BindError, Drained, Server};
 pub use running::ServerOptions;
 pub use service::{PoolOptions, Service};
 pub use stats::{ConnectionStats, ObjectPools, ServerStats, ServiceStats, StatsHandle};
+pub use workers::{PRIORITY, USER};

@@ -1,21 +1,20 @@
 //! A service at work: what its connections and its workers share.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use pool_worker::tasks::FuncPool;
 use rustc_hash::FxHashMap;
 use tokio::sync::watch;
 
 use super::failure::Failure;
-use super::handle_param::Param;
 use super::latency::Latency;
 use super::method::Method;
 use super::service::Service;
 use super::stats::ServiceStats;
+use super::workers::Workers;
 use crate::wire::Code;
 use crate::wire::frame::MAX_FRAME;
 use crate::wire::protocol::{Codec, FramerBuilder};
@@ -80,7 +79,7 @@ pub(super) struct Running {
     pub(super) options: ServerOptions,
     pub(super) stop: watch::Sender<Stop>,
     /// Its workers; none for a service that is handled in line.
-    pub(super) pool: OnceLock<FuncPool<Param>>,
+    pub(super) workers: Option<Workers>,
     pub(super) latency: Latency,
     panics: AtomicU64,
     /// Errors are rare enough for a lock.
@@ -103,8 +102,10 @@ impl Running {
             any,
             framer,
             codec,
+            dispatch,
             ..
         } = service;
+        let workers = Workers::new(&name, dispatch);
         Self {
             name,
             prefix,
@@ -115,7 +116,7 @@ impl Running {
             codec,
             options,
             stop,
-            pool: OnceLock::new(),
+            workers,
             latency: Latency::new(),
             panics: AtomicU64::new(0),
             errors: Mutex::default(),
@@ -163,7 +164,8 @@ impl Running {
     pub(super) fn stats(&self) -> ServiceStats {
         ServiceStats {
             name: self.name.to_string(),
-            delay: self.pool.get().map(FuncPool::delay),
+            delay: self.workers.as_ref().map(Workers::delay),
+            control: self.workers.as_ref().and_then(Workers::control),
             latency: self.latency.snapshot(),
             panics: self.panics.load(Relaxed),
             errors: self.errors.lock().clone(),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use pool_worker::overload::Control;
 use rustc_hash::FxHashMap;
 use tower::Layer;
 use tower::layer::util::{Identity, Stack};
@@ -35,6 +36,7 @@ pub struct PoolOptions {
 pub(super) enum Dispatch {
     Inline,
     Pooled(PoolOptions),
+    Controlled(PoolOptions, Control),
 }
 
 /// A service, which gets a port of its own. `L` is the layers around the
@@ -86,6 +88,16 @@ impl<L> Service<L> {
     #[must_use]
     pub fn pooled(mut self, pool: PoolOptions) -> Self {
         self.dispatch = Dispatch::Pooled(pool);
+        self
+    }
+
+    /// As [`pooled`](Self::pooled), and who waits is served by priority and turned
+    /// away by delay: with code 22, or 21 once its deadline has passed. What callers
+    /// say of a request's priority is in `trans_info`, see
+    /// [`PRIORITY`](super::PRIORITY) and [`USER`](super::USER).
+    #[must_use]
+    pub fn controlled(mut self, pool: PoolOptions, control: Control) -> Self {
+        self.dispatch = Dispatch::Controlled(pool, control);
         self
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use pool_worker::DelaySnapshot;
+use pool_worker::overload::ControlStats;
 
 use super::handle_param::PARAMS;
 use super::latency::LatencySnapshot;
@@ -82,6 +83,9 @@ pub struct ServiceStats {
     /// From a request's hand-over to its start on a worker; `None` for a
     /// service that is handled in line.
     pub delay: Option<DelaySnapshot>,
+    /// What became of requests by their priority, when it is
+    /// [controlled](super::Service::controlled).
+    pub control: Option<ControlStats>,
     /// How long handlers took.
     pub latency: LatencySnapshot,
     /// Handlers that panicked.

@@ -22,7 +22,7 @@ use super::vegas::{Limit, Vegas};
 ///     .ageing(Duration::from_millis(100));
 /// # let _ = control;
 /// ```
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use = "it does nothing until a pool is built with it"]
 pub struct Control {
     pub(super) order: Order,
@@ -30,7 +30,7 @@ pub struct Control {
     sizing: Sizing,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Sizing {
     /// The capacity of the pool.
     #[default]

@@ -13,6 +13,7 @@ use super::control::{Control, Sizer};
 use super::dagor::{Gate, Level};
 use super::figures::{ControlStats, Figures};
 use super::schedule::{Next, Schedule, Waiting};
+use crate::delay::DelaySnapshot;
 use crate::error::Reason;
 use crate::panic;
 use crate::span::Carried;
@@ -206,6 +207,11 @@ impl<T> Desk<T> {
     pub(crate) fn level(&self) -> Level {
         let state = self.state.lock();
         state.gate.as_ref().map_or(Level::ALL, Gate::level)
+    }
+
+    /// How long those waited that were run.
+    pub(crate) fn delay(&self) -> DelaySnapshot {
+        self.state.lock().figures.delay()
     }
 
     pub(crate) fn stats(&self, behind: Stats) -> ControlStats {

@@ -35,6 +35,11 @@ macro_rules! controlled {
                 self.desk.stats(self.tokens.stats())
             }
 
+            /// The schedule delay of every job that was run: from accepted to started.
+            pub fn delay(&self) -> crate::DelaySnapshot {
+                self.desk.delay()
+            }
+
             /// The name of the pool.
             pub fn name(&self) -> &str {
                 self.tokens.name()
@@ -54,6 +59,21 @@ macro_rules! controlled {
             /// Lets jobs start again.
             pub fn resume(&self) {
                 self.tokens.resume();
+            }
+        }
+
+        impl<T: Send + 'static, R: Send + 'static> $pool<Call<T, R>> {
+            /// Accepts the argument of a job of this class and gives its handle, or
+            /// refuses it at once. What is accepted and not run is told to the handle,
+            /// as [`JobError::Unserved`](crate::JobError::Unserved).
+            ///
+            /// # Errors
+            /// As [`submit`](Self::submit).
+            pub fn call(&self, class: Class, job: T) -> Result<Handle<R>, SubmitError<T>> {
+                let (handle, report) = handle(self.tokens.dispatcher.address());
+                let submitted = self.submit(class, Call { job, report });
+                submitted.map_err(|error| error.map(|call| call.job))?;
+                Ok(handle)
             }
         }
 

@@ -91,6 +91,11 @@ impl Figures {
         })
     }
 
+    /// How long those waited that were run, whatever their priority.
+    pub(super) fn delay(&self) -> DelaySnapshot {
+        Merged::of(self.0.values().map(|account| &account.delay)).snapshot(1.0)
+    }
+
     pub(super) fn classes(&self) -> Vec<ClassStats> {
         let snapshot = |histogram| Merged::of([histogram]).snapshot(1.0);
         let classes = self.0.values().map(|account| ClassStats {

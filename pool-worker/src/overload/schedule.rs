@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::codel::{Codel, Watch};
 
 /// How jobs that wait are ordered and shed.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Order {
     pub(super) codel: Option<Codel>,
     /// How long a priority is passed over before it counts as the next higher one.

@@ -2,21 +2,24 @@
 
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
+use super::job::Tracked;
 use crate::block_on::block_on;
+use crate::call::Call;
 use crate::dispatcher::{Dispatcher, Rejected};
-#[cfg(doc)]
-use crate::error::Reason;
-use crate::error::{CloseError, DisplaceError, SubmitError};
+use crate::error::{CloseError, DisplaceError, Reason, SubmitError};
 use crate::face::face;
 use crate::options::Builder;
 use crate::outcome::Outcome;
 use crate::span::Carried;
 use crate::submit::{Submission, to_wait};
+use crate::sync::Mutex;
+use crate::try_submit::{BulkError, TrySubmit};
 
 /// A pool of tasks that run one async function; a job is its argument, and
 /// nothing is boxed. Answers to `PoolWithFuncGeneric` of `ants`.
@@ -48,7 +51,11 @@ use crate::submit::{Submission, to_wait};
 /// ```
 pub struct FuncPool<T: Send + 'static> {
     pub(super) dispatcher: Arc<Dispatcher<Carried<T>>>,
+    /// Runs a job in the task of its submitter.
+    here: Box<dyn Fn(T) -> Here + Send + Sync>,
 }
+
+type Here = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl<T: Send + 'static> FuncPool<T> {
     /// A pool with this capacity and the defaults of [`builder`](Self::builder).
@@ -96,7 +103,7 @@ impl<T: Send + 'static> FuncPool<T> {
     /// [`Reason::Timeout`], and those of [`submit`](Self::submit); with the
     /// argument.
     pub async fn submit_timeout(&self, job: T, limit: Duration) -> Result<(), SubmitError<T>> {
-        let Some(job) = self.offer(job, true)? else {
+        let Some(job) = self.offer_to_wait(job, true)? else {
             return Ok(());
         };
         let mut submission = Submission::new(&self.dispatcher, job);
@@ -106,13 +113,64 @@ impl<T: Send + 'static> FuncPool<T> {
             .map_err(|rejected| self.refuse(rejected))
     }
 
+    /// Accepts the argument of a job; waits until `deadline` at most while the
+    /// pool is full. By the clock of the runtime.
+    ///
+    /// # Panics
+    /// As [`submit_timeout`](Self::submit_timeout).
+    ///
+    /// # Errors
+    /// As [`submit_timeout`](Self::submit_timeout).
+    pub async fn submit_until(&self, job: T, deadline: Instant) -> Result<(), SubmitError<T>> {
+        self.submit_timeout(job, left_until(deadline)).await
+    }
+
+    /// Accepts the argument of a job, or runs it here and now when the pool is
+    /// full, so that whoever makes jobs is slowed down by them. Whether the
+    /// pool has it. What runs here is counted as rejected, and its panic goes
+    /// on to the caller; dropped, it is dropped.
+    ///
+    /// # Errors
+    /// [`Reason::Closed`]; with the argument.
+    pub async fn submit_or_run(&self, job: T) -> Result<bool, SubmitError<T>> {
+        match self.try_submit(job) {
+            Ok(()) => Ok(true),
+            Err(full) if full.reason() == Reason::Full => {
+                (self.here)(full.into_job()).await;
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Accepts jobs in order, as [`submit`](Self::submit) does each. Says how
+    /// many.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit); with the jobs from the first that was not
+    /// accepted on.
+    pub async fn submit_all(
+        &self,
+        jobs: impl IntoIterator<Item = T, IntoIter: Send>,
+    ) -> Result<usize, BulkError<T>> {
+        let mut accepted = 0;
+        let mut jobs = jobs.into_iter();
+        while let Some(job) = jobs.next() {
+            if let Err(error) = self.submit(job).await {
+                return Err(BulkError::new(accepted, error, jobs));
+            }
+            accepted += 1;
+        }
+        Ok(accepted)
+    }
+
     /// Accepts the argument of a job; blocks the thread while the pool is
     /// full. For threads that are not of a runtime.
     ///
     /// # Errors
     /// As [`submit`](Self::submit).
     pub fn submit_blocking(&self, job: T) -> Result<(), SubmitError<T>> {
-        let Some(job) = self.offer(job, false)? else {
+        let Some(job) = self.offer_to_wait(job, false)? else {
             return Ok(());
         };
         let mut submission = Submission::new(&self.dispatcher, job);
@@ -144,7 +202,7 @@ impl<T: Send + 'static> FuncPool<T> {
 
     /// The job if it must wait, and may, or `None` if it was accepted.
     #[inline]
-    fn offer(&self, job: T, limited: bool) -> Result<Option<Carried<T>>, SubmitError<T>> {
+    fn offer_to_wait(&self, job: T, limited: bool) -> Result<Option<Carried<T>>, SubmitError<T>> {
         match self.dispatcher.offer(Carried::new(job)) {
             Ok(()) => Ok(None),
             Err(rejected) => to_wait(&self.dispatcher, rejected, limited)
@@ -225,23 +283,124 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
         F: Fn(T) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        self.build_with(run)
+        let run = Arc::new(run);
+        let here = Arc::clone(&run);
+        self.build_with(
+            move |job| run(job),
+            Box::new(move |job| Box::pin(here(job))),
+        )
+    }
+
+    /// The pool that runs this function, whose results its callers wait for:
+    /// see [`call`](FuncPool::call).
+    ///
+    /// # Panics
+    /// As [`build`](Self::build).
+    pub fn build_calls<F, Fut>(self, run: F) -> FuncPool<Call<T, Fut::Output>>
+    where
+        F: Fn(T) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: Send> + Send + 'static,
+    {
+        let run = Arc::new(run);
+        let here = Arc::clone(&run);
+        let run = move |call| Tracked::of(call, &*run);
+        let here = move |call| -> Here {
+            let call = Tracked::of(call, &*here);
+            Box::pin(async move { _ = call.await })
+        };
+        self.convert().build_with(run, Box::new(here))
+    }
+
+    /// The pool that runs this function with a state that `make` makes for each
+    /// worker, with its first job: a connection, a parser, a buffer. The
+    /// function gets it and gives it back. A state whose job panicked, or was
+    /// dropped with the runtime, is gone, and made anew for the next.
+    ///
+    /// A job that its submitter runs, by [`submit_or_run`](FuncPool::submit_or_run),
+    /// gets a state of its own.
+    ///
+    /// # Panics
+    /// As [`build`](Self::build). A panic of `make` is that of the job.
+    pub fn build_with_state<S, M, F, Fut>(self, make: M, run: F) -> FuncPool<T>
+    where
+        S: Send + 'static,
+        M: Fn() -> S + Send + Sync + 'static,
+        F: Fn(S, T) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = S> + Send + 'static,
+    {
+        let shared = Arc::new((make, run));
+        let here = Arc::clone(&shared);
+        let make_run = move || {
+            let shared = Arc::clone(&shared);
+            // Shared with the one job that the worker has at a time.
+            let place = Arc::new(Mutex::new(None));
+            move |job| {
+                let place = Arc::clone(&place);
+                let state = place.lock().take().unwrap_or_else(&shared.0);
+                let future = (shared.1)(state, job);
+                async move { *place.lock() = Some(future.await) }
+            }
+        };
+        let here = move |job| -> Here {
+            let future = (here.1)((here.0)(), job);
+            Box::pin(async move { drop(future.await) })
+        };
+        self.build_made(make_run, Box::new(here))
     }
 
     /// As [`build`](Self::build), for a function that may tell what became of
-    /// the job.
-    pub(super) fn build_with<F, Fut>(self, run: F) -> FuncPool<T>
+    /// the job; and one that runs it for its submitter.
+    pub(super) fn build_with<F, Fut>(
+        self,
+        run: F,
+        here: Box<dyn Fn(T) -> Here + Send + Sync>,
+    ) -> FuncPool<T>
     where
         F: Fn(T) -> Fut + Send + Sync + 'static,
         Fut: Future<Output: Into<Outcome>> + Send + 'static,
     {
+        let run = Arc::new(run);
+        let make = move || {
+            let run = Arc::clone(&run);
+            move |job| run(job)
+        };
+        self.build_made(make, here)
+    }
+
+    fn build_made<M, F, Fut>(
+        self,
+        make: M,
+        here: Box<dyn Fn(T) -> Here + Send + Sync>,
+    ) -> FuncPool<T>
+    where
+        M: Fn() -> F + Send + Sync + 'static,
+        F: FnMut(T) -> Fut + Send + 'static,
+        Fut: Future<Output: Into<Outcome>> + Send + 'static,
+    {
         let has_timeout = self.options.idle_timeout.is_some();
-        let launch = self.settings.launch(run, has_timeout);
+        let launch = self.settings.launch(make, has_timeout);
         let dispatcher = Dispatcher::new(self.options, launch);
         // A task is never refused.
         let _ = dispatcher.prestart(0);
-        FuncPool { dispatcher }
+        FuncPool { dispatcher, here }
     }
+}
+
+impl<T: Send + 'static> TrySubmit<T> for FuncPool<T> {
+    fn try_submit(&self, job: T) -> Result<(), SubmitError<T>> {
+        Self::try_submit(self, job)
+    }
+
+    fn offer(&self, job: T) -> Result<(), SubmitError<T>> {
+        let offered = self.dispatcher.offer(Carried::new(job));
+        offered.map_err(|rejected| self.refuse(rejected))
+    }
+}
+
+/// By the clock of the runtime, which tests may stop.
+pub(super) fn left_until(deadline: Instant) -> Duration {
+    let deadline = tokio::time::Instant::from_std(deadline);
+    deadline.saturating_duration_since(tokio::time::Instant::now())
 }
 
 impl<T: Send + 'static> Drop for FuncPool<T> {

@@ -10,6 +10,7 @@ use pin_project_lite::pin_project;
 
 use crate::handle::Report;
 use crate::outcome::Outcome;
+use crate::permits::Permit;
 
 /// What a job is made of.
 pub(super) trait Work: Future<Output = Outcome> + Any + Send {
@@ -59,6 +60,54 @@ impl<F: Future<Output = ()>> Future for Plain<F> {
 }
 
 impl<F: Future<Output = ()> + Send + 'static> Work for Plain<F> {
+    fn displace(self: Box<Self>) {}
+}
+
+pin_project! {
+    /// A future with a name.
+    pub(super) struct Named<F> {
+        #[pin]
+        pub(super) future: F,
+        pub(super) name: &'static str,
+    }
+}
+
+impl<F: Future<Output = ()>> Future for Named<F> {
+    type Output = Outcome;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+        let this = self.project();
+        #[cfg(feature = "tracing")]
+        let _entered = tracing::info_span!("job", name = *this.name).entered();
+        match catch_unwind(AssertUnwindSafe(|| this.future.poll(cx))) {
+            Ok(polled) => polled.map(|()| Outcome::Ran),
+            Err(payload) => Poll::Ready(Outcome::NamedPanicked(this.name, payload)),
+        }
+    }
+}
+
+impl<F: Future<Output = ()> + Send + 'static> Work for Named<F> {
+    fn displace(self: Box<Self>) {}
+}
+
+pin_project! {
+    /// A future that has a place of a sub-pool, until it is dropped.
+    pub(super) struct Limited<F> {
+        #[pin]
+        pub(super) future: F,
+        pub(super) permit: Permit,
+    }
+}
+
+impl<F: Future<Output = ()>> Future for Limited<F> {
+    type Output = Outcome;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+        self.project().future.poll(cx).map(|()| Outcome::Ran)
+    }
+}
+
+impl<F: Future<Output = ()> + Send + 'static> Work for Limited<F> {
     fn displace(self: Box<Self>) {}
 }
 

@@ -3,14 +3,16 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::FuncPool;
-use super::job::{Job, Plain, Tracked};
-use crate::error::{CloseError, SubmitError};
+use super::func_pool::left_until;
+use super::job::{Job, Named, Plain, Tracked};
+use crate::error::{CloseError, Reason, SubmitError};
 use crate::face::face;
 use crate::handle::{Handle, handle};
 use crate::options::Builder;
+use crate::try_submit::{BulkError, TrySubmit};
 
 fn plain<F: 'static>(job: Job) -> F {
     job.into_inner::<Plain<F>>().future
@@ -26,7 +28,7 @@ fn tracked<F: Future + 'static>(job: Job) -> F {
 /// [`FuncPool`] takes none. Shared by reference or [`Arc`](std::sync::Arc).
 /// See the [module](super) for what a drop does.
 pub struct Pool {
-    jobs: FuncPool<Job>,
+    pub(super) jobs: FuncPool<Job>,
 }
 
 impl Pool {
@@ -72,6 +74,21 @@ impl Pool {
         submitted.map_err(|error| error.map(plain))
     }
 
+    /// As [`submit`](Self::submit), for a job with a name: its panic is told
+    /// with it ([`JobPanic::job`](crate::JobPanic::job)), and with the feature
+    /// `tracing` each poll of it runs in a span `job` of that name.
+    ///
+    /// # Errors
+    /// As [`FuncPool::submit`]; with the job.
+    pub async fn submit_named<F>(&self, name: &'static str, job: F) -> Result<(), SubmitError<F>>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let future = job;
+        let submitted = self.jobs.submit(Job::new(Named { future, name })).await;
+        submitted.map_err(|error| error.map(|job| job.into_inner::<Named<F>>().future))
+    }
+
     /// Accepts a job; waits for at most `limit` while the pool is full.
     ///
     /// # Panics
@@ -89,6 +106,63 @@ impl Pool {
             .submit_timeout(Job::new(Plain { future: job }), limit)
             .await;
         submitted.map_err(|error| error.map(plain))
+    }
+
+    /// Accepts a job; waits until `deadline` at most while the pool is full. By
+    /// the clock of the runtime.
+    ///
+    /// # Panics
+    /// As [`FuncPool::submit_timeout`].
+    ///
+    /// # Errors
+    /// As [`submit_timeout`](Self::submit_timeout).
+    pub async fn submit_until<F>(&self, job: F, deadline: Instant) -> Result<(), SubmitError<F>>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.submit_timeout(job, left_until(deadline)).await
+    }
+
+    /// Accepts a job, or runs it here and now when the pool is full. Whether
+    /// the pool has it; see [`FuncPool::submit_or_run`].
+    ///
+    /// # Errors
+    /// [`Reason::Closed`]; with the job.
+    pub async fn submit_or_run<F>(&self, job: F) -> Result<bool, SubmitError<F>>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        match self.try_submit(job) {
+            Ok(()) => Ok(true),
+            Err(full) if full.reason() == Reason::Full => {
+                full.into_job().await;
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Accepts jobs in order, as [`submit`](Self::submit) does each. Says how
+    /// many.
+    ///
+    /// # Errors
+    /// As [`FuncPool::submit_all`].
+    pub async fn submit_all<F>(
+        &self,
+        jobs: impl IntoIterator<Item = F, IntoIter: Send>,
+    ) -> Result<usize, BulkError<F>>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let mut accepted = 0;
+        let mut jobs = jobs.into_iter();
+        while let Some(job) = jobs.next() {
+            if let Err(error) = self.submit(job).await {
+                return Err(BulkError::new(accepted, error, jobs));
+            }
+            accepted += 1;
+        }
+        Ok(accepted)
     }
 
     /// Accepts a job; blocks the thread while the pool is full. For threads
@@ -190,6 +264,17 @@ impl Pool {
     }
 }
 
+impl<F: Future<Output = ()> + Send + 'static> TrySubmit<F> for Pool {
+    fn try_submit(&self, job: F) -> Result<(), SubmitError<F>> {
+        Self::try_submit(self, job)
+    }
+
+    fn offer(&self, job: F) -> Result<(), SubmitError<F>> {
+        let offered = self.jobs.offer(Job::new(Plain { future: job }));
+        offered.map_err(|error| error.map(plain))
+    }
+}
+
 face!(Pool, [], self => self.jobs.dispatcher);
 
 impl Builder<Pool> {
@@ -202,7 +287,10 @@ impl Builder<Pool> {
     pub fn build(self) -> Pool {
         let builder: Builder<FuncPool<Job>> = self.convert();
         Pool {
-            jobs: builder.build_with(Job::run),
+            jobs: builder.build_with(
+                Job::run,
+                Box::new(|job| Box::pin(async { _ = job.run().await })),
+            ),
         }
     }
 }

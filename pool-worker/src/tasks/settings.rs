@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::num::NonZero;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -63,18 +62,19 @@ impl<P: Buildable<Settings = Settings>> Builder<P> {
 }
 
 impl Settings {
-    /// Starts a task for each worker.
+    /// Starts a task for each worker, which runs the function that `make` makes
+    /// for it.
     ///
     /// # Panics
     /// Outside of a runtime, when none was given; when workers are to leave
     /// after a time and the runtime has none.
-    pub(super) fn launch<T, F, Fut>(self, run: F, has_timeout: bool) -> Launch<Carried<T>>
+    pub(super) fn launch<T, M, F, Fut>(self, make: M, has_timeout: bool) -> Launch<Carried<T>>
     where
         T: Send + 'static,
-        F: Fn(T) -> Fut + Send + Sync + 'static,
+        M: Fn() -> F + Send + Sync + 'static,
+        F: FnMut(T) -> Fut + Send + 'static,
         Fut: Future<Output: Into<Outcome>> + Send + 'static,
     {
-        let run = Arc::new(run);
         let runtime = self.runtime.unwrap_or_else(Handle::current);
         if has_timeout {
             // Panics here rather than in each worker.
@@ -83,7 +83,7 @@ impl Settings {
         }
         Box::new(move |worker| {
             let pool = worker.pool();
-            let work = work::work(worker, Arc::clone(&run));
+            let work = work::work(worker, make());
             drop(runtime.spawn(Within::new(pool, work)));
             Ok(())
         })

@@ -3,7 +3,6 @@
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::time::Sleep;
@@ -37,12 +36,13 @@ impl Stretch {
     }
 }
 
-pub(super) async fn work<T, F, Fut>(mut worker: Worker<Carried<T>>, run: Arc<F>)
+pub(super) async fn work<T, F, Fut>(mut worker: Worker<Carried<T>>, mut run: F)
 where
     T: Send + 'static,
-    F: Fn(T) -> Fut + Send + Sync + 'static,
+    F: FnMut(T) -> Fut + Send + 'static,
     Fut: Future<Output: Into<Outcome>> + Send + 'static,
 {
+    worker.begin_work();
     let mut stretch = Stretch::default();
     let mut hand = None;
     loop {

@@ -7,16 +7,18 @@ use std::time::{Duration, Instant};
 
 use crossbeam_utils::Backoff;
 
+use super::work;
 use crate::block_on::block_on;
+use crate::call::Call;
 use crate::dispatcher::{Dispatcher, Rejected};
-#[cfg(doc)]
-use crate::error::Reason;
-use crate::error::{CloseError, DisplaceError, SubmitError};
+use crate::error::{CloseError, DisplaceError, Reason, SubmitError};
 use crate::face::face;
 use crate::options::Builder;
 use crate::outcome::Outcome;
 use crate::span::Carried;
 use crate::submit::{Submission, to_wait};
+use crate::try_submit::{BulkError, TrySubmit, submit_all};
+use crate::worker::Worker;
 
 /// A pool of threads that run one function; a job is its argument, and nothing
 /// is boxed. Answers to `PoolWithFuncGeneric` of `ants`.
@@ -40,6 +42,8 @@ use crate::submit::{Submission, to_wait};
 /// ```
 pub struct FuncPool<T: Send + 'static> {
     pub(super) dispatcher: Arc<Dispatcher<Carried<T>>>,
+    /// Runs a job on the thread of its submitter.
+    here: Box<dyn Fn(T) + Send + Sync>,
 }
 
 impl<T: Send + 'static> FuncPool<T> {
@@ -107,6 +111,34 @@ impl<T: Send + 'static> FuncPool<T> {
             Ok(()) => Ok(()),
             Err(rejected) => Err(self.refuse(self.dispatcher.reject(rejected))),
         }
+    }
+
+    /// Accepts the argument of a job, or runs it here and now when the pool is
+    /// full, so that whoever makes jobs is slowed down by them. Whether the
+    /// pool has it. What runs here is counted as rejected, and its panic goes
+    /// on to the caller.
+    ///
+    /// # Errors
+    /// [`Reason::Closed`]; with the argument.
+    pub fn submit_or_run(&self, job: T) -> Result<bool, SubmitError<T>> {
+        match self.try_submit(job) {
+            Ok(()) => Ok(true),
+            Err(full) if full.reason() == Reason::Full => {
+                (self.here)(full.into_job());
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Accepts jobs in order, as [`submit`](Self::submit) does each. Says how
+    /// many.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit); with the jobs from the first that was not
+    /// accepted on.
+    pub fn submit_all(&self, jobs: impl IntoIterator<Item = T>) -> Result<usize, BulkError<T>> {
+        submit_all(jobs, |job| self.submit(job))
     }
 
     #[cold]
@@ -208,22 +240,102 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
     where
         F: Fn(T) + Send + Sync + 'static,
     {
-        self.build_with(move |hand| {
+        let run = Arc::new(run);
+        let here = Arc::clone(&run);
+        let run = move |hand: &mut Option<Carried<T>>| {
             let job = hand.take().expect("a job was taken");
-            job.run(&run);
+            job.run(&*run);
             Outcome::Ran
-        })
+        };
+        self.build_with(run, Box::new(move |job| here(job)))
+    }
+
+    /// The pool that runs this function, whose results its callers wait for:
+    /// see [`call`](FuncPool::call).
+    ///
+    /// # Panics
+    /// As [`build`](Self::build).
+    pub fn build_calls<F, R>(self, run: F) -> FuncPool<Call<T, R>>
+    where
+        F: Fn(T) -> R + Send + Sync + 'static,
+        R: Send + 'static,
+    {
+        let run = Arc::new(run);
+        let here = Arc::clone(&run);
+        let run = move |hand: &mut Option<Carried<Call<T, R>>>| {
+            let job = hand.take().expect("a job was taken");
+            job.run(|call| call.run(&*run))
+        };
+        let here = move |call: Call<T, R>| _ = call.run(&*here);
+        self.convert().build_with(run, Box::new(here))
+    }
+
+    /// The pool that runs this function with a state that `make` makes on each
+    /// worker, with its first job: a connection, a parser, a buffer. It need
+    /// not be `Send`, and is dropped on its worker, as that ends. A state whose
+    /// job panicked is dropped, and made anew for the next. Answers to the
+    /// workers of `tunny`.
+    ///
+    /// A job that its submitter runs, by [`submit_or_run`](FuncPool::submit_or_run),
+    /// gets a state of its own.
+    ///
+    /// ```
+    /// use pool_worker::threads::FuncPool;
+    ///
+    /// let pool = FuncPool::builder()
+    ///     .capacity(2)
+    ///     .build_with_state(String::new, |line, word: &'static str| {
+    ///         line.push_str(word);
+    ///         println!("this worker was given {line}");
+    ///     });
+    /// pool.submit_all(["one ", "two ", "three "])?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    /// As [`build`](Self::build). A panic of `make` is that of the job.
+    pub fn build_with_state<S: 'static, M, F>(self, make: M, run: F) -> FuncPool<T>
+    where
+        M: Fn() -> S + Send + Sync + 'static,
+        F: Fn(&mut S, T) + Send + Sync + 'static,
+    {
+        let shared = Arc::new((make, run));
+        let here = Arc::clone(&shared);
+        let drive = move |worker| {
+            let (make, run) = &*shared;
+            let mut state = None;
+            work::work(worker, |hand: &mut Option<Carried<T>>| {
+                let job = hand.take().expect("a job was taken");
+                job.run(|job| {
+                    // Not there while it is in use, so a panic drops it.
+                    let mut taken = state.take().unwrap_or_else(make);
+                    run(&mut taken, job);
+                    state = Some(taken);
+                });
+                Outcome::Ran
+            });
+        };
+        let here = move |job| (here.1)(&mut (here.0)(), job);
+        self.build_driven(drive, Box::new(here))
     }
 
     /// As [`build`](Self::build), for a function that runs the job where it
-    /// lies, and tells what became of it.
-    pub(super) fn build_with<F>(mut self, run: F) -> FuncPool<T>
+    /// lies, and tells what became of it; and one that runs it for its
+    /// submitter.
+    pub(super) fn build_with<F>(self, run: F, here: Box<dyn Fn(T) + Send + Sync>) -> FuncPool<T>
     where
         F: Fn(&mut Option<Carried<T>>) -> Outcome + Send + Sync + 'static,
     {
+        self.build_driven(move |worker| work::work(worker, &run), here)
+    }
+
+    fn build_driven<F>(mut self, drive: F, here: Box<dyn Fn(T) + Send + Sync>) -> FuncPool<T>
+    where
+        F: Fn(Worker<Carried<T>>) + Send + Sync + 'static,
+    {
         let name = Arc::clone(&self.options.name);
         self.options.on_threads = true;
-        let launch = self.settings.launch(name, run);
+        let launch = self.settings.launch(name, drive);
         let dispatcher = Dispatcher::new(self.options, launch);
         // Workers are made as jobs come; but without any, an accepted job
         // would be lost when the system has no thread to give.
@@ -231,7 +343,18 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
             dispatcher.prestart(1).is_ok(),
             "no thread for the first worker"
         );
-        FuncPool { dispatcher }
+        FuncPool { dispatcher, here }
+    }
+}
+
+impl<T: Send + 'static> TrySubmit<T> for FuncPool<T> {
+    fn try_submit(&self, job: T) -> Result<(), SubmitError<T>> {
+        Self::try_submit(self, job)
+    }
+
+    fn offer(&self, job: T) -> Result<(), SubmitError<T>> {
+        let offered = self.dispatcher.offer(Carried::new(job));
+        offered.map_err(|rejected| self.refuse(rejected))
     }
 }
 

@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::handle::Report;
 use crate::outcome::Outcome;
+use crate::permits::Permit;
 
 /// Words that a closure may have to need no box. With the stamp, the span and
 /// the state of its slot, a job fills a line of cache.
@@ -28,6 +29,41 @@ impl<F: FnOnce() + Send + 'static> Work for Plain<F> {
     #[inline]
     fn run(self) -> Outcome {
         (self.0)();
+        Outcome::Ran
+    }
+
+    fn displace(self) {}
+}
+
+/// A closure with a name.
+pub(super) struct Named<F> {
+    pub(super) closure: F,
+    pub(super) name: &'static str,
+}
+
+impl<F: FnOnce() + Send + 'static> Work for Named<F> {
+    fn run(self) -> Outcome {
+        #[cfg(feature = "tracing")]
+        let _entered = tracing::info_span!("job", name = self.name).entered();
+        match catch_unwind(AssertUnwindSafe(self.closure)) {
+            Ok(()) => Outcome::Ran,
+            Err(payload) => Outcome::NamedPanicked(self.name, payload),
+        }
+    }
+
+    fn displace(self) {}
+}
+
+/// A closure that has a place of a sub-pool, until it has ended.
+pub(super) struct Limited<F> {
+    pub(super) closure: F,
+    pub(super) permit: Permit,
+}
+
+impl<F: FnOnce() + Send + 'static> Work for Limited<F> {
+    fn run(self) -> Outcome {
+        let _until_the_end = self.permit;
+        (self.closure)();
         Outcome::Ran
     }
 

@@ -5,11 +5,12 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use super::FuncPool;
-use super::job::{Job, Plain, Tracked};
+use super::job::{Job, Named, Plain, Tracked};
 use crate::error::{CloseError, Reason, SubmitError};
 use crate::face::face;
 use crate::handle::{Handle, handle};
 use crate::options::Builder;
+use crate::try_submit::{BulkError, TrySubmit, submit_all};
 
 fn plain<F: FnOnce() + Send + 'static>(job: Job) -> F {
     job.into_inner::<Plain<F>>().0
@@ -29,7 +30,7 @@ where
 /// the same function, [`FuncPool`] takes none. Shared by reference or [`Arc`](std::sync::Arc).
 /// See the [module](super) for what a drop does.
 pub struct Pool {
-    jobs: FuncPool<Job>,
+    pub(super) jobs: FuncPool<Job>,
 }
 
 impl Pool {
@@ -69,6 +70,21 @@ impl Pool {
     {
         let submitted = self.jobs.submit(Job::new(Plain(job)));
         submitted.map_err(|error| error.map(plain))
+    }
+
+    /// As [`submit`](Self::submit), for a job with a name: its panic is told
+    /// with it ([`JobPanic::job`](crate::JobPanic::job)), and with the feature
+    /// `tracing` it runs in a span `job` of that name.
+    ///
+    /// # Errors
+    /// As [`FuncPool::submit`]; with the job.
+    pub fn submit_named<F>(&self, name: &'static str, job: F) -> Result<(), SubmitError<F>>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        let closure = job;
+        let submitted = self.jobs.submit(Job::new(Named { closure, name }));
+        submitted.map_err(|error| error.map(|job| job.into_inner::<Named<F>>().closure))
     }
 
     /// Accepts a job; blocks for at most `limit` while the pool is full.
@@ -128,6 +144,18 @@ impl Pool {
     {
         let submitted = self.jobs.try_submit(Job::new(Plain(job)));
         submitted.map_err(|error| error.map(plain))
+    }
+
+    /// Accepts jobs in order, as [`submit`](Self::submit) does each. Says how
+    /// many.
+    ///
+    /// # Errors
+    /// As [`FuncPool::submit_all`].
+    pub fn submit_all<F>(&self, jobs: impl IntoIterator<Item = F>) -> Result<usize, BulkError<F>>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        submit_all(jobs, |job| self.submit(job))
     }
 
     /// Accepts a job and gives its handle; blocks while the pool is full.
@@ -208,6 +236,17 @@ impl Pool {
     }
 }
 
+impl<F: FnOnce() + Send + 'static> TrySubmit<F> for Pool {
+    fn try_submit(&self, job: F) -> Result<(), SubmitError<F>> {
+        Self::try_submit(self, job)
+    }
+
+    fn offer(&self, job: F) -> Result<(), SubmitError<F>> {
+        let offered = self.jobs.offer(Job::new(Plain(job)));
+        offered.map_err(|error| error.map(plain))
+    }
+}
+
 face!(Pool, [], self => self.jobs.dispatcher);
 
 impl Builder<Pool> {
@@ -219,10 +258,13 @@ impl Builder<Pool> {
     pub fn build(self) -> Pool {
         let builder: Builder<FuncPool<Job>> = self.convert();
         Pool {
-            jobs: builder.build_with(|hand| {
-                let job = hand.as_mut().expect("a job was taken");
-                job.run_in_place(Job::run)
-            }),
+            jobs: builder.build_with(
+                |hand| {
+                    let job = hand.as_mut().expect("a job was taken");
+                    job.run_in_place(Job::run)
+                },
+                Box::new(|mut job| _ = job.run()),
+            ),
         }
     }
 }

@@ -3,12 +3,11 @@
 use std::num::NonZero;
 use std::sync::Arc;
 
-use super::work;
 use super::{ControlledPool, FuncPool, Pool};
 use crate::dispatcher::{Launch, NotLaunched};
 use crate::options::{Buildable, Builder, sealed::Sealed};
-use crate::outcome::Outcome;
 use crate::sync;
+use crate::worker::Worker;
 
 #[derive(Default)]
 pub struct Settings {
@@ -57,20 +56,20 @@ impl<P: Buildable<Settings = Settings>> Builder<P> {
 }
 
 impl Settings {
-    /// Starts a thread of this name for each worker.
-    pub(super) fn launch<J, F>(self, name: Arc<str>, run: F) -> Launch<J>
+    /// Starts a thread of this name for each worker, which is driven there.
+    pub(super) fn launch<J, F>(self, name: Arc<str>, drive: F) -> Launch<J>
     where
         J: Send + 'static,
-        F: Fn(&mut Option<J>) -> Outcome + Send + Sync + 'static,
+        F: Fn(Worker<J>) + Send + Sync + 'static,
     {
-        let run = Arc::new(run);
+        let drive = Arc::new(drive);
         Box::new(move |worker| {
             let mut thread = sync::thread::Builder::new().name(name.to_string());
             if let Some(bytes) = self.stack_size {
                 thread = thread.stack_size(bytes);
             }
-            let run = Arc::clone(&run);
-            match thread.spawn(move || work::work(worker, &*run)) {
+            let drive = Arc::clone(&drive);
+            match thread.spawn(move || drive(worker)) {
                 Ok(_detached) => Ok(()),
                 Err(_) => Err(NotLaunched),
             }

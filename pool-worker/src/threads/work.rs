@@ -13,9 +13,10 @@ use crate::worker::Worker;
 
 pub(super) fn work<J: Send + 'static>(
     mut worker: Worker<J>,
-    run: &impl Fn(&mut Option<J>) -> Outcome,
+    mut run: impl FnMut(&mut Option<J>) -> Outcome,
 ) {
     nesting::enter(worker.pool());
+    worker.begin_work();
     let waker = sync::thread_waker();
     let mut hand = None;
     loop {

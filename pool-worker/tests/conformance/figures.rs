@@ -1,6 +1,7 @@
 //! The figures tell what happened.
 
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use pool_worker::DelaySnapshot;
@@ -8,6 +9,8 @@ use pool_worker::DelaySnapshot;
 use crate::harness::{LONG, Options, Pool, until};
 
 over_all_pools! {
+    the_oldest_age_tells_what_quantiles_hide_when_workers_stall,
+    a_rejection_is_counted_by_its_reason,
     every_job_has_its_delay_and_its_run_time,
     time_in_the_queue_is_told_apart_from_time_blocked,
     figures_follow_a_job_through_the_pool,
@@ -108,4 +111,58 @@ fn a_pool_that_does_not_record_still_counts<P: Pool>() {
     assert_eq!(pool.delay(), nothing);
     assert_eq!(pool.blocked(), nothing);
     assert_eq!(pool.run_time(), nothing);
+}
+
+fn the_oldest_age_tells_what_quantiles_hide_when_workers_stall<P: Pool>() {
+    let pool = P::new(2, 8);
+    for _ in 0..100 {
+        pool.submit(Box::new(|| ())).unwrap();
+    }
+    pool.wait_idle();
+    let (gate, closed) = channel::<()>();
+    let closed = Arc::new(Mutex::new(closed));
+    for _ in 0..2 {
+        let closed = Arc::clone(&closed);
+        let stall = move || assert!(closed.lock().unwrap().recv().is_err());
+        pool.submit(Box::new(stall)).unwrap();
+    }
+    until(|| pool.delay().count == 102);
+    let before = pool.delay();
+    pool.submit(Box::new(|| ())).unwrap();
+    // It has waited for longer than any job ever had, and longer, and longer.
+    until(|| pool.oldest_waiting() > Some(10 * before.max));
+    let age = pool.oldest_waiting();
+    until(|| pool.oldest_waiting() > age);
+    // Which no quantile tells: nothing starts, so nothing is recorded.
+    assert_eq!(pool.delay(), before);
+    drop(gate);
+    pool.wait_idle();
+    assert_eq!(pool.oldest_waiting(), None);
+    assert!(pool.delay().max > before.max);
+    pool.close(LONG).unwrap();
+}
+
+fn a_rejection_is_counted_by_its_reason<P: Pool>() {
+    let pool = P::build(Options {
+        max_blocked: 1,
+        ..Options::new(1, 0)
+    });
+    let (gate, closed) = channel::<()>();
+    pool.submit(Box::new(move || assert!(closed.recv().is_err())))
+        .unwrap();
+    pool.try_submit(Box::new(|| ())).unwrap_err();
+    let limit = std::time::Duration::from_millis(1);
+    pool.submit_timeout(Box::new(|| ()), limit).unwrap_err();
+    std::thread::scope(|scope| {
+        let blocked = scope.spawn(|| pool.submit(Box::new(|| ())));
+        until(|| pool.stats().waiting == 1);
+        pool.submit(Box::new(|| ())).unwrap_err();
+        drop(gate);
+        blocked.join().unwrap().unwrap();
+    });
+    pool.close(LONG).unwrap();
+    pool.submit(Box::new(|| ())).unwrap_err();
+    let by = pool.stats().rejected_by;
+    assert_eq!((by.full, by.timeout, by.crowded, by.closed), (1, 1, 1, 1));
+    assert_eq!((pool.stats().rejected, by.total()), (4, 4));
 }

@@ -1,10 +1,13 @@
 //! One suite over both kinds of groups: tasks on tokio and threads of a scope
 //! keep the same promises.
 
+mod values;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Barrier};
+use std::time::Instant;
 
 use errgroup::{Group, Handle, Scope, Stats, scope};
 use tokio::runtime::{Builder, Handle as Runtime};
@@ -141,14 +144,49 @@ fn on_threads(body: &dyn Fn(&dyn Members)) -> Result<(), String> {
     })
 }
 
-macro_rules! both {
-    ($($name:ident)*) => {
-        mod tasks { $(#[test] fn $name() { super::$name(super::on_tasks); })* }
-        mod threads { $(#[test] fn $name() { super::$name(super::on_threads); })* }
-    };
+fn due_tasks(body: &dyn Fn(&dyn Members)) -> Result<(), String> {
+    let runtime = Builder::new_multi_thread().enable_time().build().unwrap();
+    let _entered = runtime.enter();
+    let group = Group::new().deadline(tokio::time::Instant::now(), "late".to_owned());
+    body(&group.handle());
+    runtime.block_on(group.wait())
 }
 
+fn due_threads(body: &dyn Fn(&dyn Members)) -> Result<(), String> {
+    scope(|scope| {
+        scope.deadline(Instant::now(), "late".to_owned());
+        body(scope);
+        Ok(())
+    })
+}
+
+fn caught_on_tasks(body: &dyn Fn(&dyn Members)) -> Result<(), String> {
+    let runtime = Builder::new_multi_thread().build().unwrap();
+    let _entered = runtime.enter();
+    let group = Group::new().panics_as_errors(|panic| panic.to_string());
+    body(&group.handle());
+    runtime.block_on(group.wait())
+}
+
+fn caught_on_threads(body: &dyn Fn(&dyn Members)) -> Result<(), String> {
+    scope(|scope| {
+        scope.panics_as_errors(|panic| panic.to_string());
+        body(scope);
+        Ok(())
+    })
+}
+
+/// Each test over both kinds, by what sets them up.
+macro_rules! both {
+    ($($tasks:ident $threads:ident: $($name:ident)*;)*) => {
+        mod tasks { $($(#[test] fn $name() { super::$name(super::$tasks); })*)* }
+        mod threads { $($(#[test] fn $name() { super::$name(super::$threads); })*)* }
+    };
+}
+pub(crate) use both;
+
 both! {
+    on_tasks on_threads:
     every_task_runs_once_and_no_more_than_the_limit_at_a_time
     tasks_run_side_by_side
     the_first_error_is_returned_and_its_siblings_see_it
@@ -163,7 +201,12 @@ both! {
     a_panic_goes_on_with_its_payload_before_any_error
     a_cancel_by_hand_is_no_error_and_masks_none
     a_panic_in_the_drop_of_a_task_is_a_panic_of_the_task
-    what_a_task_held_is_dropped_before_wait_returns
+    what_a_task_held_is_dropped_before_wait_returns;
+    due_tasks due_threads:
+    a_deadline_cancels_with_its_error;
+    caught_on_tasks caught_on_threads:
+    a_panic_can_be_an_error
+    a_panic_as_an_error_has_precedence_too;
 }
 
 fn fine(_: &dyn Members) -> Result<(), String> {
@@ -439,4 +482,40 @@ fn what_a_task_held_is_dropped_before_wait_returns(run: Run) {
         assert_eq!(result, Ok(()));
         assert_eq!(Arc::strong_count(&held), 1);
     }
+}
+
+fn a_deadline_cancels_with_its_error(run: Run) {
+    let result = run(&|group| {
+        group.spawn(Box::new(|group| {
+            group.wait_cancelled();
+            assert_eq!(group.cause().as_deref(), Some("late"));
+            Err("cancelled".to_owned())
+        }));
+        group.wait_cancelled();
+    });
+    assert_eq!(result, Err("late".to_owned()));
+}
+
+fn a_panic_can_be_an_error(run: Run) {
+    let result = run(&|group| {
+        group.spawn(Box::new(|_| panic!("broken")));
+        group.wait_cancelled();
+        assert_eq!(group.cause().as_deref(), Some("a task panicked: broken"));
+    });
+    assert_eq!(result, Err("a task panicked: broken".to_owned()));
+}
+
+fn a_panic_as_an_error_has_precedence_too(run: Run) {
+    let result = run(&|group| {
+        let (task, is_started, release) = holder();
+        group.spawn(Box::new(|group| {
+            task(group)?;
+            panic!("late")
+        }));
+        is_started.recv().unwrap();
+        group.spawn(Box::new(|_| Err("first".to_owned())));
+        group.wait_cancelled();
+        release.send(()).unwrap();
+    });
+    assert_eq!(result, Err("a task panicked: late".to_owned()));
 }

@@ -1,0 +1,113 @@
+//! The cancel, those who watch for it, and the end.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll, Waker};
+
+use super::State;
+use crate::cause::Cause;
+use crate::sync::lock;
+use crate::verdict::{Ending, Offered};
+
+impl<J, E> State<J, E> {
+    /// Cancels for this reason, if it is the first. All that waits is woken;
+    /// the tasks that were pending come back together with a slot (so that
+    /// `join` waits for their drop): drop them, then `leave`.
+    #[cold]
+    #[inline(never)]
+    #[must_use]
+    pub(crate) fn cancel(&self, reason: Cause<E>) -> Option<Vec<J>> {
+        let unread = {
+            let mut verdict = lock(&self.verdict);
+            match verdict.offer(reason) {
+                Offered::Late(unread) => Some(unread),
+                Offered::First => {
+                    // Cause first, flag second, and both before the lock is
+                    // free: who sees the flag, and any other canceller who
+                    // comes back from here, finds the cause.
+                    self.word.set_cancelled();
+                    None
+                }
+            }
+        };
+        if unread.is_some() {
+            return None;
+        }
+        let pending = self.word.take_pending();
+        let pending: Vec<J> = (0..pending).map(|_| self.pop()).collect();
+        self.count_not_started(pending.len());
+        let callers = lock(&self.callers).take();
+        let watchers = lock(&self.watchers).take();
+        watchers.for_each(Waker::wake);
+        callers.into_iter().for_each(|(_, waker)| waker.wake());
+        Some(pending)
+    }
+
+    /// Counts tasks that the cancel kept from starting.
+    pub(crate) fn count_not_started(&self, tasks: usize) {
+        self.not_started.fetch_add(tasks, Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.word.load().is_cancelled()
+    }
+
+    /// Reads the cause; always there once `is_cancelled`.
+    pub(crate) fn with_cause<R>(&self, read: impl FnOnce(&Cause<E>) -> R) -> Option<R> {
+        lock(&self.verdict).cause().map(read)
+    }
+
+    /// Waits for the cancel; `forget_cancelled` must hear of the key if the
+    /// caller goes away.
+    pub(crate) fn poll_cancelled(&self, key: &mut Option<usize>, cx: &Context<'_>) -> Poll<()> {
+        if self.is_cancelled() {
+            return Poll::Ready(());
+        }
+        let mut watchers = lock(&self.watchers);
+        // Again, under the lock: the canceller sets the flag before it takes
+        // the wakers.
+        if self.is_cancelled() {
+            return Poll::Ready(());
+        }
+        watchers.register(key, cx.waker());
+        Poll::Pending
+    }
+
+    pub(crate) fn forget_cancelled(&self, key: usize) {
+        lock(&self.watchers).remove(key);
+    }
+
+    /// Ready once nothing is active or pending; the group is closed in the same
+    /// step, so that nothing can come after it.
+    pub(crate) fn poll_join(&self, cx: &Context<'_>) -> Poll<Ending<E>> {
+        let mut callers = lock(&self.callers);
+        callers.join = Some(cx.waker().clone());
+        // Flag and counts are one word: a slot that came back before this line
+        // is not counted any more, one that comes back after it sees the flag
+        // and comes for the waker.
+        self.word.begin_join();
+        // The flag that `end` sets is set under the verdict's lock, with
+        // `Ended` stored before the lock is free.
+        let mut verdict = lock(&self.verdict);
+        if !self.word.end() {
+            return Poll::Pending;
+        }
+        let ending = verdict.end();
+        drop(verdict);
+        let waiting = callers.take();
+        drop(callers);
+        let watchers = lock(&self.watchers).take();
+        watchers.for_each(Waker::wake);
+        waiting.into_iter().for_each(|(_, waker)| waker.wake());
+        Poll::Ready(ending)
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(super) fn wake_join(&self) {
+        let waker = lock(&self.callers).join.take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}

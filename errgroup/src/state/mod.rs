@@ -1,0 +1,221 @@
+//! The state machine of a group, free of any runtime: who may start, who waits,
+//! when it is over. `DESIGN.md` has the protocol in prose and the proofs.
+//!
+//! A word, a queue, and three locks, none of which is on the way of a task that
+//! ends well: the *verdict* lock guards the cause, the *callers* lock those who
+//! wait for room, the *watchers* lock those who await the cancel. Only
+//! `poll_join` holds two of them, the callers' and then the verdict's. Foreign
+//! code (wakers, drops of tasks) runs outside the locks.
+//!
+//! `J` is a task that can wait. Admission is in `room`, cancel and join in `ending`;
+//! here is what a task passes on its way.
+
+mod ending;
+mod room;
+
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+use crate::callers::Callers;
+use crate::stats::Stats;
+use crate::sync::{AtomicUsize, Mutex, SegQueue, lock, yield_now};
+use crate::verdict::Verdict;
+use crate::wakers::Wakers;
+use crate::word::{Seen, Taken, Word};
+
+/// What the backlog is unless it is set: with 16 a caller of tiny tasks sleeps so
+/// seldom that more gain nothing.
+pub(crate) const BACKLOG: usize = 16;
+
+#[derive(Debug)]
+pub(crate) struct State<J, E> {
+    word: Word,
+    /// Pending tasks, oldest first. Who counts a task in the word then pushes
+    /// it; who takes it off the word then pops one.
+    jobs: SegQueue<J>,
+    /// Slots there are; `usize::MAX` is no limit.
+    limit: AtomicUsize,
+    /// Tasks beyond the limit that `spawn_wait` lets in.
+    backlog: AtomicUsize,
+    callers: Mutex<Callers>,
+    verdict: Mutex<Verdict<E>>,
+    watchers: Mutex<Wakers>,
+    not_started: AtomicUsize,
+}
+
+/// Answer to `enter`.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// A slot was taken: start the task.
+    Admitted,
+    /// The group has a limit: reserve a place.
+    Limited,
+    Cancelled,
+    /// A slot was taken but the group changed: `leave`, and enter again.
+    Changed,
+}
+
+/// Answer to `next`. If `start`, a slot was taken for another runner: start it.
+#[derive(Debug)]
+pub(crate) enum Next<J> {
+    Run {
+        job: J,
+        start: bool,
+    },
+    /// Nothing to do: come once more, idle, after the runtime's other tasks.
+    Linger,
+    /// The slot was given up.
+    Gone {
+        start: bool,
+    },
+}
+
+impl<J, E> State<J, E> {
+    pub(crate) fn new() -> Self {
+        Self {
+            word: Word::new(),
+            jobs: SegQueue::new(),
+            limit: AtomicUsize::new(usize::MAX),
+            backlog: AtomicUsize::new(0),
+            callers: Mutex::new(Callers::default()),
+            verdict: Mutex::new(Verdict::new()),
+            watchers: Mutex::new(Wakers::default()),
+            not_started: AtomicUsize::new(0),
+        }
+    }
+
+    /// Asks to start a task at once; the whole cost of admission when there is
+    /// no limit.
+    #[inline]
+    pub(crate) fn enter(&self) -> Entry {
+        let seen = self.word.load();
+        if seen.is_cancelled() {
+            return Entry::Cancelled;
+        }
+        if seen.is_limited() {
+            return Entry::Limited;
+        }
+        let seen = self.word.add();
+        if seen.is_cancelled() || seen.is_limited() {
+            return Entry::Changed;
+        }
+        Entry::Admitted
+    }
+
+    /// Gives back a slot taken by `enter` or `cancel`. If true, there may be
+    /// something to do with it: `refill`.
+    #[inline]
+    #[must_use]
+    pub(crate) fn leave(&self) -> bool {
+        let left = self.word.sub();
+        self.left(left);
+        left.is_limited() && !left.is_cancelled()
+    }
+
+    /// As `leave`, of a runner that had no task.
+    #[cold]
+    pub(crate) fn leave_idle(&self) {
+        let left = self.word.drop_idle();
+        self.left(left);
+    }
+
+    #[inline]
+    fn left(&self, left: Seen) {
+        if left.is_join_due() {
+            self.wake_join();
+        }
+    }
+
+    /// Pairs free slots with what waits. If true, a slot was taken for a
+    /// runner: start it; it sees to the rest.
+    #[must_use]
+    pub(crate) fn refill(&self) -> bool {
+        if self.word.load().is_waiting() {
+            self.invite();
+        }
+        self.word.start(self.limit())
+    }
+
+    // Acquire: pairs with `set_limit`.
+    #[inline]
+    fn limit(&self) -> usize {
+        self.limit.load(Acquire)
+    }
+
+    /// Queues a task in the place that was reserved for it. Nothing that may
+    /// panic or wait comes between the two: others wait for the task.
+    #[inline]
+    pub(crate) fn push(&self, job: J) {
+        self.jobs.push(job);
+    }
+
+    /// The oldest task, of those that were taken off the word.
+    #[inline]
+    fn pop(&self) -> J {
+        loop {
+            if let Some(job) = self.jobs.pop() {
+                return job;
+            }
+            // Counted, and its spawner is just about to push it.
+            yield_now();
+        }
+    }
+
+    /// Asked by a runner: its next task. `idle`: it had none; `may_linger`: if
+    /// there is none now it may come again.
+    #[inline]
+    pub(crate) fn next(&self, idle: bool, may_linger: bool) -> Next<J> {
+        let (left, taken) = self.word.take(self.limit(), idle, may_linger);
+        // Callers are told when the backlog is half empty, not at each place:
+        // one wake-up then brings many tasks.
+        if left.is_waiting() && left.pending() <= self.backlog.load(Relaxed) / 2 {
+            self.invite();
+        }
+        match taken {
+            Taken::Task { start } => Next::Run {
+                job: self.pop(),
+                start,
+            },
+            Taken::Linger => Next::Linger,
+            Taken::Gone => {
+                self.left(left);
+                // The limit may have been raised since it was loaded.
+                Next::Gone {
+                    start: left.pending() > 0 && self.word.start(self.limit()),
+                }
+            }
+        }
+    }
+
+    /// Changes the limit; `usize::MAX` is none. `refill` afterwards.
+    pub(crate) fn set_limit(&self, limit: usize) {
+        // The lock is for the flag and the limit to agree.
+        let _callers = lock(&self.callers);
+        // Release: pairs with `limit`. Who steps on the word after the next
+        // line finds this limit.
+        self.limit.store(limit, Release);
+        self.word.set_limited(limit != usize::MAX);
+    }
+
+    /// Changes how many tasks `spawn_wait` lets in beyond the limit. `refill`
+    /// afterwards.
+    pub(crate) fn set_backlog(&self, backlog: usize) {
+        // Relaxed, and the lock: a caller either comes to it later, and finds the
+        // new one, or before, and is then found waiting.
+        let _callers = lock(&self.callers);
+        self.backlog.store(backlog, Relaxed);
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let waiting = lock(&self.callers).waiting();
+        let seen = self.word.load();
+        // A pending task for which there is a slot is as good as running: its
+        // runner is on its way.
+        let running = seen.running().max(seen.tasks().min(self.limit()));
+        Stats {
+            running,
+            pending: seen.tasks() - running,
+            waiting,
+            not_started: self.not_started.load(Relaxed),
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! `CancellationToken` of `tokio-util`, both ways (feature `tokio-util`).
+
+use tokio_util::sync::CancellationToken;
+
+use crate::group::Group;
+use crate::handle::Handle;
+
+impl<E: Send + 'static> Group<E> {
+    /// Cancels the group by hand when the token is cancelled. A group that is
+    /// cancelled leaves the token alone: see [`Handle::token`].
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use errgroup::Group;
+    /// use tokio_util::sync::CancellationToken;
+    ///
+    /// let shutdown = CancellationToken::new();
+    /// let group = Group::<()>::new().cancel_with(&shutdown);
+    /// let handle = group.handle();
+    /// group.spawn(async move { handle.cancelled().await; Ok(()) });
+    /// shutdown.cancel();
+    /// assert_eq!(group.wait().await, Ok(()));
+    /// # });
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn cancel_with(self, token: &CancellationToken) -> Self {
+        self.cancel_when(token.clone().cancelled_owned())
+    }
+}
+
+impl<E: Send + 'static> Handle<E> {
+    /// A new token that is cancelled when this group is cancelled or has ended:
+    /// for code that knows tokens. Cancelling the token does nothing to the
+    /// group. Carried over by a task of its own, so a moment later.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn token(&self) -> CancellationToken {
+        let token = CancellationToken::new();
+        let cancelled = token.clone();
+        self.on_cancel(move || cancelled.cancel());
+        token
+    }
+}

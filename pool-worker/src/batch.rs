@@ -1,0 +1,165 @@
+//! Jobs that are waited for together.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+
+use crate::block_on::block_on;
+use crate::sync::Mutex;
+
+/// What became of the jobs of a [`Batch`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BatchOutcome {
+    /// Came to their end.
+    pub ran: usize,
+    /// Panicked.
+    pub panicked: usize,
+    /// Were dropped without having run: rejected, displaced, or given up.
+    pub dropped: usize,
+}
+
+#[derive(Default)]
+struct State {
+    open: usize,
+    outcome: BatchOutcome,
+    waiters: Vec<Waker>,
+}
+
+/// Jobs of any pools, of either engine, that are waited for together: what a
+/// `sync.WaitGroup` around each job is in Go, where nothing can be forgotten.
+///
+/// ```
+/// use pool_worker::{Batch, threads::Pool};
+///
+/// let pool = Pool::new(2);
+/// let batch = Batch::new();
+/// for n in 0..10 {
+///     pool.submit(batch.job(move || println!("{n}")))?;
+/// }
+/// assert_eq!(batch.wait().ran, 10);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct Batch {
+    state: Arc<Mutex<State>>,
+}
+
+impl Batch {
+    /// One without jobs.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A closure that is one of the batch from now on, until it has run or is
+    /// dropped.
+    pub fn job<F: FnOnce()>(&self, job: F) -> impl FnOnce() + use<F> {
+        let ticket = self.ticket();
+        move || {
+            job();
+            ticket.ran();
+        }
+    }
+
+    /// A future that is one of the batch from now on, until it has come to its
+    /// end or is dropped.
+    pub fn future<F: Future<Output = ()>>(&self, job: F) -> impl Future<Output = ()> + use<F> {
+        let ticket = self.ticket();
+        async move {
+            // Captured even by a future that is never polled.
+            let ticket = ticket;
+            job.await;
+            ticket.ran();
+        }
+    }
+
+    /// One of the batch, to go with the argument of a function pool.
+    pub fn ticket(&self) -> Ticket {
+        self.state.lock().open += 1;
+        Ticket {
+            state: Arc::clone(&self.state),
+            ran: false,
+        }
+    }
+
+    /// Blocks until no job of the batch is left. Not for a job of a pool that
+    /// has jobs of the batch: nobody finds that out.
+    pub fn wait(&self) -> BatchOutcome {
+        let mut ended = poll_fn(|cx| self.poll_ended(cx.waker()));
+        loop {
+            if let Some(outcome) = block_on(&mut ended, None) {
+                return outcome;
+            }
+        }
+    }
+
+    /// Resolves when no job of the batch is left. Dropped, it waits no more.
+    pub async fn ended(&self) -> BatchOutcome {
+        poll_fn(|cx| self.poll_ended(cx.waker())).await
+    }
+
+    fn poll_ended(&self, waker: &Waker) -> Poll<BatchOutcome> {
+        let mut state = self.state.lock();
+        if state.open == 0 {
+            return Poll::Ready(state.outcome);
+        }
+        if !state.waiters.iter().any(|known| known.will_wake(waker)) {
+            state.waiters.push(waker.clone());
+        }
+        Poll::Pending
+    }
+}
+
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.state.lock();
+        f.debug_struct("Batch")
+            .field("open", &state.open)
+            .field("outcome", &state.outcome)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One job of a [`Batch`], until it is dropped.
+#[must_use = "a ticket that is dropped is a job that was dropped"]
+pub struct Ticket {
+    state: Arc<Mutex<State>>,
+    ran: bool,
+}
+
+impl Ticket {
+    /// The job has come to its end.
+    pub fn ran(mut self) {
+        self.ran = true;
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let mut state = self.state.lock();
+        let outcome = &mut state.outcome;
+        let count = if self.ran {
+            &mut outcome.ran
+        } else if std::thread::panicking() {
+            &mut outcome.panicked
+        } else {
+            &mut outcome.dropped
+        };
+        *count += 1;
+        state.open -= 1;
+        let waiters = match state.open {
+            0 => std::mem::take(&mut state.waiters),
+            _ => Vec::new(),
+        };
+        drop(state);
+        waiters.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ticket").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,282 @@
+//! Many pools as one.
+
+use std::fmt;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use crate::any_pool::{AnyPool, all};
+use crate::block_on::block_on;
+use crate::error::{CloseError, Reason, SubmitError};
+use crate::stats::Stats;
+use crate::threads;
+use crate::try_submit::TrySubmit;
+
+/// Which of its pools a [`MultiPool`] turns to first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Strategy {
+    /// Each in its turn; when that one is full, the least loaded.
+    #[default]
+    RoundRobin,
+    /// The one with the fewest jobs that have not ended.
+    LeastLoaded,
+}
+
+/// What is wrong with a [`MultiPool`], or with what it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MultiPoolError {
+    /// It was to have none. `ErrInvalidMultiPoolSize` of `ants`.
+    #[error("a multi-pool has at least one pool")]
+    NoPools,
+    /// There is no pool of this number. `ErrInvalidPoolIndex` of `ants`.
+    #[error("there is no pool {index} among {pools}")]
+    NoSuchPool {
+        /// What was asked for.
+        index: usize,
+        /// How many there are, numbered from 0.
+        pools: usize,
+    },
+}
+
+/// Pools of one kind, each with its own queue and workers, so that submitters
+/// and workers of one do not meet those of another. Answers to `MultiPool`,
+/// `MultiPoolWithFunc` and `MultiPoolWithFuncGeneric` of `ants`.
+///
+/// ```
+/// use pool_worker::threads::FuncPool;
+/// use pool_worker::{MultiPool, Strategy};
+/// use std::sync::mpsc;
+/// use std::time::Duration;
+///
+/// let (seen, order) = mpsc::channel();
+/// let pools = MultiPool::new(4, Strategy::RoundRobin, |_nth| {
+///     let seen = seen.clone();
+///     FuncPool::new(1, move |job: (char, u32)| seen.send(job).unwrap())
+/// })?;
+/// for n in 0..100 {
+///     // What has the same key runs in order: here each pool has one worker.
+///     let key = if n % 2 == 0 { 'a' } else { 'b' };
+///     pools.by_key(&key).submit((key, n))?;
+/// }
+/// pools.close(Duration::from_secs(60))?;
+/// let evens: Vec<u32> = order.try_iter().filter(|job| job.0 == 'a').map(|job| job.1).collect();
+/// assert!(evens.is_sorted() && evens.len() == 50);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct MultiPool<P> {
+    pools: Box<[P]>,
+    strategy: Strategy,
+    next: AtomicUsize,
+}
+
+impl<P: AnyPool> MultiPool<P> {
+    /// So many pools, each made by `make` from its number.
+    ///
+    /// # Errors
+    /// [`MultiPoolError::NoPools`] when `size` is 0.
+    pub fn new(
+        size: usize,
+        strategy: Strategy,
+        make: impl FnMut(usize) -> P,
+    ) -> Result<Self, MultiPoolError> {
+        if size == 0 {
+            return Err(MultiPoolError::NoPools);
+        }
+        Ok(Self {
+            pools: (0..size).map(make).collect(),
+            strategy,
+            next: AtomicUsize::new(0),
+        })
+    }
+
+    /// The pools.
+    pub fn pools(&self) -> &[P] {
+        &self.pools
+    }
+
+    /// The pool of this number: its figures, its capacity.
+    ///
+    /// # Errors
+    /// [`MultiPoolError::NoSuchPool`].
+    pub fn pool(&self, index: usize) -> Result<&P, MultiPoolError> {
+        let pools = self.pools.len();
+        let found = self.pools.get(index);
+        found.ok_or(MultiPoolError::NoSuchPool { index, pools })
+    }
+
+    /// The pool that all jobs of a key go to. There they start in the order of
+    /// submission, and in a pool with a capacity of 1 each ends before the next
+    /// starts.
+    pub fn by_key<K: Hash + ?Sized>(&self, key: &K) -> &P {
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(key);
+        &self.pools[(hash % self.pools.len() as u64) as usize]
+    }
+
+    /// The pool that is next by the strategy.
+    pub fn pick(&self) -> &P {
+        match self.strategy {
+            Strategy::RoundRobin => {
+                let turn = self.next.fetch_add(1, Relaxed);
+                &self.pools[turn % self.pools.len()]
+            }
+            Strategy::LeastLoaded => self.least_loaded(),
+        }
+    }
+
+    fn least_loaded(&self) -> &P {
+        let load = |pool: &&P| pool.core().unfinished();
+        self.pools.iter().min_by_key(load).expect("there is one")
+    }
+
+    /// The figures of all pools together.
+    pub fn stats(&self) -> Stats {
+        self.pools.iter().map(|pool| pool.core().stats()).sum()
+    }
+
+    /// Closes all; an error if each of them was closed before.
+    fn begin_close(&self) -> Result<(), CloseError> {
+        let closed = self.pools.iter().map(|pool| pool.core().close());
+        let closed = closed.filter(Result::is_ok).count();
+        if closed == 0 {
+            return Err(CloseError::Closed);
+        }
+        if self.pools.iter().any(|pool| pool.core().is_within()) {
+            return Err(CloseError::Nested);
+        }
+        Ok(())
+    }
+
+    fn late(&self) -> CloseError {
+        let unfinished = self.pools.iter().map(|pool| pool.core().unfinished());
+        CloseError::Late {
+            unfinished: unfinished.sum(),
+        }
+    }
+
+    fn assert_not_within(&self) {
+        let within = self.pools.iter().any(|pool| pool.core().is_within());
+        assert!(!within, "a job waits for its own end");
+    }
+
+    /// Gives the job to the pool whose turn it is, or to the least loaded if
+    /// that one is full.
+    fn offer_round<J>(&self, job: J) -> Result<(), SubmitError<J>>
+    where
+        P: TrySubmit<J>,
+    {
+        let first = self.pick();
+        match first.offer(job) {
+            Err(full) if full.reason() == Reason::Full => {
+                let other = self.least_loaded();
+                if std::ptr::eq(first, other) {
+                    return Err(full);
+                }
+                other.offer(full.into_job())
+            }
+            offered => offered,
+        }
+    }
+}
+
+impl<P: AnyPool + TrySubmit<J>, J> TrySubmit<J> for MultiPool<P> {
+    fn try_submit(&self, job: J) -> Result<(), SubmitError<J>> {
+        match self.offer_round(job) {
+            Ok(()) => Ok(()),
+            // Once more, to be counted where it is refused.
+            Err(refused) => self.least_loaded().try_submit(refused.into_job()),
+        }
+    }
+
+    fn offer(&self, job: J) -> Result<(), SubmitError<J>> {
+        self.offer_round(job)
+    }
+}
+
+/// Submitting and waiting as the pools of one engine do.
+macro_rules! as_its_pools {
+    ($pool:ty, [$($generics:tt)*], $job:ident, [$($bound:tt)*], $wait:expr $(, $async:ident, $await:ident)?) => {
+        impl<$($generics)*> MultiPool<$pool> {
+            /// Accepts a job in the pool whose turn it is, or in the least
+            /// loaded when that one is full; waits for room there when all
+            /// are full.
+            ///
+            /// # Errors
+            /// As `submit` of one of the pools; with the job.
+            pub $($async)? fn submit<$($bound)*>(&self, job: $job) -> Result<(), SubmitError<$job>> {
+                match self.offer_round(job) {
+                    Err(full) if full.reason() == Reason::Full => {
+                        self.least_loaded().submit(full.into_job())$(.$await)?
+                    }
+                    offered => offered,
+                }
+            }
+
+            /// Accepts a job in one of the pools, or fails at once.
+            ///
+            /// # Errors
+            /// [`Reason::Full`] and [`Reason::Closed`]; with the job.
+            pub fn try_submit<$($bound)*>(&self, job: $job) -> Result<(), SubmitError<$job>> {
+                TrySubmit::try_submit(self, job)
+            }
+
+            /// Waits until every job accepted so far, and since, has ended in
+            /// every pool.
+            ///
+            /// # Panics
+            /// In a job of one of the pools.
+            pub $($async)? fn wait_idle(&self) {
+                self.assert_not_within();
+                let mut idle = all(&self.pools, |pool, waker| pool.poll_idle(waker));
+                let _in_time = $wait(&mut idle, None)$(.$await)?;
+            }
+
+            /// Closes all pools and waits until they have drained, for at most
+            /// `limit` together.
+            ///
+            /// # Errors
+            /// As `close` of one of the pools.
+            pub $($async)? fn close(&self, limit: Duration) -> Result<(), CloseError> {
+                self.begin_close()?;
+                let mut drained = all(&self.pools, |pool, waker| pool.poll_drained(waker));
+                let in_time = $wait(&mut drained, Some(limit))$(.$await)?;
+                in_time.ok_or_else(|| self.late())
+            }
+        }
+    };
+}
+
+as_its_pools!(threads::Pool, [], F, [F: FnOnce() + Send + 'static], block_on);
+as_its_pools!(threads::FuncPool<T>, [T: Send + 'static], T, [], block_on);
+
+#[cfg(feature = "tokio")]
+mod on_tasks {
+    use std::future::Future;
+
+    use super::*;
+    use crate::tasks;
+
+    /// The output, or `None` once `limit` has passed.
+    async fn within<F: Future>(future: F, limit: Option<Duration>) -> Option<F::Output> {
+        match limit {
+            Some(limit) => tokio::time::timeout(limit, future).await.ok(),
+            None => Some(future.await),
+        }
+    }
+
+    as_its_pools!(
+        tasks::Pool, [], F, [F: Future<Output = ()> + Send + 'static], within, async, await
+    );
+    as_its_pools!(tasks::FuncPool<T>, [T: Send + 'static], T, [], within, async, await);
+}
+
+impl<P: AnyPool> fmt::Debug for MultiPool<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MultiPool")
+            .field("pools", &self.pools.len())
+            .field("strategy", &self.strategy)
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}

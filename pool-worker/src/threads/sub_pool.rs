@@ -1,0 +1,128 @@
+//! A part of a pool's workers, under a limit of its own.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::Arc;
+
+use super::Pool;
+use super::job::{Job, Limited};
+use crate::block_on::block_on;
+use crate::error::{Reason, SubmitError};
+use crate::permits::{Permit, Permits};
+
+/// A part of a [`Pool`]: at most so many of its jobs are in the pool at once,
+/// waiting or running, so that they can take neither all the workers nor the
+/// whole queue from others. Answers to the sub-pools of `pond`.
+///
+/// Dropped, its jobs go on. It has no workers, so it is not closed: the pool is.
+///
+/// ```
+/// use pool_worker::threads::{Pool, SubPool};
+/// use std::sync::Arc;
+///
+/// let pool = Arc::new(Pool::new(8));
+/// let reports = SubPool::new(&pool, "reports", 2);
+/// for n in 0..10 {
+///     reports.submit(move || println!("report {n}"))?;
+/// }
+/// reports.wait_idle();
+/// assert_eq!(pool.stats().ran, 10);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct SubPool {
+    pool: Arc<Pool>,
+    permits: Arc<Permits>,
+}
+
+impl SubPool {
+    /// At most `limit` jobs of this part are in the pool at once. The name is
+    /// told by its errors.
+    ///
+    /// # Panics
+    /// When `limit` is 0.
+    pub fn new(pool: &Arc<Pool>, name: &str, limit: usize) -> Self {
+        Self {
+            pool: Arc::clone(pool),
+            permits: Permits::new(name, limit),
+        }
+    }
+
+    /// The name of this part.
+    pub fn name(&self) -> &str {
+        &self.permits.name
+    }
+
+    /// Jobs of this part that are in the pool.
+    pub fn taken(&self) -> usize {
+        self.permits.taken()
+    }
+
+    /// Accepts a job; blocks while this part or the pool is full.
+    ///
+    /// # Errors
+    /// As [`Pool::submit`]; with the job.
+    pub fn submit<F>(&self, job: F) -> Result<(), SubmitError<F>>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        let permit = match self.permits.try_acquire() {
+            Some(permit) => permit,
+            None if self.pool.jobs.dispatcher.is_within() => {
+                return Err(SubmitError::new(&self.permits.name, Reason::Nested, job));
+            }
+            None => self.acquire(),
+        };
+        let closure = job;
+        let submitted = self.pool.jobs.submit(Job::new(Limited { closure, permit }));
+        submitted.map_err(|error| error.map(|job| job.into_inner::<Limited<F>>().closure))
+    }
+
+    fn acquire(&self) -> Permit {
+        let mut acquired = poll_fn(|cx| self.permits.poll_acquire(cx.waker()));
+        loop {
+            if let Some(permit) = block_on(&mut acquired, None) {
+                return permit;
+            }
+        }
+    }
+
+    /// Accepts a job, or fails at once.
+    ///
+    /// # Errors
+    /// As [`Pool::try_submit`]; with the job, and the name of this part or of
+    /// the pool, whichever is full.
+    pub fn try_submit<F>(&self, job: F) -> Result<(), SubmitError<F>>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        let Some(permit) = self.permits.try_acquire() else {
+            return Err(SubmitError::new(&self.permits.name, Reason::Full, job));
+        };
+        let closure = job;
+        let submitted = self
+            .pool
+            .jobs
+            .try_submit(Job::new(Limited { closure, permit }));
+        submitted.map_err(|error| error.map(|job| job.into_inner::<Limited<F>>().closure))
+    }
+
+    /// Waits until no job of this part is in the pool.
+    ///
+    /// # Panics
+    /// In a job of the pool.
+    pub fn wait_idle(&self) {
+        self.pool.jobs.dispatcher.assert_not_within();
+        let mut idle = poll_fn(|cx| self.permits.poll_idle(cx.waker()));
+        block_on(&mut idle, None);
+    }
+}
+
+impl fmt::Debug for SubPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("threads::SubPool")
+            .field("name", &self.name())
+            .field("taken", &self.taken())
+            .field("pool", &self.pool)
+            .finish_non_exhaustive()
+    }
+}

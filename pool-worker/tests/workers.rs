@@ -1,0 +1,172 @@
+//! The life of a worker: its state, its hooks, its names.
+#![cfg(all(feature = "tokio", not(loom_models)))]
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use pool_worker::{tasks, threads};
+
+const LONG: Duration = Duration::from_secs(60);
+
+#[test]
+fn a_state_is_made_once_a_worker_and_need_not_be_send() {
+    static MADE: AtomicUsize = AtomicUsize::new(0);
+    let (told, seen) = channel();
+    let pool = threads::FuncPool::builder().capacity(1).build_with_state(
+        || {
+            MADE.fetch_add(1, SeqCst);
+            Rc::new(Cell::new(0))
+        },
+        move |state: &mut Rc<Cell<u32>>, n: u32| {
+            state.set(state.get() + n);
+            told.send(state.get()).unwrap();
+        },
+    );
+    pool.submit_all([1, 2, 3]).unwrap();
+    assert!(seen.iter().take(3).eq([1, 3, 6]));
+    pool.close(LONG).unwrap();
+    assert_eq!(MADE.load(SeqCst), 1);
+    // Another worker, another state.
+    pool.reopen().unwrap();
+    pool.submit(10).unwrap();
+    assert_eq!(seen.recv().unwrap(), 10);
+}
+
+#[test]
+fn a_state_whose_job_panicked_is_made_anew() {
+    let (told, seen) = channel();
+    let run = move |state: &mut u32, n: u32| {
+        assert!(n > 0, "as intended");
+        *state += n;
+        told.send(*state).unwrap();
+    };
+    let builder = threads::FuncPool::builder().capacity(1);
+    let pool = builder.build_with_state(|| 0, run);
+    pool.submit_all([1, 2, 0, 4]).unwrap();
+    pool.close(LONG).unwrap();
+    assert!(seen.try_iter().eq([1, 3, 4]));
+    assert_eq!((pool.stats().ran, pool.stats().panicked), (3, 1));
+}
+
+#[test]
+fn a_state_that_cannot_be_made_costs_the_job_and_no_more() {
+    static TRIES: AtomicUsize = AtomicUsize::new(0);
+    let make = || assert!(TRIES.fetch_add(1, SeqCst) > 0, "as intended");
+    let builder = threads::FuncPool::builder().capacity(1);
+    let pool = builder.build_with_state(make, |(): &mut (), ()| ());
+    pool.submit_all([(), (), ()]).unwrap();
+    pool.close(LONG).unwrap();
+    assert_eq!((pool.stats().ran, pool.stats().panicked), (2, 1));
+}
+
+#[tokio::test]
+async fn a_state_goes_from_job_to_job_on_tasks() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&seen);
+    let run = move |state: u32, n: u32| {
+        let told = Arc::clone(&told);
+        async move {
+            tokio::task::yield_now().await;
+            assert!(n > 0, "as intended");
+            told.lock().unwrap().push(state + n);
+            state + n
+        }
+    };
+    let builder = tasks::FuncPool::builder().capacity(1);
+    let pool = builder.build_with_state(|| 0, run);
+    pool.submit_all([1, 2, 0, 4]).await.unwrap();
+    pool.close(LONG).await.unwrap();
+    assert_eq!(*seen.lock().unwrap(), [1, 3, 4]);
+    assert_eq!((pool.stats().ran, pool.stats().panicked), (3, 1));
+}
+
+/// A hook that counts its calls there. The panic of the second costs nothing.
+fn count(at: &Arc<AtomicUsize>) -> impl Fn(&str) + use<> {
+    let at = Arc::clone(at);
+    move |pool| {
+        assert_eq!(pool, "hooked");
+        assert!(at.fetch_add(1, SeqCst) == 0, "as intended");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hooks_are_called_around_the_life_of_each_worker() {
+    let (begun, ended) = (Arc::default(), Arc::default());
+    let pool = threads::Pool::builder()
+        .name("hooked")
+        .capacity(2)
+        .prestart(2)
+        .on_worker_start(count(&begun))
+        .on_worker_stop(count(&ended))
+        .build();
+    pool.submit(|| ()).unwrap();
+    pool.close(LONG).unwrap();
+    assert_eq!((begun.load(SeqCst), ended.load(SeqCst)), (2, 2));
+
+    let (begun, ended) = (Arc::default(), Arc::default());
+    let pool = tasks::Pool::builder()
+        .name("hooked")
+        .capacity(2)
+        .prestart(2)
+        .on_worker_start(count(&begun))
+        .on_worker_stop(count(&ended))
+        .build();
+    pool.submit(async {}).await.unwrap();
+    pool.close(LONG).await.unwrap();
+    assert_eq!((begun.load(SeqCst), ended.load(SeqCst)), (2, 2));
+}
+
+#[tokio::test]
+async fn the_panic_of_a_job_is_told_with_its_name() {
+    let (told, seen) = channel();
+    let handler = move |panic: pool_worker::JobPanic<'_>| {
+        let told = told.send((panic.pool.to_owned(), panic.job.map(str::to_owned)));
+        told.unwrap();
+    };
+    let pool = threads::Pool::builder()
+        .name("cpu")
+        .panic_handler(handler.clone())
+        .build();
+    pool.submit_named("shrink", || panic!("as intended"))
+        .unwrap();
+    pool.submit(|| panic!("as intended")).unwrap();
+    pool.wait_idle();
+    let told: Vec<_> = seen.try_iter().collect();
+    let shrink = ("cpu".to_owned(), Some("shrink".to_owned()));
+    assert!(told.contains(&shrink) && told.contains(&("cpu".to_owned(), None)));
+
+    let pool = tasks::Pool::builder()
+        .name("io")
+        .panic_handler(handler)
+        .build();
+    let job = async { panic!("as intended") };
+    pool.submit_named("fetch", job).await.unwrap();
+    pool.submit_named("ping", async {}).await.unwrap();
+    pool.close(LONG).await.unwrap();
+    let fetch = ("io".to_owned(), Some("fetch".to_owned()));
+    assert_eq!(seen.try_iter().collect::<Vec<_>>(), [fetch]);
+    let refused = pool.submit_named("late", async {}).await.unwrap_err();
+    refused.into_job().await;
+}
+
+#[test]
+fn a_worker_thread_has_the_name_of_its_pool_and_the_stack_it_was_given() {
+    let (told, seen) = channel();
+    let pool = threads::Pool::builder()
+        .name("deep")
+        .thread_stack_size(16 << 20)
+        .build();
+    pool.submit(move || {
+        // Twice the stack that a thread has by default.
+        let deep = std::hint::black_box([1u8; 4 << 20]);
+        assert_eq!(deep[deep.len() - 1], 1);
+        let name = std::thread::current().name().map(str::to_owned);
+        told.send(name).unwrap();
+    })
+    .unwrap();
+    assert_eq!(seen.recv().unwrap().as_deref(), Some("deep"));
+}
