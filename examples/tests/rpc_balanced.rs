@@ -14,12 +14,12 @@ use rpc_demo::client::{
     Answer, Balanced, BalancedOptions, BatchOptions, Batcher, CallError, CallOptions, Discovery,
     Retry, Update,
 };
-use rpc_demo::server::{Failure, Server, ServerOptions, Service};
+use rpc_demo::server::{Failure, Server, ServerOptions};
 use rpc_demo::wire::{Code, ContentType};
-use rpc_peer::{ECHO, echo, start};
+use rpc_peer::{ECHO, echo, gated, start};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 fn options() -> BalancedOptions {
     BalancedOptions {
@@ -102,6 +102,34 @@ async fn a_dead_server_among_others_fails_no_call_and_is_left_alone() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_stops_under_load_fails_no_call() {
+    let ([first, second], addrs) = servers::<2>().await;
+    let client = Balanced::new(addrs, options()).await;
+    let callers: Vec<_> = (0..8)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move {
+                for _ in 0..500 {
+                    call(&client, ECHO).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    while first.stats().replied < 100 {
+        tokio::task::yield_now().await;
+    }
+    let drained = first.shutdown(Duration::from_secs(60)).await;
+    assert_eq!((drained.abandoned, drained.lost), (0, 0));
+    for caller in callers {
+        caller.await.unwrap();
+    }
+    let figures = client.figures();
+    assert_eq!(figures.messages, [(0, 4000)].into());
+    let answered = drained.replied - figures.errors.get(&22).copied().unwrap_or(0);
+    assert_eq!(answered + second.stats().accepted, 4000);
+}
+
 #[tokio::test]
 async fn the_only_server_is_never_given_up() {
     let addr = nobody().await;
@@ -138,17 +166,7 @@ async fn discovery_adds_and_removes_and_nothing_keeps_what_was_known() {
     let client = Balanced::new(told.clone(), options()).await;
     assert!(matches!(call(&client, ECHO).await, Err(CallError::Route)));
 
-    let gate = Arc::new(Semaphore::new(0));
-    let wait = Arc::clone(&gate);
-    let (started, mut starts) = mpsc::unbounded_channel();
-    let service: Service = echo().raw("Wait", move |_, body| {
-        let (wait, started) = (Arc::clone(&wait), started.clone());
-        async move {
-            started.send(()).unwrap();
-            wait.acquire().await.unwrap().forget();
-            Ok::<_, Failure>(body)
-        }
-    });
+    let (service, gate, mut starts) = gated(echo());
     let (_first, first) = start(service).await;
     *told.0.lock() = Some(vec![first, first]);
     client.refresh().await;

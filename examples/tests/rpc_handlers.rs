@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use bytes::Bytes;
 use rpc_demo::server::{Context, Failure, PoolOptions, ServerOptions, Service};
 use rpc_demo::wire::{Code, RequestProtocol};
-use rpc_peer::{ECHO, Peer, echo, head, request, start, start_with};
-use tokio::sync::{Semaphore, mpsc};
+use rpc_peer::{ECHO, Peer, echo, gated, head, request, start, start_with};
+use tokio::sync::Semaphore;
 
 fn pool(capacity: usize, queue: usize) -> PoolOptions {
     PoolOptions { capacity, queue }
@@ -193,22 +192,6 @@ async fn replies_do_not_wait_with_a_handler_that_comes_after_them() {
     assert_eq!(peer.reply().await.body, b"first");
     gate.add_permits(1);
     assert_eq!(peer.reply().await.body, b"second");
-}
-
-/// A service whose handlers tell that they have started, and wait.
-fn gated(service: Service) -> (Service, Arc<Semaphore>, mpsc::UnboundedReceiver<()>) {
-    let gate = Arc::new(Semaphore::new(0));
-    let wait = Arc::clone(&gate);
-    let (started, starts) = mpsc::unbounded_channel();
-    let service = service.raw("Wait", move |_, body: Bytes| {
-        let (wait, started) = (Arc::clone(&wait), started.clone());
-        async move {
-            started.send(()).unwrap();
-            wait.acquire().await.unwrap().forget();
-            Ok(body)
-        }
-    });
-    (service, gate, starts)
 }
 
 #[tokio::test]

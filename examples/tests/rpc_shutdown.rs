@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use bytes::Bytes;
 use rpc_demo::server::{Context, Drained, PoolOptions, Server, Service};
-use rpc_peer::{ECHO, Peer, echo, head, request, start};
+use rpc_peer::{ECHO, Peer, echo, gated, head, request, start};
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 const LONG: Duration = Duration::from_secs(60);
@@ -21,22 +20,6 @@ fn pooled() -> Service {
         capacity: 4,
         queue: 1000,
     })
-}
-
-/// A service whose handlers tell that they have started, and wait.
-fn gated(service: Service) -> (Service, Arc<Semaphore>, mpsc::UnboundedReceiver<()>) {
-    let gate = Arc::new(Semaphore::new(0));
-    let wait = Arc::clone(&gate);
-    let (started, starts) = mpsc::unbounded_channel();
-    let service = service.raw("Wait", move |_, body: Bytes| {
-        let (wait, started) = (Arc::clone(&wait), started.clone());
-        async move {
-            started.send(()).unwrap();
-            wait.acquire().await.unwrap().forget();
-            Ok(body)
-        }
-    });
-    (service, gate, starts)
 }
 
 /// Begins the shutdown, and returns once the port is closed.

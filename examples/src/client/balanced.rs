@@ -8,13 +8,13 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::calls::{Answer, CallOptions, ClientOptions};
+use super::calls::{Answer, CallOptions, ClientOptions, translated};
 use super::discovery::Discovery;
 use super::endpoints::Endpoints;
 use super::error::CallError;
 use super::figures::{ClientFigures, Counts, Update};
 use super::retry::{Retry, may_retry};
-use crate::wire::content::{self, Body};
+use crate::wire::content::Body;
 use crate::wire::{Code, ContentType};
 
 /// How a service is called that has many servers.
@@ -102,10 +102,11 @@ impl Balanced {
         options: &CallOptions,
     ) -> Result<A, CallError> {
         let content = options.content_type;
-        let body = content::encode(content, request);
-        let body = body.map_err(|error| CallError::Encode(Arc::new(error)))?;
-        let answer = self.call_raw(method, content, body, options).await?;
-        content::decode(content, answer.body).map_err(|error| CallError::Decode(Arc::new(error)))
+        translated(content, request, |body| async move {
+            let answer = self.call_raw(method, content, body, options).await?;
+            Ok(answer.body)
+        })
+        .await
     }
 
     /// The same with bytes. The timeout is that of all attempts together.

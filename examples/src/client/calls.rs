@@ -19,7 +19,7 @@ use super::link_task;
 use crate::wire::compress::{compress, decompress};
 use crate::wire::content::{self, Body, ContentError};
 use crate::wire::frame::MAX_FRAME;
-use crate::wire::head::REQUEST_ID;
+use crate::wire::head::{REQUEST_ID, STOPPING};
 use crate::wire::{
     CallType, Code, ContentType, Encoding, Frame, RequestProtocol, ResponseProtocol,
 };
@@ -143,10 +143,10 @@ impl Client {
         options: &CallOptions,
     ) -> Result<A, CallError> {
         let content = options.content_type;
-        let body = content::encode(content, request);
-        let body = body.map_err(|error| CallError::Encode(Arc::new(error)))?;
-        let answer = self.call_raw(method, content, body, options).await?;
-        content::decode(content, answer).map_err(|error| CallError::Decode(Arc::new(error)))
+        translated(content, request, |body| {
+            self.call_raw(method, content, body, options)
+        })
+        .await
     }
 
     /// The same with bytes; `content_type` says what they are.
@@ -179,10 +179,10 @@ impl Client {
         body: Bytes,
         options: &CallOptions,
     ) -> Result<Answer, CallError> {
-        let frame = self
+        let (link, frame) = self
             .send(method, content_type, body, options, CallType::Unary)
             .await?;
-        answer(frame, self.0.options.max_frame)
+        answer(&link, frame, self.0.options.max_frame)
     }
 
     /// Sends a call that is not answered; it is on its way when this returns,
@@ -229,7 +229,7 @@ impl Client {
         body: Bytes,
         options: &CallOptions,
         call_type: CallType,
-    ) -> Result<Frame, CallError> {
+    ) -> Result<(Arc<Link>, Frame), CallError> {
         let carried = errgroup::Context::current();
         let (timeout, meta) = within(carried.as_ref(), options)?;
         let deadline = Instant::now() + timeout;
@@ -248,7 +248,7 @@ impl Client {
             let link = self.0.link(deadline).await?;
             // Nothing was sent when it is None: another connection is tried.
             if let Some(ended) = link.call(&mut head, &body, deadline).await {
-                return ended;
+                return ended.map(|frame| (link, frame));
             }
         }
     }
@@ -321,6 +321,21 @@ impl Drop for Inner {
     }
 }
 
+/// Sends a message as bytes, and reads the answer as one.
+pub(super) async fn translated<Q: Body, A: Body, R>(
+    content: ContentType,
+    request: &Q,
+    send: impl FnOnce(Bytes) -> R,
+) -> Result<A, CallError>
+where
+    R: Future<Output = Result<Bytes, CallError>>,
+{
+    let body = content::encode(content, request);
+    let body = body.map_err(|error| CallError::Encode(Arc::new(error)))?;
+    let answer = send(body).await?;
+    content::decode(content, answer).map_err(|error| CallError::Decode(Arc::new(error)))
+}
+
 /// The timeout and the metadata of a call that is made in a request: no longer
 /// than until that one's deadline, and with its id.
 fn within(
@@ -370,11 +385,14 @@ fn pack(
 }
 
 /// What the server says.
-fn answer(frame: Frame, max: usize) -> Result<Answer, CallError> {
+fn answer(link: &Link, frame: Frame, max: usize) -> Result<Answer, CallError> {
     let undecodable = |error| CallError::Decode(Arc::new(error));
     let head = ResponseProtocol::decode(frame.head())
         .map_err(|error| undecodable(ContentError::Protobuf(error)))?;
     if head.ret != 0 || head.func_ret != 0 {
+        if head.trans_info.contains_key(STOPPING) {
+            link.retire();
+        }
         return Err(CallError::Remote {
             code: Code(head.ret),
             func_code: head.func_ret,

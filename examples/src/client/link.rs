@@ -38,6 +38,8 @@ struct State {
     task: Option<Waker>,
     /// Why there can be no more calls.
     broken: Option<CallError>,
+    /// Its server is about to stop: those under way are still answered.
+    retired: bool,
 }
 
 enum Call {
@@ -63,7 +65,13 @@ impl Link {
 
     /// Whether no more calls go over it.
     pub(super) fn is_broken(&self) -> bool {
-        self.state.lock().broken.is_some()
+        let state = self.state.lock();
+        state.retired || state.broken.is_some()
+    }
+
+    /// Makes no more calls; those under way go on to their ends.
+    pub(super) fn retire(&self) {
+        self.state.lock().retired = true;
     }
 
     /// Calls that wait for their answers.
@@ -116,7 +124,7 @@ impl Link {
         cx: &Context<'_>,
     ) -> Option<Result<u32, CallError>> {
         let mut state = self.state.lock();
-        if state.broken.is_some() {
+        if state.retired || state.broken.is_some() {
             return None;
         }
         // After a turn of all numbers some may still be waiting.

@@ -364,7 +364,7 @@ impl Connection {
     /// Says that there are no more replies, and gives the peer time to read
     /// them and to close.
     async fn close(&mut self) -> io::Result<()> {
-        if self.phase == Phase::Draining && !self.ended && self.active_at.elapsed() < FAREWELL {
+        if self.phase == Phase::Draining && !self.ended {
             let end = Instant::now() + FAREWELL;
             // A peer that does not stop sending is not waited for.
             timeout_at(end, self.refuse_late())

@@ -192,3 +192,56 @@ impl Outbox {
         std::mem::take(&mut state.batch)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::task::Waker;
+
+    use bytes::Bytes;
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::server::exchange;
+    use crate::server::failure::Failure;
+    use crate::server::running::{ServerOptions, Stop};
+    use crate::server::service::Service;
+    use crate::server::session::Session;
+    use crate::wire::Code;
+
+    #[tokio::test]
+    async fn who_finds_a_reply_while_writing_another_does_not_sleep_over_it() {
+        let service = Service::new("Echo", "rpcdemo.Echo");
+        let stop = watch::Sender::new(Stop::No);
+        let running = Running::new(service, ServerOptions::default(), stop);
+        let session = Session::new(Arc::new(running), ([127, 0, 0, 1], 1).into());
+        let mut frame = bytes::BytesMut::new();
+        let head = crate::wire::RequestProtocol::default();
+        crate::wire::frame::encode(&mut frame, 7, 1, &head, b"", 100).unwrap();
+        let frame = frame.freeze();
+        let reply = |frame: &Bytes| {
+            let failure = Failure::framework(Code::SERVER_SYSTEM, "a reply");
+            exchange::refuse(&session, frame.clone(), failure)
+        };
+        let cx = Context::from_waker(Waker::noop());
+
+        let mut writing = Batch::default();
+        session.reply(&reply(&frame), frame.len());
+        session.outbox.collect(&mut writing);
+        assert_eq!(writing.ended.sum(), 1);
+        // While that is being written a worker leaves another, and its end is
+        // taken note of.
+        session.reply(&reply(&frame), frame.len());
+        let found = session.outbox.collect(&mut writing);
+        assert_eq!((found.ended.requests, writing.ended.sum()), (1, 1));
+        assert!(
+            session.outbox.park(Phase::Open, false, &cx),
+            "the socket wakes it"
+        );
+        writing = Batch::default();
+        assert!(!session.outbox.park(Phase::Open, true, &cx));
+        session.outbox.collect(&mut writing);
+        assert_eq!(writing.ended.sum(), 1);
+        assert!(session.outbox.park(Phase::Open, true, &cx));
+    }
+}

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // each test file uses a part of it
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use prost::Message;
@@ -9,7 +10,7 @@ use rpc_demo::server::{Server, ServerOptions, Service};
 use rpc_demo::wire::{RequestProtocol, ResponseProtocol};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 pub const ECHO: &str = "/rpcdemo.Echo/Echo";
 pub const RAW: u32 = 4;
@@ -31,6 +32,22 @@ pub fn text(text: &str) -> Text {
 /// The service that everything can be tried on.
 pub fn echo() -> Service {
     Service::new("Echo", "rpcdemo.Echo").raw("Echo", |_, body| async move { Ok(body) })
+}
+
+/// A service whose handlers tell that they have started, and wait.
+pub fn gated(service: Service) -> (Service, Arc<Semaphore>, mpsc::UnboundedReceiver<()>) {
+    let gate = Arc::new(Semaphore::new(0));
+    let wait = Arc::clone(&gate);
+    let (started, starts) = mpsc::unbounded_channel();
+    let service = service.raw("Wait", move |_, body: Bytes| {
+        let (wait, started) = (Arc::clone(&wait), started.clone());
+        async move {
+            started.send(()).unwrap();
+            wait.acquire().await.unwrap().forget();
+            Ok(body)
+        }
+    });
+    (service, gate, starts)
 }
 
 pub async fn start<L>(service: Service<L>) -> (Server, SocketAddr) {
