@@ -17,8 +17,6 @@ use crate::state::{BACKLOG, State};
 /// A task that can wait for a slot.
 pub(crate) type Job<E> = Pin<Box<dyn Future<Output = Result<(), E>> + Send>>;
 
-/// The state first; see there.
-#[repr(C)]
 pub(crate) struct Shared<E> {
     pub(crate) state: State<Job<E>, E>,
     /// Where runners go if a slot comes free outside of any runtime; the

@@ -13,7 +13,6 @@
 mod ending;
 mod room;
 
-use std::sync::OnceLock;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use crate::callers::Callers;
@@ -27,17 +26,12 @@ use crate::word::{Seen, Taken, Word};
 /// seldom that more gain nothing.
 pub(crate) const BACKLOG: usize = 16;
 
-/// The word comes first, to lie beside the reference counts of the `Arc` that this
-/// is in: a task of a group without a limit touches both, from another thread than
-/// its spawner, and nothing else. The queue, whose ends have cache lines of their
-/// own, is made when the first task is queued.
 #[derive(Debug)]
-#[repr(C)]
 pub(crate) struct State<J, E> {
     word: Word,
     /// Pending tasks, oldest first. Who counts a task in the word then pushes
     /// it; who takes it off the word then pops one.
-    jobs: OnceLock<Box<SegQueue<J>>>,
+    jobs: SegQueue<J>,
     /// Slots there are; `usize::MAX` is no limit.
     limit: AtomicUsize,
     /// Tasks beyond the limit that `spawn_wait` lets in.
@@ -79,7 +73,7 @@ impl<J, E> State<J, E> {
     pub(crate) fn new() -> Self {
         Self {
             word: Word::new(),
-            jobs: OnceLock::new(),
+            jobs: SegQueue::new(),
             limit: AtomicUsize::new(usize::MAX),
             backlog: AtomicUsize::new(0),
             callers: Mutex::new(Callers::default()),
@@ -151,16 +145,14 @@ impl<J, E> State<J, E> {
     /// panic or wait comes between the two: others wait for the task.
     #[inline]
     pub(crate) fn push(&self, job: J) {
-        self.jobs
-            .get_or_init(|| Box::new(SegQueue::new()))
-            .push(job);
+        self.jobs.push(job);
     }
 
     /// The oldest task, of those that were taken off the word.
     #[inline]
     fn pop(&self) -> J {
         loop {
-            if let Some(job) = self.jobs.get().and_then(|jobs| jobs.pop()) {
+            if let Some(job) = self.jobs.pop() {
                 return job;
             }
             // Counted, and its spawner is just about to push it.
