@@ -15,6 +15,19 @@ impl<E: Send + 'static> Group<E> {
     /// Cancels the group with this error at that time, unless it has ended.
     /// As the first error of a task it is the cause, and what `wait` returns.
     ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use std::time::Duration;
+    /// use errgroup::Group;
+    /// use tokio::time::Instant;
+    ///
+    /// let soon = Instant::now() + Duration::from_millis(1);
+    /// let group = Group::new().deadline(soon, "too late").grace(Duration::ZERO);
+    /// group.spawn(std::future::pending());
+    /// assert_eq!(group.wait().await, Err("too late"));
+    /// # });
+    /// ```
+    ///
     /// # Panics
     ///
     /// Outside of a tokio runtime with time enabled.
@@ -27,6 +40,19 @@ impl<E: Send + 'static> Group<E> {
     /// Cancels the group by hand when `event` is ready: a signal, a
     /// `CancellationToken`'s `cancelled_owned()`, another group's end. It is
     /// dropped when the group is cancelled or ends.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use errgroup::Group;
+    ///
+    /// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    /// let group = Group::<()>::new().cancel_when(stopped);
+    /// let handle = group.handle();
+    /// group.spawn(async move { handle.cancelled().await; Ok(()) });
+    /// drop(stop);
+    /// assert_eq!(group.wait().await, Ok(()));
+    /// # });
+    /// ```
     ///
     /// # Panics
     ///
@@ -63,6 +89,18 @@ impl<E: Send + 'static> Handle<E> {
     /// not the other way round, see [`Group::escalate_to`].
     ///
     /// The cancel is carried over by a task of its own, so a moment later.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use errgroup::Group;
+    ///
+    /// let parent = Group::<()>::new();
+    /// let child = parent.handle().child::<&str>();    // add `.escalate_to(&parent.handle())`
+    /// child.spawn(async { Err("the child's own") });
+    /// assert_eq!(child.wait().await, Err("the child's own"));
+    /// assert!(!parent.is_cancelled());                // to have this true
+    /// # });
+    /// ```
     ///
     /// # Panics
     ///

@@ -153,6 +153,18 @@ impl<T: Send + 'static, E: Send + 'static> Gather<T, E> {
     /// The next task that has ended, in the order in which they end; `None` once
     /// all that were spawned have been returned. Cancel safe: what is not
     /// returned stays.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let mut gather = errgroup::Gather::<u32, String>::new().limit(4);
+    /// (0..10).for_each(|n| { gather.spawn(async move { Ok(n) }); });
+    /// let mut sum = 0;
+    /// while let Some(report) = gather.next().await {
+    ///     sum += report.outcome.done().unwrap_or(0);      // whoever ends first
+    /// }
+    /// assert_eq!(sum, 45);
+    /// # });
+    /// ```
     pub async fn next(&mut self) -> Option<TaskReport<T, E>> {
         poll_fn(|cx| self.poll_next_report(cx)).await
     }

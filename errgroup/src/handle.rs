@@ -69,6 +69,16 @@ impl<E: Send + 'static> Handle<E> {
 
     /// Spawns a task if it can start at once (Go: `TryGo`).
     ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let group = errgroup::Group::<()>::new().limit(1);
+    /// group.spawn(async { Ok(()) });
+    /// let refused = group.try_spawn(async { Ok(()) }).unwrap_err();
+    /// assert!(refused.is_full());
+    /// refused.into_task().await.unwrap();             // here, then
+    /// # });
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Full`](TrySpawnError::Full) if no slot is free or others wait for one
@@ -111,6 +121,21 @@ impl<E: Send + 'static> Handle<E> {
     /// not wait**: the slot it would wait for could be its own; the task is
     /// queued as by [`spawn`](Self::spawn). (A task that such a task awaits in
     /// turn, by a channel say, is not seen through: it waits.)
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use errgroup::Group;
+    ///
+    /// let group = Group::<&str>::new().limit(2);
+    /// for n in 0.. {
+    ///     let task = async move { if n < 100 { Ok(()) } else { Err("enough") } };
+    ///     if group.spawn_wait(task).await.is_err() {
+    ///         break;                          // an error has cancelled the group
+    ///     }
+    /// }
+    /// assert_eq!(group.wait().await, Err("enough"));
+    /// # });
+    /// ```
     ///
     /// Dropping the future before it is ready leaves the group as it was, and
     /// drops the task.

@@ -11,6 +11,28 @@ use super::retry::Retry;
 use super::work::{Failure, Framed, Job, Once, Options, Parts};
 
 /// A node that is being described; [`add`](Self::add) puts it into the flow.
+///
+/// ```
+/// use std::time::Duration;
+/// use errgroup::flow::{Flow, Retry};
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let mut flow = Flow::<&str>::new();
+/// let mut failures = 2;
+/// let price = flow
+///     .step("price", (), move |()| {
+///         let fails = failures > 0;
+///         failures -= i32::from(fails);
+///         async move { if fails { Err("busy") } else { Ok(7) } }
+///     })
+///     .retry(Retry::times(5).pause(Duration::from_millis(1), Duration::from_millis(10)))
+///     .timeout(Duration::from_secs(1))
+///     .fallback(|_| Ok(0))
+///     .add();
+/// let report = flow.run().await;
+/// assert_eq!((report.get(price).as_deref(), report.node(price).attempts), (Some(&7), 3));
+/// # });
+/// ```
 #[must_use = "a step that is not added does not run"]
 pub struct Step<'f, I: Inputs, F, T, E> {
     flow: &'f mut Flow<E>,
