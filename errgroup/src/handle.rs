@@ -163,6 +163,20 @@ impl<E: Send + 'static> Handle<E> {
         self.shared.state.with_cause(read)
     }
 
+    /// The error for which the group was cancelled, to keep: take `Arc<YourError>`
+    /// for `E` and every sibling can have it. `None` if the cause is another, or
+    /// the group has ended and the error went to whoever waited.
+    pub fn error(&self) -> Option<E>
+    where
+        E: Clone,
+    {
+        let error = |cause: &Cause<E>| match cause {
+            Cause::Error(error) => Some(error.clone()),
+            _ => None,
+        };
+        self.with_cause(error).flatten()
+    }
+
     /// Changes how many tasks run at once; `usize::MAX` is no limit (Go:
     /// `SetLimit`, which panics while tasks are active).
     ///

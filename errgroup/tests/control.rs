@@ -172,3 +172,40 @@ async fn a_value_can_be_awaited_and_an_error_is_the_groups() {
     assert_eq!(refused.await, None);
     assert_eq!(group.wait().await, Err("broken"));
 }
+
+#[tokio::test]
+async fn one_task_is_aborted_and_its_siblings_go_on() {
+    let group = Group::<&str>::new().limit(2);
+    let (held, is_dropped) = oneshot::channel::<()>();
+    let (go, told) = oneshot::channel();
+    let mut endless = group.spawn_value(async move {
+        let _held = held;
+        std::future::pending::<Result<u8, _>>().await
+    });
+    let sibling = group.spawn_value(async move { told.await.map_err(|_| "nobody tells") });
+    let mut never = group.spawn_value(async { Ok(1) });
+    never.abort();
+    tokio::task::yield_now().await;
+    endless.abort();
+    endless.abort();
+    assert!(is_dropped.await.is_err());
+    assert_eq!(endless.await, None);
+    assert_eq!(never.await, None, "it was aborted before it started");
+    go.send(7).unwrap();
+    assert_eq!(sibling.await, Some(7));
+    assert_eq!(group.wait().await, Ok(()));
+}
+
+#[tokio::test]
+async fn siblings_share_the_error() {
+    let group = Group::<Arc<String>>::new();
+    let handle = group.handle();
+    let seen = group.spawn_value(async move {
+        handle.cancelled().await;
+        Ok(handle.error())
+    });
+    group.spawn(async { Err(Arc::new("disk full".to_owned())) });
+    let seen = seen.await.flatten().unwrap();
+    let error = group.wait().await.unwrap_err();
+    assert!(Arc::ptr_eq(&seen, &error));
+}

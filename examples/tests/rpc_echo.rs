@@ -276,3 +276,33 @@ async fn metadata_and_an_attachment_come_back_beside_the_body() {
         );
     }
 }
+
+#[tokio::test]
+async fn open_connections_are_listed_with_what_they_did() {
+    let (server, addr) = start(echo()).await;
+    let handle = server.stats_handle();
+    let mut peers = [Peer::connect(addr).await, Peer::connect(addr).await];
+    for (calls, peer) in [(1, 0), (3, 1)] {
+        for _ in 0..calls {
+            peers[peer].call(&head(1, ECHO, 4), b"x").await;
+        }
+    }
+    let listed = handle.connections();
+    assert!(listed.is_sorted_by_key(|one| one.peer));
+    for (calls, peer) in [(1, &peers[0]), (3, &peers[1])] {
+        let own = peer.0.local_addr().unwrap();
+        let one = listed
+            .iter()
+            .find(|one| one.peer == own)
+            .expect("is listed");
+        assert_eq!(
+            (&one.service[..], one.accepted, one.in_flight),
+            ("Echo", calls, 0)
+        );
+        assert!(one.bytes_in > 0 && one.replied <= calls);
+    }
+    drop(peers);
+    while !handle.connections().is_empty() {
+        tokio::task::yield_now().await;
+    }
+}

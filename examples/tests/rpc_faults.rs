@@ -13,7 +13,7 @@ use tokio::io::AsyncWriteExt;
 
 /// Sends what is wrong after a request that is right: that one is answered,
 /// the connection is closed, and the server goes on.
-async fn is_closed_after(wrong: &[u8]) {
+async fn is_closed_after(wrong: &[u8], reason: &str) {
     for service in [
         echo().inline(),
         echo().pooled(PoolOptions {
@@ -21,7 +21,7 @@ async fn is_closed_after(wrong: &[u8]) {
             queue: 10,
         }),
     ] {
-        let (_server, addr) = start(service).await;
+        let (server, addr) = start(service).await;
         let mut peer = Peer::connect(addr).await;
         let mut bytes = request(&head(1, ECHO, 4), b"right");
         bytes.extend(wrong);
@@ -30,40 +30,41 @@ async fn is_closed_after(wrong: &[u8]) {
         peer.closed().await;
         let mut other = Peer::connect(addr).await;
         assert_eq!(other.call(&head(2, ECHO, 4), b"on").await.body, b"on");
+        assert_eq!(server.stats().services[0].broken, [(reason, 1)].into());
     }
 }
 
 #[tokio::test]
 async fn a_bad_magic_closes_the_connection() {
-    is_closed_after(b"GET / HTTP/1.1\r\n\r\n").await;
+    is_closed_after(b"GET / HTTP/1.1\r\n\r\n", "magic").await;
     // Seen with the second byte already.
-    is_closed_after(b"GE").await;
+    is_closed_after(b"GE", "magic").await;
 }
 
 #[tokio::test]
 async fn a_size_beyond_the_limit_closes_the_connection_before_the_body_comes() {
-    is_closed_after(&fixed(1, (10 << 20) + 1, 10)).await;
-    is_closed_after(&fixed(1, u32::MAX, 10)).await;
+    is_closed_after(&fixed(1, (10 << 20) + 1, 10), "too_long").await;
+    is_closed_after(&fixed(1, u32::MAX, 10), "too_long").await;
 }
 
 #[tokio::test]
 async fn a_size_below_the_fixed_head_closes_the_connection() {
     for total in [0, 1, 15] {
-        is_closed_after(&fixed(1, total, 0)).await;
+        is_closed_after(&fixed(1, total, 0), "too_short").await;
     }
 }
 
 #[tokio::test]
 async fn a_head_longer_than_its_frame_closes_the_connection() {
-    is_closed_after(&fixed(1, 26, 11)).await;
-    is_closed_after(&fixed(1, 16, u16::MAX)).await;
+    is_closed_after(&fixed(1, 26, 11), "head_too_long").await;
+    is_closed_after(&fixed(1, 16, u16::MAX), "head_too_long").await;
 }
 
 #[tokio::test]
 async fn a_stream_frame_closes_the_connection() {
     let mut stream = fixed(1, 16, 0);
     stream[2] = 1;
-    is_closed_after(&stream).await;
+    is_closed_after(&stream, "not_unary").await;
 }
 
 #[tokio::test]
@@ -314,12 +315,16 @@ async fn start_impatient(service: Service) -> (Server, std::net::SocketAddr) {
 }
 
 #[tokio::test]
-async fn a_peer_that_sends_one_byte_and_then_nothing_is_closed() {
-    let (_server, addr) = start_impatient(echo()).await;
+async fn a_slow_loris_and_an_idle_peer_are_closed() {
+    let (server, addr) = start_impatient(echo()).await;
     let mut peer = Peer::connect(addr).await;
     peer.send(&[0x09]).await;
     peer.closed().await;
     Peer::connect(addr).await.closed().await;
+    while server.stats().connections > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(server.stats().services[0].broken, [("idle", 2)].into());
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::handle::Report;
+use crate::handle::{JobError, Report};
+use crate::overload::Unserved;
 
 /// An argument whose result somebody waits for: the job of a pool made by
 /// `build_calls`. Dropped, it tells its handle that it was cancelled.
@@ -16,6 +17,16 @@ impl<T, R> Call<T, R> {
     pub fn into_job(self) -> T {
         self.report.displaced();
         self.job
+    }
+}
+
+impl<T, R> Call<T, R> {
+    /// What a controlled pool does not run.
+    pub(crate) fn back(unserved: Unserved<Self>) {
+        let Unserved {
+            job, why, delay, ..
+        } = unserved;
+        job.report.not_run(JobError::Unserved { why, delay });
     }
 }
 

@@ -6,10 +6,12 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use crate::block_on::block_on;
 use crate::nesting;
 use crate::outcome::Outcome;
+use crate::overload::WhyUnserved;
 use crate::sync::Mutex;
 
 /// Why a job has no result.
@@ -25,6 +27,14 @@ pub enum JobError {
     /// It made room for a newer job, and was dropped.
     #[error("the job was dropped to make room for a newer one")]
     Displaced,
+    /// Its pool accepted it, and then did not run it.
+    #[error("the job was {why} after {delay:?}")]
+    Unserved {
+        /// Why not.
+        why: WhyUnserved,
+        /// How long it had waited.
+        delay: Duration,
+    },
     /// A job of the same pool waited for it, which could wait for ever. The
     /// job goes on, as after a drop of its handle.
     #[error("a job may not wait for another of its own pool")]
@@ -37,6 +47,7 @@ impl fmt::Debug for JobError {
             Self::Panicked(_) => "Panicked(..)",
             Self::Cancelled => "Cancelled",
             Self::Displaced => "Displaced",
+            Self::Unserved { .. } => "Unserved",
             Self::Nested => "Nested",
         })
     }
@@ -198,8 +209,13 @@ impl<R> Report<R> {
 
     /// The job made room for another.
     pub(crate) fn displaced(self) {
+        self.not_run(JobError::Displaced);
+    }
+
+    /// The job will not run.
+    pub(crate) fn not_run(self, error: JobError) {
         if !matches!(self.state.lock().stage, Stage::CalledOff) {
-            self.tell(Err(JobError::Displaced));
+            self.tell(Err(error));
         }
     }
 

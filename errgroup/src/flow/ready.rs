@@ -30,7 +30,7 @@ struct Queue {
 impl Ready {
     pub(super) fn new(limit: usize, workers: usize) -> Self {
         Self {
-            queue: Mutex::default(),
+            queue: Mutex::new(Queue::default()),
             limit,
             workers,
         }

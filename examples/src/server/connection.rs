@@ -50,6 +50,17 @@ enum Broken {
     Stopped,
 }
 
+impl Broken {
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Io(_) => "io",
+            Self::Idle => "idle",
+            Self::Stalled => "stalled",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
 /// Serves a connection until it is closed, by either side.
 pub(super) async fn serve(stream: TcpStream, session: Arc<Session>, registered: Registered) {
     // Leaves after the connection, which is dropped first, has settled.
@@ -58,7 +69,10 @@ pub(super) async fn serve(stream: TcpStream, session: Arc<Session>, registered: 
     let peer = connection.session.peer;
     match connection.run().await {
         Ok(()) => tracing::debug!(%peer, "connection closed"),
-        Err(error) => tracing::info!(%peer, %error, "connection closed"),
+        Err(error) => {
+            connection.session.running.count_broken(error.reason());
+            tracing::info!(%peer, %error, "connection closed");
+        }
     }
 }
 
@@ -208,6 +222,7 @@ impl Connection {
             self.open = false;
             self.ended = true;
             if self.reader.is_amid_frame() {
+                self.session.running.count_broken("cut");
                 tracing::info!(%peer, "cut off in the middle of a frame");
             }
             return;
@@ -231,6 +246,7 @@ impl Connection {
     /// What follows is no frame: the requests before it are still answered.
     #[cold]
     fn refuse_rest(&mut self, error: &FrameError) {
+        self.session.running.count_broken(error.reason());
         tracing::warn!(peer = %self.session.peer, %error, "no frame; the connection will be closed");
         self.reader.clear();
         self.open = false;

@@ -33,6 +33,5 @@ pub use latency::LatencySnapshot;
 pub use lifecycle::{BindError, Drained, Server};
 pub use running::ServerOptions;
 pub use service::{PoolOptions, Service};
+pub use stats::{ConnectionStats, ObjectPools, ServerStats, ServiceStats, StatsHandle};
 pub use workers::{PRIORITY, USER};
-
-pub use stats::{ObjectPools, ServerStats, ServiceStats, StatsHandle};

@@ -1,14 +1,15 @@
-//! The open connections of a server.
+//! The open connections of a server, by the addresses of their peers.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 
 use super::outbox::Phase;
 use super::session::Session;
-use super::stats::Totals;
+use super::stats::{ConnectionStats, Totals};
 
 /// The open connections, and the sums of those that have closed.
 #[derive(Default)]
@@ -21,7 +22,9 @@ pub(super) struct Registry {
 #[derive(Default)]
 struct Inner {
     next: u64,
-    open: FxHashMap<u64, Arc<Session>>,
+    /// A peer may have several: to each of the services, and one that closes
+    /// while it connects again.
+    open: BTreeMap<(SocketAddr, u64), Arc<Session>>,
     closed: Totals,
     phase: Phase,
 }
@@ -38,7 +41,9 @@ impl Registry {
         let mut inner = self.inner.lock();
         let number = inner.next;
         inner.next += 1;
-        inner.open.insert(number, Arc::clone(session));
+        inner
+            .open
+            .insert((session.peer, number), Arc::clone(session));
         // One that comes late is told what the others were told.
         session.outbox.enter(inner.phase);
         Registered {
@@ -79,12 +84,18 @@ impl Registry {
             .for_each(|session| totals.add(&session.figures));
         (totals, inner.open.len() as u64)
     }
+
+    /// What each of the open connections did.
+    pub(super) fn connections(&self) -> Vec<ConnectionStats> {
+        let open = self.inner.lock().open.values().cloned().collect::<Vec<_>>();
+        open.iter().map(|session| session.stats()).collect()
+    }
 }
 
 impl Drop for Registered {
     fn drop(&mut self) {
         let mut inner = self.registry.inner.lock();
-        inner.open.remove(&self.number);
+        inner.open.remove(&(self.session.peer, self.number));
         inner.closed.add(&self.session.figures);
         if inner.open.is_empty() {
             self.registry.empty.notify_waiters();

@@ -84,6 +84,8 @@ pub(super) struct Running {
     panics: AtomicU64,
     /// Errors are rare enough for a lock.
     errors: Mutex<BTreeMap<i32, u64>>,
+    /// Connections that did not end well, by reason.
+    broken: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 impl Running {
@@ -118,6 +120,7 @@ impl Running {
             latency: Latency::new(),
             panics: AtomicU64::new(0),
             errors: Mutex::default(),
+            broken: Mutex::default(),
         }
     }
 
@@ -149,6 +152,11 @@ impl Running {
     }
 
     #[cold]
+    pub(super) fn count_broken(&self, reason: &'static str) {
+        *self.broken.lock().entry(reason).or_default() += 1;
+    }
+
+    #[cold]
     pub(super) fn count_panic(&self) {
         self.panics.fetch_add(1, Relaxed);
     }
@@ -161,6 +169,7 @@ impl Running {
             latency: self.latency.snapshot(),
             panics: self.panics.load(Relaxed),
             errors: self.errors.lock().clone(),
+            broken: self.broken.lock().clone(),
         }
     }
 }

@@ -1,8 +1,10 @@
 //! What the server did.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use pool_worker::DelaySnapshot;
@@ -91,6 +93,33 @@ pub struct ServiceStats {
     /// Failed requests by code: the framework's, or the business's when that
     /// is 0.
     pub errors: BTreeMap<i32, u64>,
+    /// Connections that did not end well, by reason: a frame that was refused
+    /// (`magic`, `too_short`, `too_long`, `head_too_long`, `not_unary`) or cut
+    /// off (`cut`), `idle`, replies that were not read (`stalled`), an error
+    /// of the socket (`io`), the end of the server's patience (`stopped`).
+    pub broken: BTreeMap<&'static str, u64>,
+}
+
+/// The figures of an open connection.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ConnectionStats {
+    /// Where it comes from.
+    pub peer: SocketAddr,
+    /// The service it is connected to.
+    pub service: String,
+    /// How long it has been open.
+    pub age: Duration,
+    /// Requests taken in.
+    pub accepted: u64,
+    /// Requests that have ended.
+    pub replied: u64,
+    /// Requests under way.
+    pub in_flight: u64,
+    /// Bytes read.
+    pub bytes_in: u64,
+    /// Bytes written.
+    pub bytes_out: u64,
 }
 
 /// The figures of a server.
@@ -163,6 +192,12 @@ pub struct StatsHandle {
 }
 
 impl StatsHandle {
+    /// The open connections, sorted by the addresses of their peers.
+    #[must_use]
+    pub fn connections(&self) -> Vec<ConnectionStats> {
+        self.registry.connections()
+    }
+
     /// The figures of now.
     #[must_use]
     pub fn stats(&self) -> ServerStats {

@@ -63,6 +63,21 @@ pub enum FrameError {
     NotUnary(u8),
 }
 
+impl FrameError {
+    /// Its kind, in one word, for figures.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Magic(_) => "magic",
+            Self::TooShort(_) => "too_short",
+            Self::TooLong { .. } => "too_long",
+            Self::HeadTooLong { .. } => "head_too_long",
+            Self::Unsayable(_) => "unsayable",
+            Self::NotUnary(_) => "not_unary",
+        }
+    }
+}
+
 /// The lengths that a fixed head tells, checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lengths {

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::FuncPool;
+use super::job::Tracked;
+use crate::call::Call;
 use crate::error::{CloseError, SubmitError};
+use crate::handle::{Handle, handle};
 use crate::options::Builder;
 use crate::overload::{Class, Control, ControlStats, Desk, Level, Unserved, controlled};
 
@@ -71,5 +74,24 @@ impl<T: Send + 'static> Builder<ControlledPool<T>> {
         });
         desk.resize_by(tokens.dispatcher.resizer());
         ControlledPool { desk, tokens }
+    }
+
+    /// The pool that runs this async function, whose results its callers wait for: see
+    /// [`call`](ControlledPool::call).
+    ///
+    /// # Panics
+    /// As [`build`](Self::build).
+    pub fn build_calls<F, Fut, R>(self, control: Control, run: F) -> ControlledPool<Call<T, R>>
+    where
+        F: Fn(T) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = R> + Send + 'static,
+        R: Send + 'static,
+    {
+        let run = move |call: Call<T, R>| {
+            let ran = Tracked::of(call, &run);
+            async move { ran.await.panic_on() }
+        };
+        self.convert::<ControlledPool<_>>()
+            .build(control, run, Call::back)
     }
 }

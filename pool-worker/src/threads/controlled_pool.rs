@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::FuncPool;
+use crate::call::Call;
 use crate::error::{CloseError, SubmitError};
+use crate::handle::{Handle, handle};
 use crate::options::Builder;
 use crate::overload::{Class, Control, ControlStats, Desk, Level, Unserved, controlled};
 
@@ -85,5 +87,35 @@ impl<T: Send + 'static> Builder<ControlledPool<T>> {
         });
         desk.resize_by(tokens.dispatcher.resizer());
         ControlledPool { desk, tokens }
+    }
+
+    /// The pool that runs this function, whose results its callers wait for: see
+    /// [`call`](ControlledPool::call).
+    ///
+    /// ```
+    /// use pool_worker::JobError;
+    /// use pool_worker::overload::{Class, Control};
+    /// use pool_worker::threads::ControlledPool;
+    /// use std::time::Instant;
+    ///
+    /// let pool = ControlledPool::builder().build_calls(Control::new(), |n: u64| n * n);
+    /// assert_eq!(pool.call(Class::new(), 3)?.wait()?, 9);
+    ///
+    /// let too_late = Class::new().deadline(Instant::now());
+    /// let error = pool.call(too_late, 4)?.wait().unwrap_err();
+    /// assert!(matches!(error, JobError::Unserved { .. }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    /// As [`build`](Self::build).
+    pub fn build_calls<F, R>(self, control: Control, run: F) -> ControlledPool<Call<T, R>>
+    where
+        F: Fn(T) -> R + Send + Sync + 'static,
+        R: Send + 'static,
+    {
+        let run = move |call: Call<T, R>| call.run(&run).panic_on();
+        self.convert::<ControlledPool<_>>()
+            .build(control, run, Call::back)
     }
 }
