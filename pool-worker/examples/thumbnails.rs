@@ -1,5 +1,5 @@
 //! Work that computes, on threads: a queue with a bound, one job that fails,
-//! and how long jobs waited.
+//! progress, and how long jobs waited.
 //!
 //! `cargo run --release -p pool-worker --example thumbnails`
 
@@ -45,6 +45,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             name: format!("image-{number}.raw"),
             pixels: vec![number as u8; size],
         })?;
+        if number % 500 == 499 {
+            let (stats, oldest) = (pool.stats(), pool.oldest_waiting().unwrap_or_default());
+            println!(
+                "{} of 2000 done, {} wait, the oldest for {oldest:?}",
+                stats.ran, stats.queued
+            );
+        }
     }
     pool.close(Duration::from_secs(10))?;
 
