@@ -128,7 +128,7 @@ async fn all_in_one(settings: Settings, json: Option<PathBuf>) -> Result<(), Job
     let json = json
         .map(|path| create(&path).map(|file| (path, file)))
         .transpose()?;
-    let stop = shutdown::requested()?;
+    let stop = shutdown::requested(settings.grace)?;
     let stack = start(&settings, &Listen::free_ports()).await?;
     let addrs = stack.addrs();
     eprintln!(
@@ -141,7 +141,7 @@ async fn all_in_one(settings: Settings, json: Option<PathBuf>) -> Result<(), Job
 }
 
 async fn serve(settings: &Settings, listen: &Listen) -> Result<(), JobError> {
-    let stop = shutdown::requested()?;
+    let stop = shutdown::requested(settings.grace)?;
     let stack = start(settings, listen).await?;
     let addrs = stack.addrs();
     for (service, addr) in [
@@ -168,7 +168,7 @@ async fn load(
     let json = json
         .map(|path| create(&path).map(|file| (path, file)))
         .transpose()?;
-    let stop = shutdown::requested()?;
+    let stop = shutdown::requested(settings.grace)?;
     let (figures, seconds) = send(settings, check, None, stop).await;
     finish(&Report::new(figures.snapshot(), seconds, None), json)
 }

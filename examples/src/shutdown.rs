@@ -1,10 +1,16 @@
 //! The wish to stop: ctrl-c, or the SIGTERM that Kubernetes sends to a pod.
 
+use std::time::Duration;
+
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What a shell says of a process that a signal ended: 128 and its number.
 const INTERRUPTED: i32 = 130;
 const TERMINATED: i32 = 143;
+/// Of a stop that was not over in time.
+const STUCK: i32 = 1;
+/// What a stop may take beyond the time that it was given, for what it does at last.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 struct Signals {
     interrupt: Signal,
@@ -22,11 +28,14 @@ impl Signals {
 }
 
 /// Completes at the first ctrl-c or SIGTERM after the call. Whoever sends a second
-/// one does not want to wait: it ends the process at once.
+/// one does not want to wait: it ends the process at once. And if the stop, which may
+/// take `grace`, is not over some seconds after that, the process is ended with status
+/// 1: by a thread that looks at nothing else, for a handler that blocks its thread can
+/// hold up a whole runtime.
 ///
 /// # Errors
 /// When the signals cannot be listened to.
-pub fn requested() -> std::io::Result<impl Future<Output = ()>> {
+pub fn requested(grace: Duration) -> std::io::Result<impl Future<Output = ()>> {
     let mut signals = Signals {
         interrupt: signal(SignalKind::interrupt())?,
         terminate: signal(SignalKind::terminate())?,
@@ -34,6 +43,11 @@ pub fn requested() -> std::io::Result<impl Future<Output = ()>> {
     Ok(async move {
         let (signal, _) = signals.next().await;
         tracing::info!(signal, "stopping");
+        std::thread::spawn(move || {
+            std::thread::sleep(grace.saturating_add(LAST_WORDS));
+            eprintln!("error: not stopped within {grace:?}, ended");
+            std::process::exit(STUCK);
+        });
         tokio::spawn(async move {
             let (signal, status) = signals.next().await;
             tracing::warn!(signal, "not waiting any longer");
