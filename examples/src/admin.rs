@@ -7,11 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::config::Settings;
 use crate::http::HttpServer;
@@ -43,7 +45,7 @@ impl Admin {
     pub async fn start(addr: SocketAddr) -> std::io::Result<Self> {
         let told = Arc::<Told>::default();
         let router = Router::new()
-            .route("/healthz", get(async || "ok\n"))
+            .route("/healthz", get(async || Json(json!({ "alive": true }))))
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics))
             .route("/alarms", get(alarms))
@@ -88,9 +90,10 @@ impl Admin {
 
 async fn readyz(State(told): State<Arc<Told>>) -> Response {
     if told.ready.load(Relaxed) {
-        "ready\n".into_response()
+        Json(json!({ "ready": true })).into_response()
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response()
+        let not_ready = Json(json!({ "ready": false }));
+        (StatusCode::SERVICE_UNAVAILABLE, not_ready).into_response()
     }
 }
 
@@ -144,7 +147,10 @@ async fn log_filter() -> Result<Json<LogFilter>, LevelError> {
     Ok(Json(LogFilter { filter }))
 }
 
-async fn set_log_filter(Json(wanted): Json<LogFilter>) -> Result<Json<LogFilter>, LevelError> {
+async fn set_log_filter(
+    wanted: Result<Json<LogFilter>, JsonRejection>,
+) -> Result<Json<LogFilter>, LevelError> {
+    let Json(wanted) = wanted.map_err(|error| LevelError::Body(error.body_text()))?;
     logging::set_filter(&wanted.filter)?;
     log_filter().await
 }
@@ -152,10 +158,10 @@ async fn set_log_filter(Json(wanted): Json<LogFilter>) -> Result<Json<LogFilter>
 impl IntoResponse for LevelError {
     fn into_response(self) -> Response {
         let status = match self {
-            Self::Filter(_) => StatusCode::BAD_REQUEST,
+            Self::Body(_) | Self::Filter(_) => StatusCode::BAD_REQUEST,
             Self::NoLog => StatusCode::NOT_FOUND,
         };
         let error = self.to_string();
-        (status, Json(serde_json::json!({ "error": error }))).into_response()
+        (status, Json(json!({ "error": error }))).into_response()
     }
 }

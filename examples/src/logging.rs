@@ -18,6 +18,9 @@ static FILTER: OnceLock<Handle<EnvFilter, Registry>> = OnceLock::new();
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LevelError {
+    /// What was sent is no filter.
+    #[error("wanted is {{\"filter\": \"...\"}}: {0}")]
+    Body(String),
     /// The filter makes no sense.
     #[error("log filter: {0}")]
     Filter(#[from] ParseError),

@@ -4,8 +4,14 @@ use prometheus::TextEncoder;
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
 use crate::quantiles::Quantiles;
-use crate::server::ServerStats;
+use crate::server::{ServerStats, ServiceStats};
 use crate::stack::StackFigures;
+
+const DELAY: (&str, &str) = (
+    "schedule_delay_seconds",
+    "From a request's acceptance to its start on a worker",
+);
+const LATENCY: (&str, &str) = ("latency_seconds", "How long handlers take");
 
 /// Renders the figures in the text format of Prometheus.
 #[must_use]
@@ -30,6 +36,12 @@ pub fn render(figures: &StackFigures) -> String {
         "Handlers that panicked",
         by_server(|s| s.panics),
     );
+    page.counters("bytes_read_total", "Bytes read", by_server(|s| s.bytes_in));
+    page.counters(
+        "bytes_written_total",
+        "Bytes written",
+        by_server(|s| s.bytes_out),
+    );
     page.gauges(
         "connections",
         "Open connections",
@@ -53,9 +65,21 @@ pub fn render(figures: &StackFigures) -> String {
         }),
     );
 
+    for (_, stats) in servers {
+        for service in &stats.services {
+            page.service(service);
+        }
+    }
+
     let report = figures.report();
     for (service, delay) in &report.schedule_delay_us_by_service {
-        page.quantiles(service, delay);
+        page.quantiles(DELAY, service, delay);
+        let counts = [(vec![("service", service.clone())], delay.count)];
+        page.counters(
+            "schedule_delays_total",
+            "Requests that started on a worker",
+            counts,
+        );
     }
     let pools = || report.object_pools.iter();
     let pool = |name: &str| vec![("pool", name.to_owned())];
@@ -129,15 +153,53 @@ impl Page {
         });
     }
 
+    /// How many, how many of them failed and how long they took.
+    fn service(&mut self, stats: &ServiceStats) {
+        let of = |more: &[(&'static str, String)]| {
+            let mut labels = vec![("service", stats.name.clone())];
+            labels.extend_from_slice(more);
+            labels
+        };
+        let ended = stats.latency.count;
+        let failed: u64 = stats.errors.values().sum();
+        let ends = [("ok", ended.saturating_sub(failed)), ("failed", failed)];
+        self.counters(
+            "service_requests_total",
+            "Requests that ended, by how",
+            ends.map(|(end, count)| (of(&[("end", end.to_owned())]), count)),
+        );
+        self.counters(
+            "service_errors_total",
+            "Requests that failed, by code",
+            stats
+                .errors
+                .iter()
+                .map(|(code, count)| (of(&[("code", code.to_string())]), *count)),
+        );
+        self.counters(
+            "connections_broken_total",
+            "Connections that did not end well, by reason",
+            stats
+                .broken
+                .iter()
+                .map(|(why, count)| (of(&[("reason", (*why).to_owned())]), *count)),
+        );
+        if let Some(control) = &stats.control {
+            let waiting = [(of(&[]), control.queued as u64)];
+            self.gauges("requests_waiting", "Requests that wait", waiting);
+        }
+        self.quantiles(LATENCY, &stats.name, &stats.latency.into());
+    }
+
     /// Quantiles since the start: a summary without a sum, so a gauge.
-    fn quantiles(&mut self, service: &str, delay: &Quantiles) {
+    fn quantiles(&mut self, (name, help): (&str, &str), service: &str, delay: &Quantiles) {
         let Quantiles {
-            count,
             p50,
             p90,
             p99,
             p999,
             max,
+            ..
         } = *delay;
         let of = |quantile: &str| {
             vec![
@@ -153,8 +215,8 @@ impl Page {
             ("1", max),
         ];
         self.family(
-            "schedule_delay_seconds",
-            "From a request's acceptance to its start on a worker",
+            name,
+            help,
             MetricType::GAUGE,
             all.map(|(quantile, micros)| (of(quantile), micros / 1e6)),
             |metric, value| {
@@ -162,12 +224,6 @@ impl Page {
                 gauge.set_value(value);
                 metric.set_gauge(gauge);
             },
-        );
-        let counts = [(vec![("service", service.to_owned())], count)];
-        self.counters(
-            "schedule_delays_total",
-            "Requests that started on a worker",
-            counts,
         );
     }
 

@@ -6,6 +6,8 @@ use hdrhistogram::Histogram;
 use pool_worker::DelaySnapshot;
 use serde::Serialize;
 
+use crate::server::LatencySnapshot;
+
 /// Count and quantiles; durations in microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Quantiles {
@@ -48,6 +50,19 @@ impl From<DelaySnapshot> for Quantiles {
             p99: micros(delay.p99),
             p999: micros(delay.p999),
             max: micros(delay.max),
+        }
+    }
+}
+
+impl From<LatencySnapshot> for Quantiles {
+    fn from(latency: LatencySnapshot) -> Self {
+        Self {
+            count: latency.count,
+            p50: micros(latency.p50),
+            p90: micros(latency.p90),
+            p99: micros(latency.p99),
+            p999: micros(latency.p999),
+            max: micros(latency.max),
         }
     }
 }

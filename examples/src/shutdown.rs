@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
 /// What a shell says of a process that a signal ended: 128 and its number.
 const INTERRUPTED: i32 = 130;
@@ -40,7 +41,9 @@ pub fn requested(grace: Duration) -> std::io::Result<impl Future<Output = ()>> {
         interrupt: signal(SignalKind::interrupt())?,
         terminate: signal(SignalKind::terminate())?,
     };
-    Ok(async move {
+    let (told, stop) = oneshot::channel();
+    // In a task, so that it is heard whatever its caller is at.
+    tokio::spawn(async move {
         let (signal, _) = signals.next().await;
         tracing::info!(signal, "stopping");
         std::thread::spawn(move || {
@@ -48,10 +51,16 @@ pub fn requested(grace: Duration) -> std::io::Result<impl Future<Output = ()>> {
             eprintln!("error: not stopped within {grace:?}, ended");
             std::process::exit(STUCK);
         });
-        tokio::spawn(async move {
-            let (signal, status) = signals.next().await;
-            tracing::warn!(signal, "not waiting any longer");
-            std::process::exit(status);
-        });
+        // Nobody there who waits for it: then the process is about to end.
+        let _ = told.send(());
+        let (signal, status) = signals.next().await;
+        tracing::warn!(signal, "not waiting any longer");
+        std::process::exit(status);
+    });
+    Ok(async move {
+        if stop.await.is_err() {
+            // The runtime goes, and this with it.
+            std::future::pending::<()>().await;
+        }
     })
 }

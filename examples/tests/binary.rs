@@ -373,7 +373,11 @@ fn the_admin_port_tells_the_config_and_changes_what_is_logged() {
     assert_eq!(get(addrs["admin"], "/loglevel"), (200, debug.to_owned()));
     let (code, told) = filter(r#"{"filter":"rpc_demo=loud"}"#);
     assert!(code == 400 && told.contains("log filter"), "{code} {told}");
-    assert!(filter("{}").0 >= 400);
+    let (code, told) = filter("{}");
+    assert!(code == 400 && told.contains("error"), "{code} {told}");
+    let (code, metrics) = get(addrs["admin"], "/metrics");
+    let ended = "rpc_demo_service_requests_total{service=\"Echo\",end=\"ok\"} 0";
+    assert!(code == 200 && metrics.contains(ended), "{metrics}");
     assert_eq!(get(addrs["admin"], "/loglevel"), (200, debug.to_owned()));
     let (code, connections) = get(addrs["admin"], "/connections");
     assert_eq!((code, connections.as_str()), (200, "[]"));
