@@ -6,7 +6,7 @@ use super::dagor::Level;
 
 /// How urgent a job is, whose it is, and until when it is of use.
 ///
-/// What the pool's [`Overload`](super::Overload) does not ask for has no effect.
+/// What the pool's [`Control`](super::Control) does not ask for has no effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Class {
     pub(super) priority: u8,
@@ -51,7 +51,7 @@ impl Class {
     }
 
     /// Whose share of the pool the job takes, where shares are
-    /// [fair](super::Overload::fair): a tenant, a connection.
+    /// [fair](super::Control::fair): a tenant, a connection.
     #[must_use]
     pub const fn key(mut self, key: u64) -> Self {
         self.key = key;
