@@ -78,6 +78,23 @@ impl Level {
     pub const fn business(self) -> u8 {
         (self.0 as usize / USERS) as u8
     }
+
+    /// As a number, to be passed upstream: to callers, who then refuse by themselves
+    /// what would be refused here.
+    #[must_use]
+    pub const fn number(self) -> u16 {
+        self.0
+    }
+
+    /// From its [number](Self::number); one that is none counts as [`ALL`](Self::ALL).
+    #[must_use]
+    pub const fn from_number(number: u16) -> Self {
+        if number < Self::ALL.0 {
+            Self(number)
+        } else {
+            Self::ALL
+        }
+    }
 }
 
 /// What came, what was let in, and how long that waited, in one window.
@@ -218,6 +235,14 @@ mod tests {
         gate.waited(50 * MS);
         gate.admits(Duration::from_secs(2), Level::of(0, 0));
         assert!(gate.level() < Level::of(1, 1));
+    }
+
+    #[test]
+    fn a_level_goes_upstream_and_comes_back() {
+        for level in [Level::of(0, 0), Level::of(7, 99), Level::ALL] {
+            assert_eq!(Level::from_number(level.number()), level);
+        }
+        assert_eq!(Level::from_number(u16::MAX), Level::ALL);
     }
 
     #[test]
