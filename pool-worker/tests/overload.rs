@@ -358,10 +358,11 @@ fn a_stalled_pool_grows(build: Build) {
     let (first, go) = held(0);
     pool.submit(Class::new(), first).unwrap();
     assert_eq!(starts.recv(), Ok(0));
-    // The one worker is busy; the second of these finds that the first waits.
+    // The one worker is busy; the second of these finds that the first waits, so
+    // another worker is made for either of them.
     pool.submit(Class::new(), job(1)).unwrap();
     pool.submit(Class::new(), job(2)).unwrap();
-    assert_eq!(starts.recv(), Ok(1));
+    assert!(matches!(starts.recv(), Ok(1 | 2)), "beside the first");
     assert!((2..=3).contains(&pool.stats().capacity));
     drop(go);
     pool.close();
