@@ -18,7 +18,7 @@ use super::work::Job;
 use crate::current;
 
 /// Nodes that one poll runs before the runtime's other tasks have the thread.
-const BURST: usize = 64;
+const BURST: usize = 128;
 
 pub(super) struct Driver<E: Send + 'static> {
     run: Arc<Run<E>>,

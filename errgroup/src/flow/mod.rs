@@ -45,6 +45,7 @@ mod report;
 mod retry;
 mod run;
 mod step;
+mod vertex;
 mod work;
 
 pub use graph::{Canceller, Flow, OnFailure, OtherShape};
