@@ -16,7 +16,7 @@ use super::driver::Driver;
 use super::edges::Edges;
 use super::graph::{Flow, OnFailure};
 use super::inputs::{Edge, Outputs};
-use super::ready::Ready;
+use super::ready::{Ready, UNKNOWN};
 use super::report::{Report, State};
 use super::vertex::{Outcome, Vertex};
 use super::work::{Ended, Failure, Job};
@@ -51,7 +51,7 @@ impl<E: Send + 'static> Run<E> {
         let workers = Runtime::current().metrics().num_workers();
         let ready = Ready::new(limit, workers);
         // Before the first one runs: afterwards it is they who count.
-        let start = ready.add(roots(&mut vertices, &edges));
+        let start = ready.add(roots(&mut vertices, &edges), UNKNOWN);
         let run = Arc::new(Self {
             vertices,
             jobs,
@@ -153,9 +153,14 @@ impl<E: Send + 'static> Run<E> {
     }
 
     /// Tells those who need the node that it is done. The first who is ready
-    /// goes to `batch`, if that is empty; the others are for all. Whether to
-    /// start a driver.
-    pub(super) fn settle(&self, at: usize, batch: &mut VecDeque<usize>) -> bool {
+    /// goes to `batch`, if that is empty; the others are for all. If there are any:
+    /// whether to start a driver, as the node took `pace`.
+    pub(super) fn settle(
+        &self,
+        at: usize,
+        pace: Duration,
+        batch: &mut VecDeque<usize>,
+    ) -> Option<bool> {
         let (mut next, mut skipped, mut ready) = (Some(at), Vec::new(), Vec::new());
         while let Some(at) = next {
             for child in self.edges.needing(at) {
@@ -175,7 +180,7 @@ impl<E: Send + 'static> Run<E> {
             }
             next = skipped.pop();
         }
-        !ready.is_empty() && self.ready.add(ready)
+        (!ready.is_empty()).then(|| self.ready.add(ready, pace))
     }
 
     fn has_inputs(&self, at: usize) -> bool {
