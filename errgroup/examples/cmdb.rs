@@ -215,7 +215,7 @@ async fn main() -> Result<(), Failure> {
     let path: Vec<_> = report
         .critical_path()
         .iter()
-        .map(|node| &*node.name)
+        .map(|node| node.name)
         .collect();
     println!(
         "critical path: {}\n\n{}",
@@ -233,7 +233,6 @@ async fn main() -> Result<(), Failure> {
     assert!(
         report
             .nodes()
-            .iter()
             .any(|node| node.state == errgroup::flow::State::Skipped)
     );
     println!("second run: nothing to write");

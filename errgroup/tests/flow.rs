@@ -12,9 +12,9 @@ use tokio::sync::{Barrier, oneshot};
 type Result<T> = std::result::Result<T, &'static str>;
 
 fn names<E>(report: &Report<E>, state: State) -> Vec<&str> {
-    let nodes = report.nodes().iter();
+    let nodes = report.nodes();
     let of_state = nodes.filter(|node| node.state == state);
-    of_state.map(|node| &*node.name).collect()
+    of_state.map(|node| node.name).collect()
 }
 
 #[tokio::test]
@@ -28,7 +28,7 @@ async fn a_then_b_needs_a_then_c_needs_both() {
     assert!(report.is_ok());
     let path = report.critical_path();
     assert_eq!(
-        path.iter().map(|node| &*node.name).collect::<Vec<_>>(),
+        path.iter().map(|node| node.name).collect::<Vec<_>>(),
         ["a", "b", "c"]
     );
 }
@@ -129,7 +129,7 @@ async fn skip_descendants_lets_all_others_finish() {
     assert_eq!(names(&report, State::Skipped), ["child", "grandchild"]);
     assert_eq!(names(&report, State::Succeeded), ["other", "cleanup"]);
     assert!(!report.is_ok());
-    let failure = report.first_failure().unwrap().failure.as_ref();
+    let failure = report.first_failure().unwrap().failure;
     assert!(matches!(failure, Some(Failure::Error("broken"))));
     // Settled without being run.
     assert_eq!(report.node(grandchild).attempts, 0);
@@ -345,7 +345,7 @@ async fn a_node_of_another_flow_is_refused() {
 
 #[tokio::test]
 async fn an_empty_flow_is_done_at_once() {
-    assert!(Flow::<()>::new().run().await.nodes().is_empty());
+    assert!(Flow::<()>::new().run().await.nodes().len() == 0);
 }
 
 #[tokio::test]

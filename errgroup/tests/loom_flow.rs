@@ -9,12 +9,13 @@ mod ready;
 mod sync;
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use loom::thread::{self, JoinHandle};
 
-use ready::Ready;
+use ready::{Ready, UNKNOWN};
 
 struct Run {
     ready: Ready,
@@ -24,6 +25,8 @@ struct Run {
     awaited: &'static [usize],
     running: AtomicUsize,
     limit: usize,
+    /// How long a node takes, as its driver sees it.
+    pace: Duration,
 }
 
 fn start(run: &Arc<Run>) -> JoinHandle<()> {
@@ -36,7 +39,7 @@ fn drive(run: &Arc<Run>) {
     let (mut batch, mut started) = (VecDeque::new(), Vec::new());
     loop {
         if batch.is_empty() {
-            let (taken, another) = run.ready.take(&mut batch);
+            let (taken, another) = run.ready.take(&mut batch, run.pace);
             started.extend(another.then(|| start(run)));
             if !taken {
                 break;
@@ -58,7 +61,7 @@ fn drive(run: &Arc<Run>) {
         run.running.fetch_sub(1, SeqCst);
         run.ran[node].fetch_add(1, SeqCst);
         if node == 0 {
-            started.extend(run.ready.add([1, 2, 3]).then(|| start(run)));
+            started.extend(run.ready.add([1, 2, 3], run.pace).then(|| start(run)));
         }
     }
     for driver in started {
@@ -66,7 +69,7 @@ fn drive(run: &Arc<Run>) {
     }
 }
 
-fn all_run(limit: usize, workers: usize, awaited: &'static [usize]) {
+fn all_run(limit: usize, workers: usize, awaited: &'static [usize], pace: Duration) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(2);
     builder.check(move || {
@@ -76,8 +79,9 @@ fn all_run(limit: usize, workers: usize, awaited: &'static [usize]) {
             awaited,
             running: AtomicUsize::new(0),
             limit,
+            pace,
         });
-        assert!(run.ready.add([0]), "somebody has to run it");
+        assert!(run.ready.add([0], UNKNOWN), "somebody has to run it");
         drive(&run);
         for ran in &run.ran {
             assert_eq!(ran.load(SeqCst), 1);
@@ -89,19 +93,27 @@ fn all_run(limit: usize, workers: usize, awaited: &'static [usize]) {
 /// driver that is started and not counted.
 #[test]
 fn two_drivers_run_the_same_node() {
-    all_run(2, 2, &[]);
+    all_run(2, 2, &[], UNKNOWN);
 }
 
 /// The node that waits needs those that its driver has taken with it. Catches: a
 /// driver that waits and keeps them, or does not count as one that waits.
 #[test]
 fn a_node_waits_behind_the_one_that_waits_for_it() {
-    all_run(2, 1, &[2, 3]);
+    all_run(2, 1, &[2, 3], UNKNOWN);
 }
 
 /// One node at a time, and one of them waits. Catches: a limit that is not looked
 /// at, or that a driver who waits does not count for.
 #[test]
 fn the_limit_is_passed_while_a_node_waits() {
-    all_run(1, 2, &[]);
+    all_run(1, 2, &[], UNKNOWN);
+}
+
+/// The nodes are so small that no other driver is called for, but one of them waits
+/// for those behind it. Catches: a driver that waits and calls for nobody, as the
+/// nodes are small.
+#[test]
+fn small_nodes_are_left_behind_one_that_waits_for_them() {
+    all_run(2, 2, &[2, 3], Duration::ZERO);
 }

@@ -13,12 +13,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use super::ready::UNKNOWN;
 use super::run::Run;
 use super::work::Job;
 use crate::current;
 
 /// Nodes that one poll runs before the runtime's other tasks have the thread.
-const BURST: usize = 64;
+const BURST: usize = 128;
 
 pub(super) struct Driver<E: Send + 'static> {
     run: Arc<Run<E>>,
@@ -26,6 +27,8 @@ pub(super) struct Driver<E: Send + 'static> {
     node: Option<Running<E>>,
     /// Nodes to run next.
     batch: VecDeque<usize>,
+    /// How long the last one took.
+    pace: Duration,
 }
 
 struct Running<E> {
@@ -42,6 +45,7 @@ impl<E: Send + 'static> Driver<E> {
             run,
             node: None,
             batch: VecDeque::new(),
+            pace: UNKNOWN,
         }
     }
 
@@ -61,7 +65,7 @@ impl<E: Send + 'static> Driver<E> {
 
     fn next(&mut self) -> Option<usize> {
         if self.batch.is_empty() {
-            let (taken, start) = self.run.ready.take(&mut self.batch);
+            let (taken, start) = self.run.ready.take(&mut self.batch, self.pace);
             if start {
                 self.run.start_driver();
             }
@@ -114,12 +118,18 @@ impl<E: Send + 'static> Future for Driver<E> {
             drop(running.job);
             let end = this.run.elapsed();
             now = Some(end);
+            this.pace = end.saturating_sub(running.started);
             let times = (running.started, end);
             if !this.run.ended(running.at, times, attempts, ended) {
                 return Poll::Ready(Err(()));
             }
-            if this.run.settle(running.at, &mut this.batch) {
-                this.run.start_driver();
+            let settled = this.run.settle(running.at, this.pace, &mut this.batch);
+            if let Some(start) = settled {
+                // To make many ready takes longer than many a node.
+                now = None;
+                if start {
+                    this.run.start_driver();
+                }
             }
         }
         cx.waker().wake_by_ref();

@@ -15,22 +15,22 @@ const MARGIN: f64 = 10.0;
 /// A row a node; the critical path is framed.
 pub(super) fn chart<E>(report: &Report<E>) -> String {
     let nodes = report.nodes();
-    let end = nodes.iter().filter_map(|node| node.ended).max();
+    let height = ROW * nodes.len() as f64 + 2.0 * MARGIN;
+    let end = report.nodes().filter_map(|node| node.ended).max();
     let end = end.unwrap_or_default().as_secs_f64().max(f64::MIN_POSITIVE);
     let x = |at: std::time::Duration| NAMES + at.as_secs_f64() / end * (WIDTH - NAMES - MARGIN);
     let critical: Vec<usize> = report.critical().collect();
-    let height = ROW * nodes.len() as f64 + 2.0 * MARGIN;
     let mut chart = Document::new()
         .set("viewBox", (0.0, 0.0, WIDTH, height))
         .set("font-family", "sans-serif")
         .set("font-size", 12);
-    for (row, node) in nodes.iter().enumerate() {
+    for (row, node) in nodes.enumerate() {
         let top = MARGIN + ROW * row as f64;
         let told = match node.took() {
             Some(took) => format!("{}: {}, {took:.1?}", node.name, node.state),
             None => format!("{}: {}", node.name, node.state),
         };
-        let name = Text::new(&*node.name).set("x", MARGIN).set("y", top + 16.0);
+        let name = Text::new(node.name).set("x", MARGIN).set("y", top + 16.0);
         chart = chart.add(name.set("fill", "#666"));
         let (from, to) = match (node.started, node.ended) {
             (Some(from), Some(to)) => (x(from), x(to)),

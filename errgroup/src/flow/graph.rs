@@ -2,17 +2,18 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use super::draw::Drawing;
 use super::edges::Edges;
-use super::inputs::{Edge, Inputs, Value};
+use super::inputs::{Inputs, Value};
 use super::node::Node;
-use super::report::Report;
+use super::report::{Report, State};
 use super::run::Run;
 use super::step::Step;
+use super::vertex::{Outcome, Vertex};
 use super::work::Job;
 use crate::group::Group;
 use crate::handle::Handle;
@@ -29,23 +30,13 @@ pub enum OnFailure {
     SkipDescendants,
 }
 
-/// Where a node's output comes from.
-pub(super) enum Source<E> {
-    Work(Job<E>),
-    Given(Value),
-}
-
-/// A node.
-pub(super) struct Vertex<E> {
-    pub(super) name: Cow<'static, str>,
-    pub(super) source: Source<E>,
-}
-
 /// A workflow: nodes, each with the nodes whose outputs it needs. See the
 /// [module](super).
 pub struct Flow<E> {
-    number: u64,
-    pub(super) vertices: Vec<Vertex<E>>,
+    pub(super) number: u64,
+    pub(super) vertices: Vec<Vertex>,
+    /// What each node does; taken by who runs it.
+    pub(super) jobs: Vec<Mutex<Option<Job<E>>>>,
     pub(super) edges: Edges,
     pub(super) limit: usize,
     pub(super) on_failure: OnFailure,
@@ -59,6 +50,7 @@ impl<E: Send + 'static> Flow<E> {
         Self {
             number: NEXT.fetch_add(1, Relaxed),
             vertices: Vec::new(),
+            jobs: Vec::new(),
             edges: Edges::default(),
             limit: usize::MAX,
             on_failure: OnFailure::default(),
@@ -128,7 +120,13 @@ impl<E: Send + 'static> Flow<E> {
     /// If it is a node of another flow.
     pub fn give<T: Send + Sync + 'static>(&mut self, node: Node<T>, output: Arc<T>) {
         assert_eq!(node.flow, self.number, "a node of another flow");
-        self.vertices[node.at].source = Source::Given(output);
+        self.provide(node.at, output);
+    }
+
+    fn provide(&mut self, at: usize, output: Value) {
+        let given = Outcome::unstarted(State::Given, Some(output));
+        self.vertices[at].outcome = OnceLock::from(given);
+        self.jobs[at] = Mutex::new(None);
     }
 
     /// Gives all outputs that an earlier run of a flow of the same shape came
@@ -143,10 +141,8 @@ impl<E: Send + 'static> Flow<E> {
         if !earlier.has_shape_of(self) {
             return Err(OtherShape);
         }
-        for (vertex, output) in self.vertices.iter_mut().zip(earlier.outputs()) {
-            if let Some(output) = output {
-                vertex.source = Source::Given(output);
-            }
+        for (at, output) in earlier.outputs() {
+            self.provide(at, output);
         }
         Ok(())
     }
@@ -185,21 +181,13 @@ impl<E: Send + 'static> Flow<E> {
         job: impl FnOnce(I) -> Job<E>,
     ) -> Node<T> {
         let at = self.vertices.len();
-        self.edges.add(|edges| inputs.edges(edges));
-        let ours = |edge: &Edge| edge.flow == self.number;
-        assert!(
-            self.edges.of(at).iter().all(ours),
-            "an input of {name} is a node of another flow"
-        );
-        self.vertices.push(Vertex {
-            name,
-            source: Source::Work(job(inputs)),
-        });
+        let needed = self.edges.add(self.number, |edges| inputs.edges(edges));
+        let Some(needed) = needed else {
+            panic!("an input of {name} is a node of another flow");
+        };
+        self.vertices.push(Vertex::new(name, needed));
+        self.jobs.push(Mutex::new(Some(job(inputs))));
         Node::new(at, self.number)
-    }
-
-    pub(super) fn number(&self) -> u64 {
-        self.number
     }
 }
 

@@ -15,6 +15,22 @@ pub struct Edge {
     pub(super) from: usize,
     pub(super) flow: u64,
     pub(super) optional: bool,
+    /// Whose input it is; known once the node is added.
+    pub(super) to: usize,
+    /// The next edge from the same node.
+    pub(super) next: Option<usize>,
+}
+
+impl Edge {
+    fn new<T>(node: &Node<T>, optional: bool) -> Self {
+        Self {
+            from: node.at,
+            flow: node.flow,
+            optional,
+            to: usize::MAX,
+            next: None,
+        }
+    }
 }
 
 /// The outputs so far.
@@ -47,11 +63,7 @@ impl<T: Send + Sync + 'static> Inputs for Node<T> {
     type Values = Arc<T>;
 
     fn edges(&self, edges: &mut Vec<Edge>) {
-        edges.push(Edge {
-            from: self.at,
-            flow: self.flow,
-            optional: false,
-        });
+        edges.push(Edge::new(self, false));
     }
 
     fn values(&self, outputs: &Outputs<'_>) -> Option<Arc<T>> {
@@ -64,11 +76,7 @@ impl<T: Send + Sync + 'static> Inputs for Optional<T> {
     type Values = Option<Arc<T>>;
 
     fn edges(&self, edges: &mut Vec<Edge>) {
-        edges.push(Edge {
-            from: self.0.at,
-            flow: self.0.flow,
-            optional: true,
-        });
+        edges.push(Edge::new(&self.0, true));
     }
 
     fn values(&self, outputs: &Outputs<'_>) -> Option<Option<Arc<T>>> {

@@ -27,8 +27,9 @@
 //! let b = flow.node("b", a, |a| async move { Ok(*a) });
 //! ```
 //!
-//! A node starts as soon as its own inputs are there, however the rest is doing.
-//! Nodes run on tokio, in tasks of a [`Group`](crate::Group), those that do not
+//! A node starts as soon as its own inputs are there, however the rest is doing; of many
+//! that become ready at once after nodes of less than some microseconds, one may compute
+//! for long before others are started beside it. Nodes run on tokio, in tasks of a [`Group`](crate::Group), those that do not
 //! wait many in one, and the first of them in the task that awaits
 //! [`Flow::run`]; so tokio's task-locals are not a node's own. `run` returns when
 //! every node is gone.
@@ -45,6 +46,7 @@ mod report;
 mod retry;
 mod run;
 mod step;
+mod vertex;
 mod work;
 
 pub use graph::{Canceller, Flow, OnFailure, OtherShape};

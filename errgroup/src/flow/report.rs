@@ -1,6 +1,6 @@
 //! What a run came to.
 
-use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use super::gantt;
 use super::graph::Flow;
 use super::inputs::Value;
 use super::node::Node;
+use super::vertex::Vertex;
 use super::work::Failure;
 
 /// How a node ended.
@@ -44,9 +45,9 @@ impl fmt::Display for State {
 /// What became of one node.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct NodeReport<E> {
+pub struct NodeReport<'r, E> {
     /// As it was named.
-    pub name: Cow<'static, str>,
+    pub name: &'r str,
     /// How it ended.
     pub state: State,
     /// When its first attempt began, since the run began; `None` if it did not.
@@ -56,21 +57,18 @@ pub struct NodeReport<E> {
     /// How often its function was called.
     pub attempts: u32,
     /// Why it failed, if it did.
-    pub failure: Option<Failure<E>>,
+    pub failure: Option<&'r Failure<E>>,
 }
 
-impl<E> NodeReport<E> {
-    pub(super) fn new(name: Cow<'static, str>) -> Self {
-        Self {
-            name,
-            state: State::Cancelled,
-            started: None,
-            ended: None,
-            attempts: 0,
-            failure: None,
-        }
+impl<E> Clone for NodeReport<'_, E> {
+    fn clone(&self) -> Self {
+        *self
     }
+}
 
+impl<E> Copy for NodeReport<'_, E> {}
+
+impl<E> NodeReport<'_, E> {
     /// How long it ran, pauses between attempts included.
     pub fn took(&self) -> Option<Duration> {
         Some(self.ended?.saturating_sub(self.started?))
@@ -79,27 +77,14 @@ impl<E> NodeReport<E> {
 
 /// Outputs, states and timings of a run.
 pub struct Report<E> {
-    flow: u64,
-    nodes: Vec<NodeReport<E>>,
-    edges: Edges,
-    outputs: Vec<Option<Value>>,
+    pub(super) flow: u64,
+    pub(super) vertices: Vec<Vertex>,
+    pub(super) edges: Edges,
+    /// By node.
+    pub(super) failures: BTreeMap<usize, Failure<E>>,
 }
 
 impl<E> Report<E> {
-    pub(super) fn new(
-        flow: u64,
-        nodes: Vec<NodeReport<E>>,
-        edges: Edges,
-        outputs: Vec<Option<Value>>,
-    ) -> Self {
-        Self {
-            flow,
-            nodes,
-            edges,
-            outputs,
-        }
-    }
-
     /// The output of a node; `None` if it has none.
     ///
     /// # Panics
@@ -107,7 +92,7 @@ impl<E> Report<E> {
     /// If it is a node of another flow.
     pub fn get<T: Send + Sync + 'static>(&self, node: Node<T>) -> Option<Arc<T>> {
         assert_eq!(node.flow, self.flow, "a node of another flow");
-        let output = self.outputs[node.at].clone()?.downcast();
+        let output = Arc::clone(self.vertices[node.at].output()?).downcast();
         Some(output.expect("a node's output is what its handle says"))
     }
 
@@ -116,40 +101,59 @@ impl<E> Report<E> {
     /// # Panics
     ///
     /// If it is a node of another flow.
-    pub fn node<T>(&self, node: Node<T>) -> &NodeReport<E> {
+    pub fn node<T>(&self, node: Node<T>) -> NodeReport<'_, E> {
         assert_eq!(node.flow, self.flow, "a node of another flow");
-        &self.nodes[node.at]
+        self.at(node.at)
     }
 
     /// All nodes, in the order they were added.
-    pub fn nodes(&self) -> &[NodeReport<E>] {
-        &self.nodes
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = NodeReport<'_, E>> {
+        (0..self.vertices.len()).map(|at| self.at(at))
+    }
+
+    fn at(&self, at: usize) -> NodeReport<'_, E> {
+        let Vertex { name, outcome, .. } = &self.vertices[at];
+        let mut report = NodeReport {
+            name,
+            state: State::Cancelled,
+            started: None,
+            ended: None,
+            attempts: 0,
+            failure: self.failures.get(&at),
+        };
+        if let Some(outcome) = outcome.get() {
+            report.state = outcome.state;
+            report.started = outcome.started;
+            report.ended = outcome.ended;
+            report.attempts = outcome.attempts;
+        }
+        report
     }
 
     /// The node that failed first.
-    pub fn first_failure(&self) -> Option<&NodeReport<E>> {
-        let failed = self.nodes.iter().filter(|node| node.failure.is_some());
+    pub fn first_failure(&self) -> Option<NodeReport<'_, E>> {
+        let failed = self.failures.keys().map(|&at| self.at(at));
         failed.min_by_key(|node| node.ended)
     }
 
     /// Whether every node has its output, or was not wanted.
     pub fn is_ok(&self) -> bool {
         let fine = [State::Succeeded, State::Given, State::Skipped];
-        self.nodes.iter().all(|node| fine.contains(&node.state))
+        self.nodes().all(|node| fine.contains(&node.state))
     }
 
     /// The nodes that made the run as long as it was, first to last: from the
     /// node that was done last back to the input it waited for longest, and so
     /// on.
-    pub fn critical_path(&self) -> Vec<&NodeReport<E>> {
-        self.critical().map(|at| &self.nodes[at]).collect()
+    pub fn critical_path(&self) -> Vec<NodeReport<'_, E>> {
+        self.critical().map(|at| self.at(at)).collect()
     }
 
     pub(super) fn critical(&self) -> impl Iterator<Item = usize> + use<E> {
-        let ended = |at: &usize| self.nodes[*at].ended;
+        let ended = |at: &usize| self.vertices[*at].outcome.get().and_then(|end| end.ended);
         let ran = |at: &usize| ended(at).is_some();
         let mut path = Vec::new();
-        let mut next = (0..self.nodes.len()).filter(ran).max_by_key(ended);
+        let mut next = (0..self.vertices.len()).filter(ran).max_by_key(ended);
         while let Some(at) = next {
             path.push(at);
             let inputs = self.edges.of(at).iter().map(|edge| edge.from);
@@ -174,26 +178,25 @@ impl<E> Report<E> {
     }
 
     fn drawing(&self) -> Drawing<'_> {
-        let nodes = self.nodes.iter();
-        Drawing::new(
-            nodes.map(|node| (&*node.name, Some(node.state))),
-            &self.edges,
-        )
+        let nodes = self.nodes().map(|node| (node.name, Some(node.state)));
+        Drawing::new(nodes, &self.edges)
     }
 
     pub(super) fn has_shape_of(&self, flow: &Flow<E>) -> bool {
-        let names = self.nodes.iter().map(|node| &node.name);
+        let names = self.vertices.iter().map(|vertex| &vertex.name);
         names.eq(flow.vertices.iter().map(|vertex| &vertex.name))
             && self.edges.has_shape_of(&flow.edges)
     }
 
-    pub(super) fn outputs(&self) -> impl Iterator<Item = Option<Value>> {
-        self.outputs.iter().cloned()
+    /// Those there are, by node.
+    pub(super) fn outputs(&self) -> impl Iterator<Item = (usize, Value)> {
+        let outputs = self.vertices.iter().map(Vertex::output).enumerate();
+        outputs.filter_map(|(at, output)| Some((at, Arc::clone(output?))))
     }
 }
 
 impl<E: fmt::Debug> fmt::Debug for Report<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(&self.nodes).finish()
+        f.debug_list().entries(self.nodes()).finish()
     }
 }

@@ -3,11 +3,10 @@
 //! A node counts the inputs that are not settled; who takes the count to 0, and
 //! only that one, makes it ready or skips it. [`Driver`]s run what is ready.
 
-use std::collections::VecDeque;
-use std::ops::Range;
+use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering::AcqRel};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::atomic::Ordering::AcqRel;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -15,127 +14,66 @@ use tokio::runtime::Handle as Runtime;
 
 use super::driver::Driver;
 use super::edges::Edges;
-use super::graph::{Flow, OnFailure, Source};
-use super::inputs::{Edge, Outputs, Value};
-use super::ready::Ready;
-use super::report::{NodeReport, Report, State};
-use super::work::{Ended, Job};
+use super::graph::{Flow, OnFailure};
+use super::inputs::{Edge, Outputs};
+use super::ready::{Ready, UNKNOWN};
+use super::report::{Report, State};
+use super::vertex::{Outcome, Vertex};
+use super::work::{Ended, Failure, Job};
 use crate::cause::Cause;
 use crate::engine::Engine;
 use crate::handle::Handle;
 use crate::sync::lock;
 
 pub(super) struct Run<E: Send + 'static> {
-    nodes: Vec<Member<E>>,
+    vertices: Vec<Vertex>,
+    /// Each taken by who runs it.
+    jobs: Vec<Mutex<Option<Job<E>>>>,
     edges: Edges,
-    /// Who needs whose output, by whose.
-    children: Vec<usize>,
+    failures: Mutex<BTreeMap<usize, Failure<E>>>,
     on_failure: OnFailure,
     start: Instant,
     group: Handle<()>,
     pub(super) ready: Ready,
 }
 
-struct Member<E> {
-    /// Who needs its output: where in `children`.
-    children: Range<usize>,
-    /// Inputs that are not settled yet.
-    open: AtomicUsize,
-    /// Taken by who starts it.
-    job: Mutex<Option<Job<E>>>,
-    output: OnceLock<Value>,
-    report: Mutex<NodeReport<E>>,
-}
-
 impl<E: Send + 'static> Run<E> {
     pub(super) async fn all(flow: Flow<E>) -> Report<E> {
-        let number = flow.number();
         let Flow {
-            vertices,
+            number,
+            mut vertices,
+            jobs,
             edges,
             on_failure,
             limit,
             group,
-            ..
         } = flow;
         let workers = Runtime::current().metrics().num_workers();
-        let mut run = Self {
-            nodes: Vec::with_capacity(vertices.len()),
+        let ready = Ready::new(limit, workers);
+        // Before the first one runs: afterwards it is they who count.
+        let start = ready.add(roots(&mut vertices, &edges), UNKNOWN);
+        let run = Arc::new(Self {
+            vertices,
+            jobs,
             edges,
-            children: Vec::new(),
+            failures: Mutex::new(BTreeMap::new()),
             on_failure,
             start: Instant::now(),
             group: group.handle(),
-            ready: Ready::new(limit, workers),
-        };
-        for vertex in vertices {
-            let mut report = NodeReport::new(vertex.name);
-            let (mut job, output) = (None, OnceLock::new());
-            match vertex.source {
-                Source::Work(of_node) => job = Some(of_node),
-                Source::Given(value) => {
-                    report.state = State::Given;
-                    let _ = output.set(value);
-                }
-            }
-            run.nodes.push(Member {
-                children: 0..0,
-                open: AtomicUsize::new(0),
-                job: Mutex::new(job),
-                output,
-                report: Mutex::new(report),
-            });
-        }
-        run.connect();
-        // Before the first one runs: afterwards it is they who count.
-        let roots = run.nodes.iter_mut().enumerate().filter_map(|(at, node)| {
-            let waits = *node.open.get_mut() > 0 || node.output.get().is_some();
-            (!waits).then_some(at)
+            ready,
         });
-        let start = run.ready.add(roots);
-        let run = Arc::new(run);
         if start {
             Driver::new(Arc::clone(&run)).run_here().await;
         }
         // Its error is a node's, and that one's report has it.
         let _ = group.wait().await;
         let run = Arc::into_inner(run).expect("every driver is gone");
-        run.report(number)
-    }
-
-    /// Counts for each node the inputs that are not there, and lists who needs
-    /// it: all lists in one, one after another.
-    fn connect(&mut self) {
-        let Self {
-            nodes,
-            edges,
-            children,
-            ..
-        } = self;
-        // As lengths first.
-        for at in 0..nodes.len() {
-            for edge in edges.of(at) {
-                if nodes[edge.from].output.get().is_none() {
-                    nodes[edge.from].children.end += 1;
-                    *nodes[at].open.get_mut() += 1;
-                }
-            }
-        }
-        let mut start = 0;
-        for node in nodes.iter_mut() {
-            let length = node.children.len();
-            node.children = start..start;
-            start += length;
-        }
-        *children = vec![0; start];
-        for at in 0..nodes.len() {
-            for edge in edges.of(at) {
-                let from = &mut nodes[edge.from];
-                if from.output.get().is_none() {
-                    children[from.children.end] = at;
-                    from.children.end += 1;
-                }
-            }
+        let failures = run.failures.into_inner();
+        Report {
+            flow: number,
+            vertices: run.vertices,
+            edges: run.edges,
+            failures: failures.unwrap_or_else(PoisonError::into_inner),
         }
     }
 
@@ -170,12 +108,12 @@ impl<E: Send + 'static> Run<E> {
 
     /// The job of a node that is ready.
     pub(super) fn begin(&self, at: usize) -> Job<E> {
-        let job = lock(&self.nodes[at].job).take();
+        let job = lock(&self.jobs[at]).take();
         job.expect("a node is ready once")
     }
 
     pub(super) fn poll(&self, job: &mut Job<E>, cx: &mut Context<'_>) -> Poll<(u32, Ended<E>)> {
-        let outputs = |from: usize| self.nodes[from].output.get().cloned();
+        let outputs = |from: usize| self.vertices[from].output().cloned();
         Pin::as_mut(job).poll(&Outputs(&outputs), cx)
     }
 
@@ -187,47 +125,52 @@ impl<E: Send + 'static> Run<E> {
         attempts: u32,
         how: Ended<E>,
     ) -> bool {
-        let node = &self.nodes[at];
-        let mut report = lock(&node.report);
-        report.started = Some(started);
-        report.ended = Some(ended);
-        report.attempts = attempts;
-        report.state = match how {
-            Ended::Value(value) => {
-                let _ = node.output.set(value);
-                State::Succeeded
-            }
+        let (state, output) = match how {
+            Ended::Value(value) => (State::Succeeded, Some(value)),
             Ended::Failed(failure) => {
-                report.failure = Some(failure);
-                State::Failed
+                lock(&self.failures).insert(at, failure);
+                (State::Failed, None)
             }
-            Ended::Unwanted => State::Skipped,
+            Ended::Unwanted => (State::Skipped, None),
         };
-        report.state != State::Failed || self.on_failure == OnFailure::SkipDescendants
+        self.vertices[at].settle(Outcome {
+            state,
+            started: Some(started),
+            ended: Some(ended),
+            attempts,
+            output,
+        });
+        state != State::Failed || self.on_failure == OnFailure::SkipDescendants
     }
 
     /// Takes note that a node was dropped while it ran.
     pub(super) fn dropped(&self, at: usize, started: Duration) {
-        let mut report = lock(&self.nodes[at].report);
-        report.started = Some(started);
-        report.ended = Some(self.elapsed());
+        self.vertices[at].settle(Outcome {
+            started: Some(started),
+            ended: Some(self.elapsed()),
+            ..Outcome::unstarted(State::Cancelled, None)
+        });
     }
 
     /// Tells those who need the node that it is done. The first who is ready
-    /// goes to `batch`, if that is empty; the others are for all. Whether to
-    /// start a driver.
-    pub(super) fn settle(&self, at: usize, batch: &mut VecDeque<usize>) -> bool {
+    /// goes to `batch`, if that is empty; the others are for all. If there are any:
+    /// whether to start a driver, as the node took `pace`.
+    pub(super) fn settle(
+        &self,
+        at: usize,
+        pace: Duration,
+        batch: &mut VecDeque<usize>,
+    ) -> Option<bool> {
         let (mut next, mut skipped, mut ready) = (Some(at), Vec::new(), Vec::new());
         while let Some(at) = next {
-            for &child in &self.children[self.nodes[at].children.clone()] {
+            for child in self.edges.needing(at) {
+                let vertex = &self.vertices[child];
                 // AcqRel: who takes the last one sees the outputs of all.
-                if self.nodes[child].open.fetch_sub(1, AcqRel) > 1
-                    || self.nodes[child].output.get().is_some()
-                {
+                if vertex.open.fetch_sub(1, AcqRel) > 1 || vertex.is_settled() {
                     continue;
                 }
                 if !self.has_inputs(child) {
-                    lock(&self.nodes[child].report).state = State::Skipped;
+                    vertex.settle(Outcome::unstarted(State::Skipped, None));
                     skipped.push(child);
                 } else if batch.is_empty() {
                     batch.push_back(child);
@@ -237,23 +180,28 @@ impl<E: Send + 'static> Run<E> {
             }
             next = skipped.pop();
         }
-        !ready.is_empty() && self.ready.add(ready)
+        (!ready.is_empty()).then(|| self.ready.add(ready, pace))
     }
 
     fn has_inputs(&self, at: usize) -> bool {
-        let there = |edge: &Edge| edge.optional || self.nodes[edge.from].output.get().is_some();
+        let there = |edge: &Edge| edge.optional || self.vertices[edge.from].output().is_some();
         self.edges.of(at).iter().all(there)
     }
+}
 
-    fn report(self, number: u64) -> Report<E> {
-        let (mut reports, mut outputs) = (Vec::new(), Vec::new());
-        reports.reserve_exact(self.nodes.len());
-        outputs.reserve_exact(self.nodes.len());
-        for node in self.nodes {
-            let report = node.report.into_inner();
-            reports.push(report.unwrap_or_else(PoisonError::into_inner));
-            outputs.push(node.output.into_inner());
+/// The nodes that wait for no other. Outputs that were given are there.
+fn roots(vertices: &mut [Vertex], edges: &Edges) -> Vec<usize> {
+    for at in 0..vertices.len() {
+        if vertices[at].is_settled() {
+            for child in edges.needing(at) {
+                *vertices[child].open.get_mut() -= 1;
+            }
         }
-        Report::new(number, reports, self.edges, outputs)
     }
+    let vertices = vertices.iter_mut().enumerate();
+    let roots = vertices.filter_map(|(at, vertex)| {
+        let waits = *vertex.open.get_mut() > 0 || vertex.is_settled();
+        (!waits).then_some(at)
+    });
+    roots.collect()
 }
