@@ -7,6 +7,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
+use clap::Parser;
+use rpc_demo::cli::Cli;
 use serde_json::{Value, json};
 
 fn rpc_demo(args: &[&str]) -> Command {
@@ -437,6 +439,42 @@ fn the_live_page_says_so_when_the_server_has_gone_and_goes_on_with_the_next_one(
     let connections = page.split("data-draws=\"connections\"").nth(1).unwrap();
     let lines = connections.split("</svg>").next().unwrap();
     assert_eq!(lines.matches("class=\"first\"").count(), 2, "{lines}");
+}
+
+#[test]
+fn the_readme_names_files_that_are_there_and_commands_that_are_understood() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = include_str!("../README.md");
+    let quoted = |line: &'static str| line.split('`').skip(1).step_by(2);
+    let (mut files, mut commands) = (0, 0);
+    for line in readme.lines().filter(|line| line.starts_with('|')) {
+        let mut beside = folder.to_owned();
+        for words in quoted(line) {
+            if words.starts_with("src/") || words.ends_with(".rs") {
+                // A name alone is beside the file before it.
+                let at = if words.contains('/') { folder } else { &beside };
+                let path = at.join(words);
+                assert!(path.exists(), "{words}, in {line}");
+                beside = path.parent().unwrap().to_owned();
+                files += 1;
+            } else if let Some(args) = words.strip_prefix("cargo run --release -p rpc-demo") {
+                let args = args.trim_start_matches(" --").split('\'').enumerate();
+                // Every other part is in quotes.
+                let args = args.flat_map(|(nth, part)| match nth % 2 {
+                    0 => part.split_whitespace().collect(),
+                    _ => vec![part],
+                });
+                let parsed = Cli::try_parse_from(std::iter::once("rpc-demo").chain(args));
+                assert!(parsed.is_ok(), "{words}: {parsed:?}");
+                commands += 1;
+            }
+        }
+    }
+    // It has been read at all.
+    assert!(
+        files > 20 && commands > 5,
+        "{files} files, {commands} commands"
+    );
 }
 
 #[test]
