@@ -206,6 +206,10 @@ fn a_served_system_is_called_looked_at_and_stopped_by_sigterm() {
         metrics.contains("# TYPE rpc_demo_schedule_delay_seconds gauge"),
         "{metrics}"
     );
+    assert!(
+        metrics.contains("\nrpc_demo_alarms_told_total{product=\"host\"} 1\n"),
+        "{metrics}"
+    );
 
     served.signal("TERM");
     assert_eq!(served.wait(), (Some(0), String::new()));
