@@ -122,14 +122,6 @@ pub fn run(cli: Cli) -> Result<(), JobError> {
     })
 }
 
-fn trace_poll(stacks: bool) -> std::io::Result<()> {
-    println!("     us  thread  task        step    what happens  [in Go]");
-    for entry in netpoll::trace(stacks)? {
-        println!("{entry}");
-    }
-    Ok(())
-}
-
 fn print(settings: &Settings) -> Result<(), JobError> {
     print!("{}", settings.to_toml()?);
     Ok(())
@@ -202,6 +194,14 @@ async fn call(
         .await;
     client.close().await;
     println!("{}", String::from_utf8_lossy(&answer?));
+    Ok(())
+}
+
+fn trace_poll(stacks: bool) -> std::io::Result<()> {
+    println!("     us  thread  task        step    what happens  [in Go]");
+    for entry in netpoll::trace(stacks)? {
+        println!("{entry}");
+    }
     Ok(())
 }
 

@@ -116,15 +116,6 @@ pub fn render(figures: &StackFigures) -> String {
         "Alarms that wait for Notify",
         one(figures.waiting),
     );
-    page.counters(
-        "alarms_told_total",
-        "Alarms told, by product",
-        figures
-            .notify
-            .told
-            .iter()
-            .map(|(product, told)| (vec![("product", product.clone())], *told)),
-    );
     let channels = || report.channels.iter();
     let channel = |name: &str| vec![("channel", name.to_owned())];
     page.counters(
