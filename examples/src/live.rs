@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use pool_worker::overload::Level;
 use serde::Serialize;
 
 use crate::server::{LatencySnapshot, ServerStats, ServiceStats};
@@ -63,8 +64,10 @@ pub struct LiveService {
 /// Who is let in.
 #[derive(Clone, Debug, Serialize)]
 pub struct LiveControl {
-    /// What is less urgent than this is refused.
+    /// What is less urgent than this priority is refused.
     pub level: u8,
+    /// The part of the users whose requests of this very priority are let in.
+    pub users: f64,
     /// Requests that wait.
     pub queued: usize,
     /// Requests that run, and the most that may.
@@ -88,6 +91,13 @@ pub struct LiveAlarms {
     pub failed: u64,
 }
 
+/// The part of the users that a level lets in at its own priority.
+fn users(level: Level) -> f64 {
+    let all = u32::from(Level::ALL.number()) + 1;
+    let users = all / (u32::from(Level::ALL.business()) + 1);
+    f64::from(u32::from(level.number()) % users + 1) / f64::from(users)
+}
+
 /// Half, and 99 in 100.
 fn quantiles(of: &LatencySnapshot) -> Option<[f64; 2]> {
     let micros = |time: Duration| time.as_nanos() as f64 / 1e3;
@@ -98,6 +108,7 @@ impl From<&ServiceStats> for LiveService {
     fn from(stats: &ServiceStats) -> Self {
         let control = stats.control.as_ref().map(|control| LiveControl {
             level: control.level.business(),
+            users: users(control.level),
             queued: control.queued,
             running: [control.running, control.capacity],
         });
@@ -150,5 +161,17 @@ impl Live {
                 .collect(),
             alarms,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_lets_in_a_part_of_the_users_of_its_priority() {
+        assert_eq!(users(Level::ALL), 1.0);
+        assert_eq!(users(Level::of(3, 63)), 0.5);
+        assert_eq!(users(Level::of(0, 127)), 1.0);
     }
 }
