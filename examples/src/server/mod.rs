@@ -24,6 +24,7 @@ mod running;
 mod service;
 mod session;
 mod stats;
+mod window;
 mod workers;
 
 pub use context::Context;
