@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 
 use crate::config::Options;
+use crate::logging::{Filter, LogFormat};
 
 /// An alarm system over the tRPC protocol, made of object pools, worker pools
 /// and error groups.
@@ -27,27 +28,21 @@ pub struct Cli {
     /// Writes the report to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// What to log, such as info or rpc_demo=debug
+    /// What to log to the console, such as info or rpc_demo=debug [default: warn]
+    #[arg(long, value_name = "FILTER", global = true, env = "RPC_DEMO_LOG", value_parser = filter)]
+    pub log: Option<Filter>,
+    /// How to log to the console [default: text]
     #[arg(
         long,
-        value_name = "FILTER",
+        value_name = "FORMAT",
         global = true,
-        default_value = "warn",
-        env = "RPC_DEMO_LOG"
+        env = "RPC_DEMO_LOG_FORMAT"
     )]
-    pub log: String,
-    /// How to log
-    #[arg(long, value_name = "FORMAT", global = true, default_value = "text")]
-    pub log_format: LogFormat,
+    pub log_format: Option<LogFormat>,
 }
 
-/// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// An object a line.
-    Json,
+fn filter(text: &str) -> Result<Filter, String> {
+    Filter::new(text).map_err(|error| format!("log filter: {error}"))
 }
 
 /// What to do.

@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::alarm::policy::PolicySpec;
 use crate::alarm::store::MAX_POLICIES;
 use crate::load::profile::{Profile, ProfileError};
+use crate::logging::{Filter, LogFormat, SinkError, SinkKind, SinkSpec};
+
+/// What takes longer is logged when nothing else is said.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// What to run with, as far as it was said.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
@@ -55,6 +59,21 @@ pub struct Options {
     /// Where the webhook channel posts to [default: a receiver of its own]
     #[arg(long, value_name = "URL", env = "RPC_DEMO_WEBHOOK")]
     pub webhook: Option<String>,
+    /// An Echo that takes longer is logged [default: 1s]
+    #[arg(long, value_name = "TIME", env = "RPC_DEMO_SLOW_ECHO", value_parser = humantime::parse_duration)]
+    #[serde(deserialize_with = "duration")]
+    pub slow_echo: Option<Duration>,
+    /// A Check that takes longer is logged, with where its time went [default: 1s]
+    #[arg(long, value_name = "TIME", env = "RPC_DEMO_SLOW_CHECK", value_parser = humantime::parse_duration)]
+    #[serde(deserialize_with = "duration")]
+    pub slow_check: Option<Duration>,
+    /// A Notify that takes longer is logged, with where its time went [default: 1s]
+    #[arg(long, value_name = "TIME", env = "RPC_DEMO_SLOW_NOTIFY", value_parser = humantime::parse_duration)]
+    #[serde(deserialize_with = "duration")]
+    pub slow_notify: Option<Duration>,
+    /// Where log lines go, only in the config file.
+    #[arg(skip)]
+    pub log: Vec<SinkSpec>,
     /// Policies written by people, only in the config file.
     #[arg(skip)]
     pub policy: Vec<PolicySpec>,
@@ -91,6 +110,9 @@ pub enum ConfigError {
     /// The load cannot be.
     #[error(transparent)]
     Profile(#[from] ProfileError),
+    /// The logs do not go together.
+    #[error(transparent)]
+    Log(#[from] SinkError),
     /// The webhook's address is not one.
     #[error("webhook {0:?} is not an http:// address")]
     Webhook(String),
@@ -131,6 +153,17 @@ pub struct Settings {
     /// Where the webhook channel posts to.
     #[serde(serialize_with = "as_text", skip_serializing_if = "Option::is_none")]
     pub webhook: Option<axum::http::Uri>,
+    /// An Echo that takes longer is logged.
+    #[serde(serialize_with = "in_words")]
+    pub slow_echo: Duration,
+    /// A Check that takes longer is logged.
+    #[serde(serialize_with = "in_words")]
+    pub slow_check: Duration,
+    /// A Notify that takes longer is logged.
+    #[serde(serialize_with = "in_words")]
+    pub slow_notify: Duration,
+    /// Where log lines go.
+    pub log: Vec<SinkSpec>,
     /// Policies written by people.
     #[serde(rename = "policy")]
     pub written: Vec<PolicySpec>,
@@ -192,11 +225,11 @@ impl Options {
             dedup: self.dedup.or(other.dedup),
             alarm_log: self.alarm_log.or(other.alarm_log),
             webhook: self.webhook.or(other.webhook),
-            policy: if self.policy.is_empty() {
-                other.policy
-            } else {
-                self.policy
-            },
+            slow_echo: self.slow_echo.or(other.slow_echo),
+            slow_check: self.slow_check.or(other.slow_check),
+            slow_notify: self.slow_notify.or(other.slow_notify),
+            log: unless_empty(self.log, other.log),
+            policy: unless_empty(self.policy, other.policy),
         }
     }
 
@@ -217,6 +250,11 @@ impl Options {
         if workers == 0 {
             return Err(ConfigError::NoWorkers);
         }
+        let log = match self.log {
+            none if none.is_empty() => usual_log(),
+            log => log,
+        };
+        SinkSpec::check(&log)?;
         let webhook = self
             .webhook
             .map(|url| match url.parse::<axum::http::Uri>() {
@@ -240,8 +278,44 @@ impl Options {
                 .alarm_log
                 .unwrap_or_else(|| std::env::temp_dir().join("rpc-demo-alarms.log")),
             webhook: webhook.transpose()?,
+            slow_echo: self.slow_echo.unwrap_or(SLOW),
+            slow_check: self.slow_check.unwrap_or(SLOW),
+            slow_notify: self.slow_notify.unwrap_or(SLOW),
+            log,
         })
     }
+}
+
+/// On the console what is wrong, in memory also what happens.
+fn usual_log() -> Vec<SinkSpec> {
+    let [warn, info] = ["warn", "info"].map(|level| Filter::new(level).expect("a level"));
+    vec![
+        SinkSpec::new(SinkKind::Console, warn, LogFormat::Text),
+        SinkSpec::new(SinkKind::Memory, info, LogFormat::Json),
+    ]
+}
+
+/// What the command line says of the console goes before what the config file does.
+pub fn say_of_console(options: &mut Options, filter: Option<Filter>, format: Option<LogFormat>) {
+    if filter.is_none() && format.is_none() {
+        return;
+    }
+    if options.log.is_empty() {
+        options.log = usual_log();
+    }
+    let is_console = |sink: &&mut SinkSpec| sink.to == SinkKind::Console;
+    if let Some(console) = options.log.iter_mut().find(is_console) {
+        console.level = filter.unwrap_or_else(|| console.level.clone());
+        console.format = format.unwrap_or(console.format);
+    } else {
+        let format = format.unwrap_or_default();
+        let console = SinkSpec::new(SinkKind::Console, filter.unwrap_or_default(), format);
+        options.log.push(console);
+    }
+}
+
+fn unless_empty<T>(first: Vec<T>, second: Vec<T>) -> Vec<T> {
+    if first.is_empty() { second } else { first }
 }
 
 fn duration<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {

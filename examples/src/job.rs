@@ -15,7 +15,7 @@ use crate::alarm::loader;
 use crate::alarm::store::PolicyStore;
 use crate::cli::{Cli, Command, Listen};
 use crate::client::{CallError, CallOptions, Client, ClientOptions};
-use crate::config::{ConfigError, Options, Settings};
+use crate::config::{self, ConfigError, Options, Settings};
 use crate::load::driver::{self, LoadPlan};
 use crate::load::figures::CallFigures;
 use crate::load::host;
@@ -38,9 +38,9 @@ pub enum JobError {
     /// The options cannot be printed.
     #[error("as TOML: {0}")]
     Print(#[from] toml::ser::Error),
-    /// The log filter makes no sense.
-    #[error("log filter: {0}")]
-    LogFilter(#[from] tracing_subscriber::filter::ParseError),
+    /// The log cannot be written.
+    #[error(transparent)]
+    Log(#[from] logging::SinkError),
     /// The services did not start.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -72,7 +72,7 @@ impl JobError {
     pub fn exit_status(&self) -> u8 {
         match self {
             Self::Config(_)
-            | Self::LogFilter(_)
+            | Self::Log(_)
             | Self::Start(_)
             | Self::Body(_)
             | Self::Report { .. } => 2,
@@ -86,14 +86,16 @@ impl JobError {
 /// # Errors
 /// When it did not go well.
 pub fn run(cli: Cli) -> Result<(), JobError> {
-    logging::start(&cli.log, cli.log_format)?;
-    let file = cli
+    let mut file = cli
         .config
         .as_deref()
         .map(Options::from_file)
         .transpose()?
         .unwrap_or_default();
+    config::say_of_console(&mut file, cli.log, cli.log_format);
     let settle = |options: Options| options.or(cli.options.clone()).or(file.clone()).settle();
+    // Gone last, when everything has been said.
+    let _flush = logging::start(&settle(Options::default())?.log)?;
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         match cli.command {
@@ -154,6 +156,7 @@ async fn serve(settings: &Settings, listen: &Listen) -> Result<(), JobError> {
     }
     stop.await;
     let last = stack.stop(settings.grace).await;
+    tracing::info!(lost = last.lost(), "stopped");
     match last.lost() {
         0 => Ok(()),
         lost => Err(JobError::Lost(lost)),

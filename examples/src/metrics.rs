@@ -3,6 +3,7 @@
 use prometheus::TextEncoder;
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
+use crate::logging::{self, Dropped};
 use crate::quantiles::Quantiles;
 use crate::server::{ServerStats, ServiceStats};
 use crate::stack::StackFigures;
@@ -128,6 +129,7 @@ pub fn render(figures: &StackFigures) -> String {
         "Notifications given up",
         channels().map(|(name, figures)| (channel(name), figures.failed)),
     );
+    page.log();
     page.text()
 }
 
@@ -151,6 +153,26 @@ impl Page {
             gauge.set_value(value as f64);
             metric.set_gauge(gauge);
         });
+    }
+
+    /// What the log could not say.
+    fn log(&mut self) {
+        for Dropped { sink, full, failed } in logging::dropped() {
+            let ends = [("full", full), ("failed", failed)];
+            self.counters(
+                "log_lines_dropped_total",
+                "Log lines that a sink could not take: its queue was full, or writing failed",
+                ends.map(|(why, count)| {
+                    let labels = vec![("sink", sink.clone()), ("reason", why.to_owned())];
+                    (labels, count)
+                }),
+            );
+        }
+        self.counters(
+            "log_lines_suppressed_total",
+            "Log lines of which there were too many in a second",
+            [(Vec::new(), logging::suppressed())],
+        );
     }
 
     /// How many, how many of them failed and how long they took.

@@ -128,7 +128,7 @@ impl Stack {
             queue: settings.queue,
         };
         let mut back = Server::new(ServerOptions::default());
-        let notify = service::notify(Arc::clone(&notifier), pool);
+        let notify = service::notify(Arc::clone(&notifier), pool).slow(settings.slow_notify);
         let control = Control::new()
             .codel(Codel::default())
             .dagor(Dagor::default());
@@ -138,11 +138,14 @@ impl Stack {
             .await?;
         let outbox = Arc::new(Outbox::new(Client::new(notify, ClientOptions::default())));
         let mut front = Server::new(ServerOptions::default());
-        let check = service::check(Arc::clone(&checker), Arc::clone(&outbox), pool);
+        let check = service::check(Arc::clone(&checker), Arc::clone(&outbox), pool)
+            .slow(settings.slow_check);
         let check = front
             .serve(check.controlled_by(control), listen.check)
             .await?;
-        let echo = front.serve(service::echo(), listen.echo).await?;
+        let echo = front
+            .serve(service::echo().slow(settings.slow_echo), listen.echo)
+            .await?;
 
         let watch = Watch {
             front: front.stats_handle(),

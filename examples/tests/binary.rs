@@ -33,6 +33,13 @@ struct Served {
 impl Served {
     /// Starts `serve` on free ports, and waits for its lines.
     fn start(more: &[&str]) -> (Self, std::collections::HashMap<String, SocketAddr>) {
+        Self::start_with(more, Stdio::null())
+    }
+
+    fn start_with(
+        more: &[&str],
+        stderr: Stdio,
+    ) -> (Self, std::collections::HashMap<String, SocketAddr>) {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("alarms.log");
         let any = "127.0.0.1:0";
@@ -43,7 +50,7 @@ impl Served {
             .args(more);
         let mut child = command
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(stderr)
             .spawn()
             .unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
@@ -368,17 +375,27 @@ fn the_admin_port_tells_the_config_and_changes_what_is_logged() {
     assert_eq!((code, &config["policies"]), (200, &json!(2000)));
     assert_eq!(config["control"], json!(true));
     let filter = |json: &str| http(addrs["admin"], "PUT", "/loglevel", json);
-    let debug = r#"{"filter":"rpc_demo=debug"}"#;
-    assert_eq!(filter(debug), (200, debug.to_owned()));
-    assert_eq!(get(addrs["admin"], "/loglevel"), (200, debug.to_owned()));
+    let all = r#"{"console":"rpc_demo=debug","memory":"rpc_demo=debug"}"#;
+    assert_eq!(
+        filter(r#"{"filter":"rpc_demo=debug"}"#),
+        (200, all.to_owned())
+    );
+    let one = r#"{"console":"error","memory":"rpc_demo=debug"}"#;
+    assert_eq!(
+        filter(r#"{"filter":"error","sink":"console"}"#),
+        (200, one.to_owned())
+    );
+    assert_eq!(get(addrs["admin"], "/loglevel"), (200, one.to_owned()));
     let (code, told) = filter(r#"{"filter":"rpc_demo=loud"}"#);
     assert!(code == 400 && told.contains("log filter"), "{code} {told}");
+    let (code, told) = filter(r#"{"filter":"warn","sink":"kafka"}"#);
+    assert!(code == 404 && told.contains("kafka"), "{code} {told}");
     let (code, told) = filter("{}");
     assert!(code == 400 && told.contains("error"), "{code} {told}");
     let (code, metrics) = get(addrs["admin"], "/metrics");
     let ended = "rpc_demo_service_requests_total{service=\"Echo\",end=\"ok\"} 0";
     assert!(code == 200 && metrics.contains(ended), "{metrics}");
-    assert_eq!(get(addrs["admin"], "/loglevel"), (200, debug.to_owned()));
+    assert_eq!(get(addrs["admin"], "/loglevel"), (200, one.to_owned()));
     let (code, connections) = get(addrs["admin"], "/connections");
     assert_eq!((code, connections.as_str()), (200, "[]"));
     served.signal("TERM");
@@ -397,4 +414,106 @@ fn a_second_signal_ends_it_at_once() {
     while get(addrs["admin"], "/readyz").0 == 200 {}
     served.signal("TERM");
     assert_eq!(served.wait().0, Some(143));
+}
+
+/// Sends so many requests at once, and reads as many replies.
+fn calls(addr: SocketAddr, method: &str, count: u32) {
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut peer = rpc_peer::Peer::connect(addr).await;
+        let requests = (1..=count)
+            .flat_map(|id| rpc_peer::request(&rpc_peer::head(id, method, rpc_peer::RAW), b""));
+        peer.send(&requests.collect::<Vec<u8>>()).await;
+        for _ in 0..count {
+            peer.reply().await;
+        }
+    });
+}
+
+/// The value of a figure on `/metrics`.
+fn figure(admin: SocketAddr, name: &str) -> u64 {
+    let (_, metrics) = get(admin, "/metrics");
+    let line = metrics.lines().find_map(|line| line.strip_prefix(name));
+    let value = line.unwrap_or_else(|| panic!("no {name} in {metrics}"));
+    value.trim().parse().unwrap()
+}
+
+#[test]
+fn each_log_has_its_level_and_format_and_is_written_to_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, log) = (folder.path().join("demo.toml"), folder.path().join("a.log"));
+    let text = format!(
+        "slow-echo = \"0s\"\n\
+         [[log]]\nto = \"file\"\npath = {log:?}\nrotation = \"never\"\nformat = \"json\"\n\
+         [[log]]\nto = \"memory\"\nlevel = \"warn\"\n"
+    );
+    std::fs::write(&config, text).unwrap();
+    let (served, addrs) = Served::start(&["--config", config.to_str().unwrap()]);
+    let admin = addrs["admin"];
+
+    calls(addrs["Echo"], rpc_peer::ECHO, 40);
+    let (code, lines) = get(admin, "/logs");
+    assert_eq!(code, 200);
+    // At warn there are slow requests and nothing else: ten a second, the rest counted.
+    let slow = lines.lines().count() as u64;
+    let suppressed = figure(admin, "rpc_demo_log_lines_suppressed_total");
+    assert_eq!(slow + suppressed, 40, "{lines}");
+    assert!(slow >= 10 && suppressed > 0, "{lines}");
+    for line in lines.lines() {
+        for word in [
+            "slow request",
+            "service=\"Echo\"",
+            "queued_us=",
+            "ran_us=",
+            "peer=127",
+        ] {
+            assert!(line.contains(word), "no {word} in {line}");
+        }
+    }
+    http(
+        admin,
+        "PUT",
+        "/loglevel",
+        r#"{"filter":"off","sink":"memory"}"#,
+    );
+    calls(addrs["Echo"], rpc_peer::ECHO, 1);
+    assert_eq!(get(admin, "/logs").1, lines);
+
+    served.signal("TERM");
+    assert_eq!(served.wait().0, Some(0));
+    let written = std::fs::read_to_string(log).unwrap();
+    let written: Vec<Value> = written
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a whole object a line"))
+        .collect();
+    let of = |message: &str| {
+        written
+            .iter()
+            .filter(|line| line["message"] == message)
+            .count()
+    };
+    assert!(of("slow request") as u64 >= slow, "{written:?}");
+    assert_eq!(of("listening"), 3);
+    assert_eq!(written.last().unwrap()["message"], "stopped", "{written:?}");
+}
+
+#[test]
+fn a_console_that_nobody_reads_holds_up_no_request_and_what_is_dropped_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("demo.toml");
+    let text = "[[log]]\nto = \"console\"\nlevel = \"debug\"\nqueue = 16\n";
+    std::fs::write(&config, text).unwrap();
+    let options = ["--config", config.to_str().unwrap()];
+    let (mut served, addrs) = Served::start_with(&options, Stdio::piped());
+    let full = "rpc_demo_log_lines_dropped_total{sink=\"console\",reason=\"full\"}";
+    // Each is a line, and a pipe takes 64 KiB.
+    calls(addrs["Echo"], "/rpcdemo.Echo/Quack", 4_000);
+    assert!(figure(addrs["admin"], full) > 0);
+    let mut console = served.child.stderr.take().unwrap();
+    served.signal("TERM");
+    let mut said = String::new();
+    console.read_to_string(&mut said).unwrap();
+    assert!(said.contains("request failed"), "{said}");
+    assert_eq!(served.wait().0, Some(0));
 }

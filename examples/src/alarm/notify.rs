@@ -13,6 +13,7 @@ use super::dedup::{AlarmKey, Dedup};
 use super::message::{Alarm, NotifyReply};
 use super::policy::{ChannelKind, ChannelSet, Instance};
 use super::store::PolicyStore;
+use crate::sampled;
 
 /// How often a channel is tried with a batch, and the pause before the second
 /// try, which doubles with each.
@@ -279,7 +280,7 @@ async fn deliver(channel: &dyn Channel, batch: Batch, delivery: Delivery) -> boo
             }
             Err(error) => {
                 let channel = channel.kind();
-                tracing::warn!(%channel, %error, attempt, size = batch.len(), "delivery failed");
+                sampled!(10, warn, %channel, %error, attempt, size = batch.len(), "delivery failed");
             }
         }
         if attempt < TRIES {

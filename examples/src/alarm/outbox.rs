@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::message::{Alarm, NotifyReply, NotifyRequest};
 use super::service::NOTIFY;
 use crate::client::{CallError, CallOptions, Client};
+use crate::sampled;
 
 /// The most alarms that wait; beyond, the newest are dropped and counted.
 const MOST: usize = 100_000;
@@ -62,7 +63,7 @@ impl Outbox {
         }
         match parcel.send(timeout).await {
             Ok(()) => parcel.request.alarms.clear(),
-            Err(error) => tracing::warn!(%error, alarms, "notify failed; alarms wait"),
+            Err(error) => sampled!(10, warn, %error, alarms, "notify failed; alarms wait"),
         }
     }
 

@@ -15,6 +15,8 @@ use super::handler::Request;
 use super::method::Slot;
 use super::running::{Running, Stop};
 use super::session::Session;
+use super::slow;
+use crate::sampled;
 use crate::wire::buffers::Buffer;
 use crate::wire::head::STOPPING;
 use crate::wire::protocol::{Incoming, Outgoing, Undecodable};
@@ -189,6 +191,9 @@ impl Exchange {
         if panicked {
             running.count_panic();
         }
+        if self.context.took(at) > running.slow {
+            slow::tell(&self.context, &result, at);
+        }
         let Extras {
             meta,
             attachment,
@@ -337,7 +342,7 @@ impl Reply {
     /// Appends the frame of an error instead of a reply that fits into none.
     #[cold]
     fn encode_unfit(&self, out: &mut Buffer, running: &Running, error: FrameError) {
-        tracing::warn!(service = %running.name, %error, "reply fits no frame");
+        sampled!(10, warn, service = %running.name, %error, "reply fits no frame");
         self.encode_error(out, running, Code::SERVER_ENCODE, error.to_string());
     }
 

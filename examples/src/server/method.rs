@@ -8,6 +8,10 @@ use tokio_util::sync::ReusableBoxFuture;
 
 use super::filter::{self, Filter, Outcome};
 use super::handler::Request;
+use crate::logging::Sampler;
+
+/// Slow requests of a method that are logged in a second.
+const SLOW_PER_SECOND: u32 = 10;
 
 /// The future of a request, in memory that the next one can use: calls of
 /// methods whose futures are of one size allocate nothing.
@@ -44,6 +48,8 @@ pub(super) trait Call: Send + Sync {
 pub(super) struct Method {
     pub(super) call: Box<dyn Call>,
     pub(super) timeout: Option<Duration>,
+    /// Its slow requests, as far as they are logged.
+    pub(super) slow: Sampler,
 }
 
 struct Chained<S>(S);
@@ -57,6 +63,7 @@ impl Method {
         Self {
             call: Box::new(Chained(filter::chain(layers, handler))),
             timeout: None,
+            slow: Sampler::per_second(SLOW_PER_SECOND),
         }
     }
 }

@@ -23,6 +23,7 @@ mod registry;
 mod running;
 mod service;
 mod session;
+mod slow;
 mod stats;
 mod workers;
 

@@ -71,6 +71,8 @@ pub(super) struct Running {
     pub(super) name: Arc<str>,
     pub(super) prefix: String,
     pub(super) timeout: Duration,
+    /// What takes longer is logged.
+    pub(super) slow: Duration,
     pub(super) methods: FxHashMap<Box<[u8]>, Method>,
     /// What is called when no other method is meant.
     pub(super) any: Option<Method>,
@@ -98,6 +100,7 @@ impl Running {
             name,
             prefix,
             timeout,
+            slow,
             methods,
             any,
             framer,
@@ -110,6 +113,7 @@ impl Running {
             name,
             prefix,
             timeout,
+            slow: slow.unwrap_or(Duration::MAX),
             methods,
             any,
             framer,
