@@ -517,3 +517,22 @@ fn a_console_that_nobody_reads_holds_up_no_request_and_what_is_dropped_is_counte
     assert!(said.contains("request failed"), "{said}");
     assert_eq!(served.wait().0, Some(0));
 }
+
+#[test]
+fn what_a_log_has_accepted_is_written_before_the_process_ends() {
+    let (mut served, addrs) = Served::start_with(&["--log", "rpc_demo=debug"], Stdio::piped());
+    let admin = addrs["admin"];
+    // They wait in the queue, for a pipe takes 64 KiB.
+    calls(addrs["Echo"], "/rpcdemo.Echo/Quack", 10_000);
+    let full = "rpc_demo_log_lines_dropped_total{sink=\"console\",reason=\"full\"}";
+    assert_eq!(figure(admin, full), 0);
+    served.signal("TERM");
+    while TcpStream::connect(admin).is_ok() {}
+    let mut said = String::new();
+    let mut console = served.child.stderr.take().unwrap();
+    console.read_to_string(&mut said).unwrap();
+    let failed = said.lines().filter(|line| line.contains("request failed"));
+    assert_eq!(failed.count(), 10_000);
+    assert!(said.lines().last().unwrap().contains("stopped"), "{said}");
+    assert_eq!(served.wait().0, Some(0));
+}

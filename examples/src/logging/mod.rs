@@ -23,10 +23,9 @@ mod sink;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::filter::{EnvFilter, ParseError};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -35,7 +34,10 @@ pub use sampler::{Sampler, suppressed};
 pub use sink::{Filter, LogFormat, Rotation, SinkError, SinkKind, SinkSpec};
 
 use ring::Ring;
-use sink::Sink;
+use sink::{Sink, Writer};
+
+/// How long sinks that are stuck are waited for at the end, all together.
+const FLUSH: Duration = Duration::from_secs(3);
 
 /// The log of this process, once there is one.
 static LOG: OnceLock<Log> = OnceLock::new();
@@ -43,8 +45,8 @@ static LOG: OnceLock<Log> = OnceLock::new();
 struct Log {
     sinks: Vec<Sink>,
     ring: Option<Ring>,
-    /// Each ends a writer, once that has written what it had accepted.
-    writers: Mutex<Vec<WorkerGuard>>,
+    /// Of the sinks that others wait for; none once they have been flushed.
+    writers: Mutex<Vec<Writer>>,
 }
 
 /// Why what is logged was not changed.
@@ -82,12 +84,14 @@ pub struct Dropped {
 pub struct Flush(());
 
 impl Drop for Flush {
-    /// Blocks until the sinks have written what they had accepted; for at most about
-    /// a second for each that is stuck.
+    /// Blocks until the sinks have written what they had accepted; for at most three
+    /// seconds, when one is stuck.
     fn drop(&mut self) {
-        if let Some(log) = LOG.get() {
-            let writers = std::mem::take(&mut *log.writers.lock());
-            drop(writers);
+        let Some(log) = LOG.get() else { return };
+        let writers = std::mem::take(&mut *log.writers.lock());
+        let end = Instant::now() + FLUSH;
+        for writer in writers {
+            writer.finish(end);
         }
     }
 }

@@ -4,10 +4,12 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use serde::{Deserialize, Deserializer, Serialize};
-use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_appender::rolling::{self, InitError, RollingFileAppender};
 use tracing_subscriber::filter::{EnvFilter, ParseError};
 use tracing_subscriber::fmt::MakeWriter;
@@ -19,6 +21,8 @@ use super::ring::Ring;
 
 /// Lines that may wait to be written when nothing else is said.
 const QUEUE: usize = 16 * 1024;
+/// How often a queue that is full is asked for a place.
+const MARK_AGAIN: Duration = Duration::from_millis(20);
 /// Lines that are kept in memory when nothing else is said.
 const KEEP_LINES: usize = 1_000;
 
@@ -251,7 +255,7 @@ pub(super) struct Opened {
     pub(super) sink: Sink,
     pub(super) layer: Lines,
     pub(super) ring: Option<Ring>,
-    pub(super) writer: Option<WorkerGuard>,
+    pub(super) writer: Option<Writer>,
 }
 
 /// Makes a sink that is right.
@@ -285,16 +289,23 @@ pub(super) fn open(spec: &SinkSpec, colours: bool) -> Result<Opened, SinkError> 
             (Box::new(console), colours)
         }
     };
-    let to = Counted {
+    let (mark, caught_up) = mpsc::channel();
+    let to = Watched {
         to,
         failed: Arc::clone(&sink.failed),
+        mark,
     };
-    let (queue, writer) = NonBlockingBuilder::default()
+    let (queue, guard) = NonBlockingBuilder::default()
         .buffered_lines_limit(spec.queue.unwrap_or(QUEUE))
         .thread_name("log")
         .finish(to);
     sink.full = Some(queue.error_counter());
-    let layer = formatted(spec.format, colours, queue);
+    let layer = formatted(spec.format, colours, queue.clone());
+    let writer = Writer {
+        queue,
+        caught_up,
+        guard,
+    };
     Ok(Opened {
         sink,
         layer: layer.with_filter(filter).boxed(),
@@ -338,19 +349,50 @@ fn file(spec: &SinkSpec, path: &Path) -> Result<RollingFileAppender, SinkError> 
     })
 }
 
-/// Counts the lines that could not be written, of which its caller says nothing.
-struct Counted<W> {
-    to: W,
-    failed: Arc<AtomicU64>,
+/// The thread that writes the lines of a sink, and their queue.
+#[derive(Debug)]
+pub(super) struct Writer {
+    queue: NonBlocking,
+    caught_up: Receiver<()>,
+    guard: WorkerGuard,
 }
 
-impl<W: Write> Write for Counted<W> {
+impl Writer {
+    /// Blocks until what has been accepted is written, or the `end`.
+    pub(super) fn finish(mut self, end: Instant) {
+        // An empty line is a mark: it is behind all that was accepted before it.
+        while Instant::now() < end {
+            // Not accepted while the queue is full: then again.
+            let _ = self.queue.write(b"");
+            if self.caught_up.recv_timeout(MARK_AGAIN).is_ok() {
+                return;
+            }
+        }
+        // It would wait for a second more.
+        std::mem::forget(self.guard);
+    }
+}
+
+/// What a sink writes to: counts what fails, of which `tracing-appender` says nothing,
+/// and tells when it comes to a mark.
+struct Watched<W> {
+    to: W,
+    failed: Arc<AtomicU64>,
+    mark: Sender<()>,
+}
+
+impl<W: Write> Write for Watched<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.write_all(line)?;
         Ok(line.len())
     }
 
     fn write_all(&mut self, line: &[u8]) -> io::Result<()> {
+        if line.is_empty() {
+            // Nobody there who waits for it: it took too long.
+            let _ = self.mark.send(());
+            return Ok(());
+        }
         let written = self.to.write_all(line);
         if written.is_err() {
             self.failed.fetch_add(1, Relaxed);
@@ -406,11 +448,16 @@ mod tests {
             }
         }
         let failed = Arc::<AtomicU64>::default();
-        let mut to = Counted {
+        let (mark, marks) = mpsc::channel();
+        let mut to = Watched {
             to: Full,
             failed: Arc::clone(&failed),
+            mark,
         };
         assert!(to.write_all(b"a line\n").is_err());
         assert_eq!(failed.load(Relaxed), 1);
+        assert!(marks.try_recv().is_err());
+        to.write_all(b"").unwrap();
+        marks.try_recv().unwrap();
     }
 }
