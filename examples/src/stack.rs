@@ -1,6 +1,7 @@
 //! The services, the admin port and what they share, started and stopped
 //! together.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -67,7 +68,6 @@ pub struct Stack {
     /// Notify, which Check calls.
     back: Server,
     admin: Admin,
-    outbox: Arc<Outbox>,
     receiver: Option<Receiver>,
     watch: Watch,
     addrs: Addrs,
@@ -147,12 +147,29 @@ impl Stack {
             .serve(service::echo().slow(settings.slow_echo), listen.echo)
             .await?;
 
+        // What of the notes' "user hooks" the alarms need: nothing produces any more,
+        // who consumes is waited for, and then each channel is closed.
+        let limit = settings.grace;
+        let last = Arc::clone(&outbox);
+        front.on_shutdown("alarms handed over to Notify", limit, async move || {
+            last.flush().await;
+            last.close().await;
+            Ok::<_, Infallible>(())
+        });
+        let last = Arc::clone(&notifier);
+        back.on_shutdown("deliveries ended", limit, async move || {
+            last.delivered().await;
+            Ok::<_, Infallible>(())
+        });
+        let last = Arc::clone(&notifier);
+        back.on_shutdown("channels closed", limit, async move || last.close().await);
+
         let watch = Watch {
             front: front.stats_handle(),
             back: back.stats_handle(),
             checker,
             notifier,
-            outbox: Arc::clone(&outbox),
+            outbox,
             memory,
             received: receiver.as_ref().map(Receiver::received),
         };
@@ -167,7 +184,6 @@ impl Stack {
             front,
             back,
             admin,
-            outbox,
             receiver,
             watch,
             addrs,
@@ -187,7 +203,8 @@ impl Stack {
     }
 
     /// Stops gracefully, within `grace`: no new work; what was accepted is
-    /// finished, from the front to the back; then everything is closed.
+    /// finished, from the front to the back, hooks included; then everything is
+    /// closed.
     ///
     /// Returns the last figures.
     pub async fn stop(self, grace: Duration) -> StackFigures {
@@ -195,8 +212,6 @@ impl Stack {
         let left = || end.saturating_duration_since(tokio::time::Instant::now());
         self.admin.not_ready();
         self.front.shutdown(left()).await;
-        self.outbox.flush(left()).await;
-        self.outbox.close().await;
         self.back.shutdown(left()).await;
         if let Some(receiver) = self.receiver {
             receiver.stop(left().min(Duration::from_millis(200))).await;

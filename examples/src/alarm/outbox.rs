@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::time::Instant;
 
 use super::message::{Alarm, NotifyReply, NotifyRequest};
 use super::service::NOTIFY;
@@ -16,6 +15,8 @@ use crate::sampled;
 const MOST: usize = 100_000;
 /// The most alarms that go with one call.
 const CALL: usize = 1_000;
+/// How long a call may take that is made of its own accord.
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Hands alarms over to Notify.
 #[derive(Debug)]
@@ -67,12 +68,12 @@ impl Outbox {
         }
     }
 
-    /// Hands over all that wait, trying again until `limit` is over.
-    pub async fn flush(&self, limit: Duration) {
-        let end = Instant::now() + limit;
-        while self.waiting() > 0 && Instant::now() < end {
+    /// Hands over all that wait, trying again until it has. Cancelling it leaves
+    /// the others waiting.
+    pub async fn flush(&self) {
+        while self.waiting() > 0 {
             let before = self.waiting();
-            self.send(Vec::new(), end - Instant::now()).await;
+            self.send(Vec::new(), CALL_TIMEOUT).await;
             if self.waiting() >= before {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }

@@ -14,6 +14,7 @@ mod failure;
 pub mod filter;
 mod handle_param;
 mod handler;
+mod hooks;
 mod latency;
 mod lifecycle;
 mod listener;
