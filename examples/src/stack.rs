@@ -19,7 +19,7 @@ use crate::alarm::service;
 use crate::alarm::store::PolicyStore;
 use crate::alarm::webhook::{Receiver, Webhook};
 use crate::cli::Listen;
-use crate::client::{Client, ClientOptions};
+use crate::client::{Balanced, BalancedOptions, ClientFigures, Retry};
 use crate::config::Settings;
 use crate::report::{ChannelReport, PoolReport, ServerReport};
 use crate::server::{
@@ -136,7 +136,13 @@ impl Stack {
         let notify = back
             .serve(notify.controlled_by(control), listen.notify)
             .await?;
-        let outbox = Arc::new(Outbox::new(Client::new(notify, ClientOptions::default())));
+        let client = BalancedOptions {
+            // What fails waits in the outbox, and goes along with the next call.
+            retry: Retry::never(),
+            ..BalancedOptions::default()
+        };
+        let client = Balanced::new(vec![notify], client).await;
+        let outbox = Arc::new(Outbox::new(client));
         let mut front = Server::new(ServerOptions::default());
         let check = service::check(Arc::clone(&checker), Arc::clone(&outbox), pool)
             .slow(settings.slow_check);
@@ -246,6 +252,7 @@ impl Watch {
         StackFigures {
             received,
             notify,
+            notify_client: self.outbox.client(),
             waiting: self.outbox.waiting() as u64,
             dropped: self.outbox.dropped(),
             raised: self.checker.raised(),
@@ -293,6 +300,8 @@ pub struct StackFigures {
     pub dropped: u64,
     /// What Notify did.
     pub notify: NotifyFigures,
+    /// What the client did that calls it.
+    pub notify_client: ClientFigures,
     /// Notifications that the local receiver took in.
     pub received: Option<u64>,
 }

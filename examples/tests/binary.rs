@@ -206,10 +206,28 @@ fn a_served_system_is_called_looked_at_and_stopped_by_sigterm() {
         metrics.contains("\nrpc_demo_alarms_raised_total 1\n"),
         "{metrics}"
     );
-    assert!(
-        metrics.contains("# TYPE rpc_demo_schedule_delay_seconds gauge"),
-        "{metrics}"
+    let method = "service=\"alarm.Check\",method=\"/alarm.Check/Check\"";
+    for figure in [
+        "# TYPE rpc_demo_schedule_delay_seconds gauge".to_owned(),
+        format!("rpc_demo_method_requests_total{{{method},end=\"ok\"}} 1"),
+        format!("rpc_demo_method_latency_seconds{{{method},quantile=\"0.99\"}} "),
+        "rpc_demo_service_requests_total{service=\"Echo\",end=\"ok\"} 1".to_owned(),
+        "rpc_demo_service_errors_total{service=\"Echo\",code=\"12\"} 1".to_owned(),
+        "rpc_demo_requests_waiting{service=\"alarm.Notify\"} 0".to_owned(),
+        "rpc_demo_client_messages_total{client=\"alarm.Notify\",code=\"0\"} 1".to_owned(),
+        "rpc_demo_client_connection_updates_total{client=\"alarm.Notify\",reason=\"added\"} 1"
+            .to_owned(),
+        "rpc_demo_client_batch_bytes{client=\"alarm.Notify\",quantile=\"1\"} ".to_owned(),
+        "rpc_demo_client_batch_seconds{client=\"alarm.Notify\",quantile=\"1\"} ".to_owned(),
+    ] {
+        let found = metrics.lines().any(|line| line.starts_with(&figure));
+        assert!(found, "no {figure} in {metrics}");
+    }
+    let pending = format!(
+        "rpc_demo_client_pending{{client=\"alarm.Notify\",server=\"{}\"}} 0",
+        addrs["alarm.Notify"]
     );
+    assert!(metrics.contains(&pending), "no {pending} in {metrics}");
 
     served.signal("TERM");
     assert_eq!(served.wait(), (Some(0), String::new()));

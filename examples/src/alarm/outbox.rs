@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use super::message::{Alarm, NotifyReply, NotifyRequest};
 use super::service::NOTIFY;
-use crate::client::{CallError, CallOptions, Client};
+use crate::client::{Balanced, CallError, CallOptions, ClientFigures};
 use crate::sampled;
 
 /// The most alarms that wait; beyond, the newest are dropped and counted.
@@ -21,7 +21,7 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Hands alarms over to Notify.
 #[derive(Debug)]
 pub struct Outbox {
-    notify: Client,
+    notify: Balanced,
     waiting: Mutex<Vec<Alarm>>,
     dropped: AtomicU64,
 }
@@ -29,7 +29,7 @@ pub struct Outbox {
 impl Outbox {
     /// An outbox that calls `notify`.
     #[must_use]
-    pub fn new(notify: Client) -> Self {
+    pub fn new(notify: Balanced) -> Self {
         Self {
             notify,
             waiting: Mutex::default(),
@@ -41,6 +41,12 @@ impl Outbox {
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.waiting.lock().len()
+    }
+
+    /// What its client did.
+    #[must_use]
+    pub fn client(&self) -> ClientFigures {
+        self.notify.figures()
     }
 
     /// How many alarms were dropped because too many waited.

@@ -35,5 +35,7 @@ pub use latency::LatencySnapshot;
 pub use lifecycle::{BindError, Drained, Server};
 pub use running::ServerOptions;
 pub use service::{PoolOptions, Service};
-pub use stats::{ConnectionStats, ObjectPools, ServerStats, ServiceStats, StatsHandle};
+pub use stats::{
+    ConnectionStats, MethodStats, ObjectPools, PoolLoad, ServerStats, ServiceStats, StatsHandle,
+};
 pub use workers::{PRIORITY, USER};
