@@ -1,12 +1,14 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::Options;
 use crate::logging::{Filter, LogFormat};
+use crate::provenance::Provenance;
 
 /// An alarm system over the tRPC protocol, made of object pools, worker pools
 /// and error groups.
@@ -19,7 +21,7 @@ pub struct Cli {
     /// What to do; all in one when left out
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// What to run with
+    /// What to run with, before or behind the command
     #[command(flatten)]
     pub options: Options,
     /// File with options, as TOML
@@ -39,6 +41,27 @@ pub struct Cli {
         env = "RPC_DEMO_LOG_FORMAT"
     )]
     pub log_format: Option<LogFormat>,
+    /// Which of it the command line said, and which the environment.
+    #[arg(skip)]
+    pub said: Provenance,
+}
+
+impl Cli {
+    /// Reads a command line, and the environment.
+    ///
+    /// # Errors
+    /// When there is no sense in it, or help was asked for.
+    pub fn read<A>(args: impl IntoIterator<Item = A>) -> Result<Self, clap::Error>
+    where
+        A: Into<OsString> + Clone,
+    {
+        let mut command = Self::command();
+        let mut matches = command.try_get_matches_from_mut(args)?;
+        let said = Provenance::said(&command, &matches);
+        let cli = Self::from_arg_matches_mut(&mut matches);
+        cli.map(|cli| Self { said, ..cli })
+            .map_err(|error| error.format(&mut command))
+    }
 }
 
 fn filter(text: &str) -> Result<Filter, String> {
@@ -53,18 +76,11 @@ pub enum Command {
         /// Where they listen
         #[command(flatten)]
         listen: Listen,
-        /// What to run with
-        #[command(flatten)]
-        options: Options,
     },
-    /// Prints what is in effect: the options of the command line, the environment and
-    /// the config file over the defaults
-    Config {
-        /// What to run with
-        #[command(flatten)]
-        options: Options,
-    },
-    /// Sends load to a running server
+    /// Prints what is in effect, and where each value comes from: the command line, the
+    /// environment, the config file or the defaults
+    Config,
+    /// Sends load to a running server (--policies and --seed as the server's)
     Load {
         /// Address of alarm.Check
         #[arg(long, value_name = "ADDR", default_value = CHECK_ADDR)]
@@ -72,9 +88,6 @@ pub enum Command {
         /// Writes the report to this file, as JSON
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
-        /// What to run with (--policies and --seed as the server's)
-        #[command(flatten)]
-        options: Options,
     },
     /// Calls a method with a JSON body and prints the answer
     Call {
@@ -158,7 +171,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_well_formed() {
-        use clap::CommandFactory;
         Cli::command().debug_assert();
     }
 
@@ -180,13 +192,17 @@ mod tests {
 
     #[test]
     fn options_may_stand_before_or_behind_the_command() {
-        let cli = Cli::try_parse_from(["rpc-demo", "serve", "--policies", "5"]).unwrap();
-        let Some(Command::Serve { options, listen }) = cli.command else {
-            panic!("serve")
-        };
-        assert_eq!(options.policies, Some(5));
-        assert_eq!(listen.echo, Listen::usual("/rpcdemo.Echo/Echo"));
-        let cli = Cli::try_parse_from(["rpc-demo", "--policies", "5", "serve"]).unwrap();
-        assert_eq!(cli.options.policies, Some(5));
+        for line in [
+            ["rpc-demo", "serve", "--policies", "5"],
+            ["rpc-demo", "--policies", "5", "serve"],
+        ] {
+            let cli = Cli::read(line).unwrap();
+            let Some(Command::Serve { listen }) = cli.command else {
+                panic!("serve")
+            };
+            assert_eq!(listen.echo, Listen::usual("/rpcdemo.Echo/Echo"));
+            assert_eq!(cli.options.policies, Some(5));
+            assert_eq!(cli.said.of("policies").to_string(), "flag --policies");
+        }
     }
 }

@@ -11,6 +11,7 @@ use crate::alarm::policy::PolicySpec;
 use crate::alarm::store::MAX_POLICIES;
 use crate::load::profile::{Profile, ProfileError};
 use crate::logging::{Filter, LogFormat, SinkError, SinkKind, SinkSpec};
+use crate::provenance::{Provenance, Source, line};
 
 /// What takes longer is logged when nothing else is said.
 const SLOW: Duration = Duration::from_secs(1);
@@ -20,55 +21,55 @@ const SLOW: Duration = Duration::from_secs(1);
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Options {
     /// How many generated alarm policies to load (1 to 7,000,000) [default: 1000000]
-    #[arg(long, value_name = "COUNT", env = "RPC_DEMO_POLICIES")]
+    #[arg(long, global = true, value_name = "COUNT", env = "RPC_DEMO_POLICIES")]
     pub policies: Option<u64>,
     /// Seed of the generated policies and points [default: 1]
-    #[arg(long, env = "RPC_DEMO_SEED")]
+    #[arg(long, global = true, env = "RPC_DEMO_SEED")]
     pub seed: Option<u64>,
     /// Calls a second, on average [default: 900]
-    #[arg(long, env = "RPC_DEMO_QPS")]
+    #[arg(long, global = true, env = "RPC_DEMO_QPS")]
     pub qps: Option<f64>,
     /// Calls a second, at the peaks [default: 2778, or --qps if that is more]
-    #[arg(long, env = "RPC_DEMO_PEAK")]
+    #[arg(long, global = true, env = "RPC_DEMO_PEAK")]
     pub peak: Option<f64>,
     /// How long to send load, such as 10s or 2m [default: 27s]
-    #[arg(long, env = "RPC_DEMO_DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, global = true, env = "RPC_DEMO_DURATION", value_parser = humantime::parse_duration)]
     #[serde(deserialize_with = "duration")]
     pub duration: Option<Duration>,
     /// How long to wait for what was accepted, when stopping [default: 10s]
-    #[arg(long, env = "RPC_DEMO_GRACE", value_parser = humantime::parse_duration)]
+    #[arg(long, global = true, env = "RPC_DEMO_GRACE", value_parser = humantime::parse_duration)]
     #[serde(deserialize_with = "duration")]
     pub grace: Option<Duration>,
     /// Requests a pooled service works on at a time [default: 64 a CPU]
-    #[arg(long, value_name = "COUNT", env = "RPC_DEMO_WORKERS")]
+    #[arg(long, global = true, value_name = "COUNT", env = "RPC_DEMO_WORKERS")]
     pub workers: Option<usize>,
     /// Requests a pooled service lets wait [default: 4096]
-    #[arg(long, value_name = "COUNT", env = "RPC_DEMO_QUEUE")]
+    #[arg(long, global = true, value_name = "COUNT", env = "RPC_DEMO_QUEUE")]
     pub queue: Option<usize>,
     /// Serves by priority, and turns requests away by how long they wait rather than
     /// let everyone wait for too long
-    #[arg(long, value_name = "BOOL", env = "RPC_DEMO_CONTROL", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, global = true, value_name = "BOOL", env = "RPC_DEMO_CONTROL", num_args = 0..=1, default_missing_value = "true")]
     pub control: Option<bool>,
     /// The same alarm is told once in this time [default: 1m]
-    #[arg(long, value_name = "TIME", env = "RPC_DEMO_DEDUP", value_parser = humantime::parse_duration)]
+    #[arg(long, global = true, value_name = "TIME", env = "RPC_DEMO_DEDUP", value_parser = humantime::parse_duration)]
     #[serde(deserialize_with = "duration")]
     pub dedup: Option<Duration>,
     /// File of the log channel [default: rpc-demo-alarms.log in the temporary folder]
-    #[arg(long, value_name = "FILE", env = "RPC_DEMO_ALARM_LOG")]
+    #[arg(long, global = true, value_name = "FILE", env = "RPC_DEMO_ALARM_LOG")]
     pub alarm_log: Option<PathBuf>,
     /// Where the webhook channel posts to [default: a receiver of its own]
-    #[arg(long, value_name = "URL", env = "RPC_DEMO_WEBHOOK")]
+    #[arg(long, global = true, value_name = "URL", env = "RPC_DEMO_WEBHOOK")]
     pub webhook: Option<String>,
     /// An Echo that takes longer is logged [default: 1s]
-    #[arg(long, value_name = "TIME", env = "RPC_DEMO_SLOW_ECHO", value_parser = humantime::parse_duration)]
+    #[arg(long, global = true, value_name = "TIME", env = "RPC_DEMO_SLOW_ECHO", value_parser = humantime::parse_duration)]
     #[serde(deserialize_with = "duration")]
     pub slow_echo: Option<Duration>,
     /// A Check that takes longer is logged, with where its time went [default: 1s]
-    #[arg(long, value_name = "TIME", env = "RPC_DEMO_SLOW_CHECK", value_parser = humantime::parse_duration)]
+    #[arg(long, global = true, value_name = "TIME", env = "RPC_DEMO_SLOW_CHECK", value_parser = humantime::parse_duration)]
     #[serde(deserialize_with = "duration")]
     pub slow_check: Option<Duration>,
     /// A Notify that takes longer is logged, with where its time went [default: 1s]
-    #[arg(long, value_name = "TIME", env = "RPC_DEMO_SLOW_NOTIFY", value_parser = humantime::parse_duration)]
+    #[arg(long, global = true, value_name = "TIME", env = "RPC_DEMO_SLOW_NOTIFY", value_parser = humantime::parse_duration)]
     #[serde(deserialize_with = "duration")]
     pub slow_notify: Option<Duration>,
     /// Where log lines go, only in the config file.
@@ -116,6 +117,43 @@ pub enum ConfigError {
     /// The webhook's address is not one.
     #[error("webhook {0:?} is not an http:// address")]
     Webhook(String),
+    /// One of these, and what has said it.
+    #[error("{error} ({said})")]
+    Said {
+        /// What is wrong.
+        error: Box<ConfigError>,
+        /// Each value that it is about, and where it comes from.
+        said: String,
+    },
+}
+
+impl ConfigError {
+    /// The keys whose values it is about.
+    fn keys(&self) -> &'static [&'static str] {
+        match self {
+            Self::Policies(_) => &["policies", "policy"],
+            Self::NoWorkers => &["workers"],
+            Self::Profile(_) => &["qps", "peak", "duration"],
+            Self::Log(_) => &["log"],
+            Self::Webhook(_) => &["webhook"],
+            Self::Read { .. } | Self::Parse { .. } | Self::Said { .. } => &[],
+        }
+    }
+
+    /// With where the values come from that it is about.
+    #[must_use]
+    pub fn said_by(self, provenance: &Provenance) -> Self {
+        let sources = self.keys().iter().map(|key| (key, provenance.of(key)));
+        let said: Vec<_> = sources
+            .filter(|(_, source)| **source != Source::Default)
+            .map(|(key, source)| format!("{key}: {source}"))
+            .collect();
+        if said.is_empty() {
+            return self;
+        }
+        let (error, said) = (Box::new(self), said.join("; "));
+        Self::Said { error, said }
+    }
 }
 
 /// What to run with, complete and checked.
@@ -191,22 +229,21 @@ fn as_text<S: Serializer>(uri: &Option<axum::http::Uri>, to: S) -> Result<S::Ok,
 }
 
 impl Options {
-    /// Reads a config file.
+    /// Reads a config file; what it says, and where.
     ///
     /// # Errors
     /// When it cannot be read, or is not right.
-    pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
+    pub fn from_file(path: &Path) -> Result<(Self, Provenance), ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
             path: path.to_owned(),
             source,
         })?;
-        toml::from_str(&text).map_err(|error| ConfigError::Parse {
+        let options = toml::from_str(&text).map_err(|error| ConfigError::Parse {
             path: path.to_owned(),
-            line: error
-                .span()
-                .map(|span| text[..span.start].matches('\n').count() + 1),
+            line: error.span().map(|span| line(&text, span.start)),
             message: error.message().to_owned(),
-        })
+        })?;
+        Ok((options, Provenance::file(path, &text)))
     }
 
     /// These options, and those of `other` where nothing is said.
@@ -320,9 +357,10 @@ fn unless_empty<T>(first: Vec<T>, second: Vec<T>) -> Vec<T> {
 
 fn duration<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(from)?;
-    humantime::parse_duration(&text)
-        .map(Some)
-        .map_err(serde::de::Error::custom)
+    humantime::parse_duration(&text).map(Some).map_err(|error| {
+        let message = format!("{text:?} is no time such as 10s or 2m: {error}");
+        serde::de::Error::custom(message)
+    })
 }
 
 #[cfg(test)]
@@ -332,7 +370,7 @@ mod tests {
     fn parsed(text: &str) -> Result<Options, ConfigError> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
-        Options::from_file(file.path())
+        Ok(Options::from_file(file.path())?.0)
     }
 
     #[test]

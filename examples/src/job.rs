@@ -19,6 +19,7 @@ use crate::config::{self, ConfigError, Options, Settings};
 use crate::load::driver::{self, LoadPlan};
 use crate::load::figures::CallFigures;
 use crate::load::host;
+use crate::provenance::Provenance;
 use crate::report::Report;
 use crate::stack::{Stack, StartError, Watch};
 use crate::view::{Live, View};
@@ -86,27 +87,23 @@ impl JobError {
 /// # Errors
 /// When it did not go well.
 pub fn run(cli: Cli) -> Result<(), JobError> {
-    let mut file = cli
-        .config
-        .as_deref()
-        .map(Options::from_file)
-        .transpose()?
-        .unwrap_or_default();
-    config::say_of_console(&mut file, cli.log, cli.log_format);
-    let settle = |options: Options| options.or(cli.options.clone()).or(file.clone()).settle();
+    let (file, lines) = match &cli.config {
+        Some(path) => Options::from_file(path)?,
+        None => Default::default(),
+    };
+    let said = cli.said.or(lines);
+    let mut options = cli.options.or(file);
+    config::say_of_console(&mut options, cli.log, cli.log_format);
+    let settings = options.settle().map_err(|error| error.said_by(&said))?;
     // Gone last, when everything has been said.
-    let _flush = logging::start(&settle(Options::default())?.log)?;
+    let _flush = logging::start(&settings.log)?;
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         match cli.command {
-            None => all_in_one(settle(Options::default())?, cli.json).await,
-            Some(Command::Serve { listen, options }) => serve(&settle(options)?, &listen).await,
-            Some(Command::Config { options }) => print(&settle(options)?),
-            Some(Command::Load {
-                check,
-                json,
-                options,
-            }) => load(check, &settle(options)?, json.or(cli.json)).await,
+            None => all_in_one(settings, cli.json).await,
+            Some(Command::Serve { listen }) => serve(&settings, &listen).await,
+            Some(Command::Config) => print(&settings, &said),
+            Some(Command::Load { check, json }) => load(check, &settings, json.or(cli.json)).await,
             Some(Command::Call {
                 method,
                 json,
@@ -120,8 +117,8 @@ pub fn run(cli: Cli) -> Result<(), JobError> {
     })
 }
 
-fn print(settings: &Settings) -> Result<(), JobError> {
-    print!("{}", settings.to_toml()?);
+fn print(settings: &Settings, said: &Provenance) -> Result<(), JobError> {
+    print!("{}", said.annotate(&settings.to_toml()?));
     Ok(())
 }
 

@@ -11,6 +11,7 @@ pub mod live;
 pub mod load;
 pub mod logging;
 pub mod metrics;
+pub mod provenance;
 pub mod quantiles;
 pub mod report;
 pub mod server;

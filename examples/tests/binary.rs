@@ -369,14 +369,57 @@ fn config_prints_what_is_in_effect_and_where_it_is_wrong() {
     let file = folder.path().join("demo.toml");
     std::fs::write(&file, "qps = 5.0\nseed = 4\n").unwrap();
     let path = file.to_str().unwrap();
-    let mut command = rpc_demo(&["--config", path, "config", "--peak", "7"]);
+    let mut command = rpc_demo(&["--config", path, "config", "--peak", "7", "--log", "info"]);
     let printed = command.env("RPC_DEMO_SEED", "9").output().unwrap();
     let text = String::from_utf8(printed.stdout).unwrap();
-    for line in ["qps = 5.0", "peak = 7.0", "seed = 9", "policies = 1000000"] {
+    let file_said = format!("{path}, line 1");
+    for (value, source) in [
+        ("qps = 5.0", &*file_said),
+        ("peak = 7.0", "flag --peak"),
+        // The file says it too.
+        ("seed = 9", "environment, RPC_DEMO_SEED"),
+        ("policies = 1000000", "default"),
+        ("slow-check = \"1s\"", "default"),
+        ("[[log]]", "flag --log"),
+    ] {
+        let said = |line: &str| line.split_once(" # ") == Some((&*format!("{value:<40}"), source));
+        assert!(text.lines().any(said), "{value} {source}: {text}");
+    }
+    // It is a config file itself.
+    std::fs::write(&file, &text).unwrap();
+    let again = run(&["--config", path, "config"]);
+    assert_eq!(again.status.code(), Some(0), "{again:?}");
+    // A flag before the command wins over the environment too.
+    let mut command = rpc_demo(&["--seed", "8", "config"]);
+    let printed = command.env("RPC_DEMO_SEED", "9").output().unwrap();
+    let text = String::from_utf8(printed.stdout).unwrap();
+    assert!(text.contains("\nseed = 8 "), "{text}");
+
+    for (mistake, line, word) in [
+        ("sped = 4", 2, "sped"),
+        ("qps = \"many\"", 2, "many"),
+        ("duration = \"soon\"", 2, "soon"),
+        ("policies = 0", 2, "policies: "),
+        ("webhook = \"ftp://x\"", 2, "ftp://x"),
+        ("qps = ", 2, "value"),
+        ("[[log]]\nto = \"kafka\"", 3, "kafka"),
+        ("[[log]]\nto = \"file\"", 2, "no path"),
+        (
+            "[[log]]\nto = \"console\"\nlevel = \"a=b=c\"",
+            4,
+            "log filter",
+        ),
+    ] {
+        std::fs::write(&file, format!("# a comment\n{mistake}\n")).unwrap();
+        let refused = run(&["--config", path, "config"]);
+        let told = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{mistake}: {told}");
+        let line = format!("{path}, line {line}");
         assert!(
-            text.lines().any(|printed| printed == line),
-            "{line}: {text}"
+            told.contains(&line) && told.contains(word),
+            "{mistake}: {told}"
         );
+        assert_eq!(told.lines().count(), 1, "{told}");
     }
     std::fs::write(&file, "qps = 5.0\nsped = 4\n").unwrap();
     let refused = run(&["--config", path, "config"]);
