@@ -72,19 +72,12 @@ fn filter(text: &str) -> Result<Filter, String> {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Starts the services and runs until ctrl-c or SIGTERM
-    Serve {
-        /// Where they listen
-        #[command(flatten)]
-        listen: Listen,
-    },
+    Serve,
     /// Prints what is in effect, and where each value comes from: the command line, the
     /// environment, the config file or the defaults
     Config,
-    /// Sends load to a running server (--policies and --seed as the server's)
+    /// Sends load to a running server, at --check (--policies and --seed as the server's)
     Load {
-        /// Address of alarm.Check
-        #[arg(long, value_name = "ADDR", default_value = CHECK_ADDR)]
-        check: SocketAddr,
         /// Writes the report to this file, as JSON
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
@@ -102,55 +95,6 @@ pub enum Command {
         #[arg(long, value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
         timeout: std::time::Duration,
     },
-}
-
-const ECHO_ADDR: &str = "127.0.0.1:8000";
-const CHECK_ADDR: &str = "127.0.0.1:8001";
-const NOTIFY_ADDR: &str = "127.0.0.1:8002";
-const ADMIN_ADDR: &str = "127.0.0.1:8080";
-
-/// Where the services listen. Port 0 is any free one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::Args)]
-pub struct Listen {
-    /// Address of Echo
-    #[arg(long, value_name = "ADDR", default_value = ECHO_ADDR)]
-    pub echo: SocketAddr,
-    /// Address of alarm.Check
-    #[arg(long, value_name = "ADDR", default_value = CHECK_ADDR)]
-    pub check: SocketAddr,
-    /// Address of alarm.Notify
-    #[arg(long, value_name = "ADDR", default_value = NOTIFY_ADDR)]
-    pub notify: SocketAddr,
-    /// Address of the admin port
-    #[arg(long, value_name = "ADDR", default_value = ADMIN_ADDR)]
-    pub admin: SocketAddr,
-}
-
-impl Listen {
-    /// Free ports of the loopback interface.
-    #[must_use]
-    pub fn free_ports() -> Self {
-        let free = SocketAddr::from(([127, 0, 0, 1], 0));
-        Self {
-            echo: free,
-            check: free,
-            notify: free,
-            admin: free,
-        }
-    }
-
-    /// Where `serve` listens for a method if nothing else is said.
-    #[must_use]
-    pub fn usual(method: &str) -> SocketAddr {
-        let addr = if method.starts_with("/alarm.Check/") {
-            CHECK_ADDR
-        } else if method.starts_with("/alarm.Notify/") {
-            NOTIFY_ADDR
-        } else {
-            ECHO_ADDR
-        };
-        addr.parse().expect("a constant address")
-    }
 }
 
 /// What clap has to say, in one line.
@@ -197,10 +141,7 @@ mod tests {
             ["rpc-demo", "--policies", "5", "serve"],
         ] {
             let cli = Cli::read(line).unwrap();
-            let Some(Command::Serve { listen }) = cli.command else {
-                panic!("serve")
-            };
-            assert_eq!(listen.echo, Listen::usual("/rpcdemo.Echo/Echo"));
+            assert!(matches!(cli.command, Some(Command::Serve)));
             assert_eq!(cli.options.policies, Some(5));
             assert_eq!(cli.said.of("policies").to_string(), "flag --policies");
         }

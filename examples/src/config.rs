@@ -1,6 +1,7 @@
 //! What to run with: the command line, then the environment, then the config
 //! file, then the defaults.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::alarm::policy::PolicySpec;
 use crate::alarm::store::MAX_POLICIES;
+use crate::listen::Listen;
 use crate::load::profile::{Profile, ProfileError};
 use crate::logging::{Filter, LogFormat, SinkError, SinkKind, SinkSpec};
 use crate::provenance::{Provenance, Source, line};
@@ -20,6 +22,18 @@ const SLOW: Duration = Duration::from_secs(1);
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Options {
+    /// Address of Echo [default: 127.0.0.1:8000, and any free port without a command]
+    #[arg(long, global = true, value_name = "ADDR", env = "RPC_DEMO_ECHO")]
+    pub echo: Option<SocketAddr>,
+    /// Address of alarm.Check [default: 127.0.0.1:8001, as above]
+    #[arg(long, global = true, value_name = "ADDR", env = "RPC_DEMO_CHECK")]
+    pub check: Option<SocketAddr>,
+    /// Address of alarm.Notify [default: 127.0.0.1:8002, as above]
+    #[arg(long, global = true, value_name = "ADDR", env = "RPC_DEMO_NOTIFY")]
+    pub notify: Option<SocketAddr>,
+    /// Address of the admin port [default: 127.0.0.1:8080, as above]
+    #[arg(long, global = true, value_name = "ADDR", env = "RPC_DEMO_ADMIN")]
+    pub admin: Option<SocketAddr>,
     /// How many generated alarm policies to load (1 to 7,000,000) [default: 1000000]
     #[arg(long, global = true, value_name = "COUNT", env = "RPC_DEMO_POLICIES")]
     pub policies: Option<u64>,
@@ -160,6 +174,9 @@ impl ConfigError {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Settings {
+    /// Where the services listen.
+    #[serde(flatten)]
+    pub listen: Listen,
     /// How many generated policies.
     pub policies: u32,
     /// Seed of what is generated.
@@ -250,6 +267,10 @@ impl Options {
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         Self {
+            echo: self.echo.or(other.echo),
+            check: self.check.or(other.check),
+            notify: self.notify.or(other.notify),
+            admin: self.admin.or(other.admin),
             policies: self.policies.or(other.policies),
             seed: self.seed.or(other.seed),
             qps: self.qps.or(other.qps),
@@ -270,11 +291,23 @@ impl Options {
         }
     }
 
+    /// Where the services listen: at these, where nothing is said.
+    #[must_use]
+    pub fn listen(&self, otherwise: Listen) -> Listen {
+        Listen {
+            echo: self.echo.unwrap_or(otherwise.echo),
+            check: self.check.unwrap_or(otherwise.check),
+            notify: self.notify.unwrap_or(otherwise.notify),
+            admin: self.admin.unwrap_or(otherwise.admin),
+        }
+    }
+
     /// Fills in the defaults, and checks that all goes together.
     ///
     /// # Errors
     /// When it does not.
     pub fn settle(self) -> Result<Settings, ConfigError> {
+        let listen = self.listen(Listen::USUAL);
         let policies = self.policies.unwrap_or(1_000_000);
         let most = MAX_POLICIES as u64 - self.policy.len().min(MAX_POLICIES) as u64;
         let count = u32::try_from(policies)
@@ -299,6 +332,7 @@ impl Options {
                 _ => Err(ConfigError::Webhook(url)),
             });
         Ok(Settings {
+            listen,
             policies: count.ok_or(ConfigError::Policies(policies))?,
             written: self.policy,
             seed: self.seed.unwrap_or(1),

@@ -13,9 +13,10 @@ use tokio::time::{Instant, MissedTickBehavior};
 use crate::admin::Admin;
 use crate::alarm::loader;
 use crate::alarm::store::PolicyStore;
-use crate::cli::{Cli, Command, Listen};
+use crate::cli::{Cli, Command};
 use crate::client::{CallError, CallOptions, Client, ClientOptions};
 use crate::config::{self, ConfigError, Options, Settings};
+use crate::listen::Listen;
 use crate::load::driver::{self, LoadPlan};
 use crate::load::figures::CallFigures;
 use crate::load::host;
@@ -94,23 +95,28 @@ pub fn run(cli: Cli) -> Result<(), JobError> {
     let said = cli.said.or(lines);
     let mut options = cli.options.or(file);
     config::say_of_console(&mut options, cli.log, cli.log_format);
-    let settings = options.settle().map_err(|error| error.said_by(&said))?;
+    let free = options.listen(Listen::FREE);
+    let mut settings = options.settle().map_err(|error| error.said_by(&said))?;
+    if cli.command.is_none() {
+        // Beside a server that has been started already.
+        settings.listen = free;
+    }
     // Gone last, when everything has been said.
     let _flush = logging::start(&settings.log)?;
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         match cli.command {
             None => all_in_one(settings, cli.json).await,
-            Some(Command::Serve { listen }) => serve(&settings, &listen).await,
+            Some(Command::Serve) => serve(&settings).await,
             Some(Command::Config) => print(&settings, &said),
-            Some(Command::Load { check, json }) => load(check, &settings, json.or(cli.json)).await,
+            Some(Command::Load { json }) => load(&settings, json.or(cli.json)).await,
             Some(Command::Call {
                 method,
                 json,
                 addr,
                 timeout,
             }) => {
-                let addr = addr.unwrap_or_else(|| Listen::usual(&method));
+                let addr = addr.unwrap_or_else(|| settings.listen.of(&method));
                 call(addr, &method, json, timeout).await
             }
         }
@@ -128,7 +134,7 @@ async fn all_in_one(settings: Settings, json: Option<PathBuf>) -> Result<(), Job
         .map(|path| create(&path).map(|file| (path, file)))
         .transpose()?;
     let stop = shutdown::requested(settings.grace)?;
-    let stack = start(&settings, &Listen::free_ports()).await?;
+    let stack = start(&settings).await?;
     let addrs = stack.addrs();
     eprintln!(
         "alarm.Check at {}, alarm.Notify at {}, Echo at {}, http://{}/metrics",
@@ -139,9 +145,9 @@ async fn all_in_one(settings: Settings, json: Option<PathBuf>) -> Result<(), Job
     finish(&Report::new(figures.snapshot(), seconds, Some(&last)), json)
 }
 
-async fn serve(settings: &Settings, listen: &Listen) -> Result<(), JobError> {
+async fn serve(settings: &Settings) -> Result<(), JobError> {
     let stop = shutdown::requested(settings.grace)?;
-    let stack = start(settings, listen).await?;
+    let stack = start(settings).await?;
     let addrs = stack.addrs();
     for (service, addr) in [
         ("Echo", addrs.echo),
@@ -160,15 +166,12 @@ async fn serve(settings: &Settings, listen: &Listen) -> Result<(), JobError> {
     }
 }
 
-async fn load(
-    check: SocketAddr,
-    settings: &Settings,
-    json: Option<PathBuf>,
-) -> Result<(), JobError> {
+async fn load(settings: &Settings, json: Option<PathBuf>) -> Result<(), JobError> {
     let json = json
         .map(|path| create(&path).map(|file| (path, file)))
         .transpose()?;
     let stop = shutdown::requested(settings.grace)?;
+    let check = settings.listen.check;
     let (figures, seconds) = send(settings, check, None, stop).await;
     finish(&Report::new(figures.snapshot(), seconds, None), json)
 }
@@ -195,14 +198,12 @@ async fn call(
 
 /// Loads the policies and starts the services; the admin port is there from
 /// the first moment.
-async fn start(settings: &Settings, listen: &Listen) -> Result<Stack, JobError> {
-    let admin = Admin::start(listen.admin).await;
-    let admin = admin.map_err(|source| StartError::Admin {
-        addr: listen.admin,
-        source,
-    })?;
+async fn start(settings: &Settings) -> Result<Stack, JobError> {
+    let addr = settings.listen.admin;
+    let admin = Admin::start(addr).await;
+    let admin = admin.map_err(|source| StartError::Admin { addr, source })?;
     let store = load_policies(settings).await;
-    Ok(Stack::start(settings, Arc::new(store), listen, admin).await?)
+    Ok(Stack::start(settings, Arc::new(store), admin).await?)
 }
 
 async fn load_policies(settings: &Settings) -> PolicyStore {

@@ -7,6 +7,7 @@ pub mod client;
 pub mod config;
 pub mod http;
 pub mod job;
+pub mod listen;
 pub mod live;
 pub mod load;
 pub mod logging;

@@ -18,7 +18,6 @@ use crate::alarm::policy::ChannelKind;
 use crate::alarm::service;
 use crate::alarm::store::PolicyStore;
 use crate::alarm::webhook::{Receiver, Webhook};
-use crate::cli::Listen;
 use crate::client::{Balanced, BalancedOptions, ClientFigures, Retry};
 use crate::config::Settings;
 use crate::report::{ChannelReport, PoolReport, ServerReport};
@@ -94,9 +93,9 @@ impl Stack {
     pub async fn start(
         settings: &Settings,
         store: Arc<PolicyStore>,
-        listen: &Listen,
         admin: Admin,
     ) -> Result<Self, StartError> {
+        let listen = settings.listen;
         let receiver = match settings.webhook {
             Some(_) => None,
             None => Some(Receiver::start().await.map_err(StartError::Receiver)?),

@@ -379,6 +379,7 @@ fn config_prints_what_is_in_effect_and_where_it_is_wrong() {
         // The file says it too.
         ("seed = 9", "environment, RPC_DEMO_SEED"),
         ("policies = 1000000", "default"),
+        ("admin = \"127.0.0.1:8080\"", "default"),
         ("slow-check = \"1s\"", "default"),
         ("[[log]]", "flag --log"),
     ] {
@@ -402,6 +403,7 @@ fn config_prints_what_is_in_effect_and_where_it_is_wrong() {
         ("policies = 0", 2, "policies: "),
         ("webhook = \"ftp://x\"", 2, "ftp://x"),
         ("qps = ", 2, "value"),
+        ("echo = \"nowhere\"", 2, "address"),
         ("[[log]]\nto = \"kafka\"", 3, "kafka"),
         ("[[log]]\nto = \"file\"", 2, "no path"),
         (
