@@ -25,6 +25,7 @@ mod permits;
 mod prometheus;
 mod queue;
 mod rejections;
+mod room;
 mod span;
 mod stats;
 mod submit;

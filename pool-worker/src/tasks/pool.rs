@@ -287,10 +287,7 @@ impl Builder<Pool> {
     pub fn build(self) -> Pool {
         let builder: Builder<FuncPool<Job>> = self.convert();
         Pool {
-            jobs: builder.build_with(
-                Job::run,
-                Box::new(|job| Box::pin(async { _ = job.run().await })),
-            ),
+            jobs: builder.build_with(|job| job, Box::new(|job| Box::pin(async { _ = job.await }))),
         }
     }
 }

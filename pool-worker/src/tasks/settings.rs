@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use super::work;
+use super::work::Work;
 use super::{ControlledPool, FuncPool, Pool};
 use crate::dispatcher::Launch;
 use crate::nesting::Within;
@@ -83,7 +83,7 @@ impl Settings {
         }
         Box::new(move |worker| {
             let pool = worker.pool();
-            let work = work::work(worker, make());
+            let work = Work::new(worker, make());
             drop(runtime.spawn(Within::new(pool, work)));
             Ok(())
         })

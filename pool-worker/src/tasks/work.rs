@@ -1,15 +1,20 @@
-//! The loop of a worker task.
+//! The loop of a worker task: a future written by hand, as there may be a million of
+//! them, and one that is compiled from an `async fn` keeps its arguments twice and each
+//! local where it has a place of its own.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
-use tokio::time::Sleep;
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep, sleep};
 
 use crate::dispatcher::Rest;
 use crate::outcome::{Caught, Outcome};
-use crate::span::Carried;
+use crate::panic;
+use crate::span::{Carried, Span};
 use crate::worker::Worker;
 
 /// How long a worker goes on without giving the runtime's thread to others, to
@@ -36,137 +41,197 @@ impl Stretch {
     }
 }
 
-pub(super) async fn work<T, F, Fut>(mut worker: Worker<Carried<T>>, mut run: F)
-where
-    T: Send + 'static,
-    F: FnMut(T) -> Fut + Send + 'static,
-    Fut: Future<Output: Into<Outcome>> + Send + 'static,
-{
-    worker.begin_work();
-    let mut stretch = Stretch::default();
-    let mut hand = None;
-    loop {
-        while worker.next(&mut hand) {
-            if worker.relay() {
-                // The worker it roused is bound to this thread of the runtime
-                // until this one leaves it; the other way round, any thread
-                // can have this one.
-                give_way().await;
-                worker.paused();
-            }
-            worker.begin();
-            let mut waited = false;
-            let (job, span) = hand.take().expect("a job was taken").into_parts();
-            // Made where it is polled: it is not moved once it is there.
-            let mut made = pin!(None);
-            let mut job = Some(job);
-            let outcome = poll_fn(|cx| {
-                let polled = contain(|| {
-                    span.run(|| {
-                        if let Some(job) = job.take() {
-                            made.set(Some(run(job)));
-                        }
-                        let future = made.as_mut().as_pin_mut();
-                        let polled = future.expect("it was made").poll(cx);
-                        if polled.is_ready() {
-                            made.set(None);
-                        }
-                        polled
-                    })
-                });
-                waited |= polled.is_pending();
-                polled
-            })
-            .await;
-            worker.ended(outcome);
-            if waited {
-                stretch = Stretch::default();
-            }
-            if stretch.is_over(worker.started()) {
-                give_way().await;
-                worker.paused();
-                stretch = Stretch::default();
-            }
-        }
-        stretch = Stretch::default();
-        match rest(&mut worker).await {
-            Next::Go => {}
-            // A submitter is about to put a job down: not worth sleeping.
-            Next::Soon => give_way().await,
-            Next::Leave => return,
+pin_project! {
+    /// A worker, and what it is at.
+    pub(super) struct Work<T, F, Fut>
+    where
+        T: Send,
+        T: 'static,
+    {
+        // The first to be dropped: no job outlives the account of it.
+        #[pin]
+        at: At<T, Fut>,
+        worker: Worker<Carried<T>>,
+        run: F,
+        // That of the job which runs.
+        span: Option<Span>,
+        stretch: Stretch,
+        // Tells that it has slept for too long; made when it first sleeps.
+        timeout: Option<Pin<Box<Sleep>>>,
+    }
+}
+
+pin_project! {
+    #[project = Step]
+    #[project_replace = Left]
+    enum At<T, Fut> {
+        New,
+        /// Looks for a job.
+        Looking,
+        /// Has one that is about to start.
+        Taken { job: Carried<T> },
+        Running { #[pin] future: Fut, waited: bool },
+        /// Sleeps, and may leave when its time is over.
+        Asleep { may_leave: bool },
+    }
+}
+
+impl<T: Send + 'static, F, Fut> Work<T, F, Fut> {
+    pub(super) fn new(worker: Worker<Carried<T>>, run: F) -> Self {
+        Self {
+            at: At::New,
+            worker,
+            run,
+            span: None,
+            stretch: Stretch::default(),
+            timeout: None,
         }
     }
 }
 
-/// Polls a job; its panic is its end.
+impl<T, F, Fut> Future for Work<T, F, Fut>
+where
+    T: Send + 'static,
+    F: FnMut(T) -> Fut,
+    Fut: Future<Output: Into<Outcome>>,
+{
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        loop {
+            match this.at.as_mut().project() {
+                Step::New => {
+                    this.worker.begin_work();
+                    this.at.set(At::Looking);
+                }
+                Step::Looking => {
+                    let mut hand = None;
+                    if !this.worker.next(&mut hand) {
+                        *this.stretch = Stretch::default();
+                        match this.worker.rest(cx.waker()) {
+                            Rest::Sleep => {
+                                let may_leave = set_timeout(this.worker, this.timeout);
+                                this.at.set(At::Asleep { may_leave });
+                            }
+                            // A submitter is about to put a job down: not worth sleeping.
+                            Rest::Again => return give_way(cx),
+                            Rest::Leave | Rest::Retire => return Poll::Ready(()),
+                        }
+                        continue;
+                    }
+                    let job = hand.expect("a job was taken");
+                    this.at.set(At::Taken { job });
+                    if this.worker.relay() {
+                        // The worker it roused is bound to this thread of the runtime
+                        // until this one leaves it; the other way round, any thread
+                        // can have this one.
+                        this.worker.paused();
+                        return give_way(cx);
+                    }
+                }
+                Step::Taken { .. } => {
+                    let Left::Taken { job } = this.at.as_mut().project_replace(At::Looking) else {
+                        unreachable!("as was just seen");
+                    };
+                    this.worker.begin();
+                    let (job, span) = job.into_parts();
+                    let span = this.span.insert(span);
+                    let made = AssertUnwindSafe(|| {
+                        let future = span.run(|| (this.run)(job));
+                        let waited = false;
+                        this.at.set(At::Running { future, waited });
+                    });
+                    if let Err(payload) = catch_unwind(made) {
+                        *this.span = None;
+                        this.worker.ended(Err(payload));
+                    }
+                }
+                Step::Running { waited, .. } => {
+                    let waited = mem::replace(waited, true);
+                    let span = this.span.as_ref().expect("set with the job");
+                    let outcome = ready!(poll_job(this.at.as_mut(), span, cx));
+                    *this.span = None;
+                    this.worker.ended(outcome);
+                    if waited {
+                        *this.stretch = Stretch::default();
+                    }
+                    if this.stretch.is_over(this.worker.started()) {
+                        *this.stretch = Stretch::default();
+                        this.worker.paused();
+                        return give_way(cx);
+                    }
+                }
+                // The waker that it rested with stays good: it is that of this task,
+                // which is always polled by the runtime that spawned it.
+                Step::Asleep { .. } if this.worker.is_roused() => this.at.set(At::Looking),
+                Step::Asleep { may_leave } => {
+                    let timeout = this.timeout.as_mut().filter(|_| *may_leave);
+                    let Some(timeout) = timeout else {
+                        return Poll::Pending;
+                    };
+                    ready!(timeout.as_mut().poll(cx));
+                    if this.worker.expire() {
+                        return Poll::Ready(());
+                    }
+                    // Roused just now, or needed: it stays until it is roused.
+                    *may_leave = false;
+                }
+            }
+        }
+    }
+}
+
+/// Polls the job that runs, and drops it at its end. Its panic is its end.
 #[inline]
-fn contain<O: Into<Outcome>>(poll: impl FnOnce() -> Poll<O>) -> Poll<Caught> {
-    match catch_unwind(AssertUnwindSafe(poll)) {
+fn poll_job<T, Fut>(mut at: Pin<&mut At<T, Fut>>, span: &Span, cx: &mut Context<'_>) -> Poll<Caught>
+where
+    Fut: Future<Output: Into<Outcome>>,
+{
+    let poll = AssertUnwindSafe(|| {
+        span.run(|| {
+            let Step::Running { future, .. } = at.as_mut().project() else {
+                unreachable!("a job runs");
+            };
+            let polled = future.poll(cx);
+            if polled.is_ready() {
+                at.set(At::Looking);
+            }
+            polled
+        })
+    });
+    match catch_unwind(poll) {
         Ok(polled) => polled.map(|output| Ok(output.into())),
-        Err(payload) => Poll::Ready(Err(payload)),
+        Err(payload) => {
+            panic::contain(|| at.set(At::Looking));
+            Poll::Ready(Err(payload))
+        }
     }
 }
 
 /// Goes to the end of this thread's queue, where other threads may take it
 /// from. After `yield_now` it would be bound to this thread until that had run
 /// out of other work, and so wait for a long job of another worker.
-async fn give_way() {
-    let mut gone = false;
-    poll_fn(|cx| {
-        if std::mem::replace(&mut gone, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}
-
-enum Next {
-    Go,
-    Soon,
-    Leave,
-}
-
-async fn rest<J: Send + 'static>(worker: &mut Worker<J>) -> Next {
-    let mut asleep = false;
-    let mut timeout = pin!(worker.idle_timeout().map(tokio::time::sleep));
-    poll_fn(|cx| {
-        if asleep {
-            // The waker given below stays good: it is that of this task, which
-            // is always polled by the runtime that spawned it.
-            if worker.is_roused() {
-                return Poll::Ready(Next::Go);
-            }
-            return poll_timeout(worker, timeout.as_mut(), cx);
-        }
-        match worker.rest(cx.waker()) {
-            Rest::Sleep => {
-                asleep = true;
-                poll_timeout(worker, timeout.as_mut(), cx)
-            }
-            Rest::Again => Poll::Ready(Next::Soon),
-            Rest::Leave | Rest::Retire => Poll::Ready(Next::Leave),
-        }
-    })
-    .await
-}
-
-/// A sleeping worker that has slept for too long leaves, if it may.
-fn poll_timeout<J: Send + 'static>(
-    worker: &mut Worker<J>,
-    mut timeout: Pin<&mut Option<Sleep>>,
-    cx: &mut Context<'_>,
-) -> Poll<Next> {
-    if let Some(sleep) = timeout.as_mut().as_pin_mut() {
-        if sleep.poll(cx).is_pending() {
-            return Poll::Pending;
-        }
-        if worker.expire() {
-            return Poll::Ready(Next::Leave);
-        }
-        // Roused just now, or needed: it stays until it is roused.
-        timeout.set(None);
-    }
+fn give_way(cx: &Context<'_>) -> Poll<()> {
+    cx.waker().wake_by_ref();
     Poll::Pending
+}
+
+/// Whether the worker is to leave when it has slept for so long as is now set.
+fn set_timeout<J: Send + 'static>(
+    worker: &Worker<J>,
+    timeout: &mut Option<Pin<Box<Sleep>>>,
+) -> bool {
+    let Some(limit) = worker.idle_timeout() else {
+        return false;
+    };
+    match timeout {
+        None => *timeout = Some(Box::pin(sleep(limit))),
+        Some(timeout) => match Instant::now().checked_add(limit) {
+            Some(end) => timeout.as_mut().reset(end),
+            // As good as never.
+            None => return false,
+        },
+    }
+    true
 }

@@ -1,18 +1,14 @@
-//! Any closure as a job. A small one lies in the job itself, so that it takes
-//! no allocation; a larger one is boxed.
+//! Any closure as a job, in the job itself if it is [small](Room).
 
 use std::any::TypeId;
 use std::marker::PhantomData;
-use std::mem::{self, ManuallyDrop, MaybeUninit, align_of, size_of};
+use std::mem::{self, ManuallyDrop};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::handle::Report;
 use crate::outcome::Outcome;
 use crate::permits::Permit;
-
-/// Words that a closure may have to need no box. With the stamp, the span and
-/// the state of its slot, a job fills a line of cache.
-const WORDS: usize = 4;
+use crate::room::Room;
 
 /// What a job is made of.
 pub(super) trait Work: Send + 'static {
@@ -94,16 +90,14 @@ where
     }
 }
 
-type Room = MaybeUninit<[usize; WORDS]>;
-
 /// What is done to a closure of one type, wherever it lies.
 struct Kind {
     /// Moves the closure out of its room and runs it.
-    run: unsafe fn(*mut Room) -> Outcome,
+    run: unsafe fn(&mut Room) -> Outcome,
     /// Drops the closure in its room.
-    drop: unsafe fn(*mut Room),
+    drop: unsafe fn(&mut Room),
     /// The same, and tells why.
-    displace: unsafe fn(*mut Room),
+    displace: unsafe fn(&mut Room),
     id: fn() -> TypeId,
 }
 
@@ -117,9 +111,8 @@ static SPENT: Kind = Kind {
 
 /// A closure that can be taken back as what it was.
 ///
-/// The room holds an `F` if that [fits](Of::FITS) and else a `Box<F>`, where
-/// `kind` is that of `F`; until it is moved out, which uses up the job or
-/// leaves it [spent](SPENT).
+/// The room holds an `F`, where `kind` is that of `F`; until it is moved out,
+/// which uses up the job or leaves it [spent](SPENT).
 pub(super) struct Job {
     kind: &'static Kind,
     room: Room,
@@ -133,65 +126,23 @@ type Taken = ManuallyDrop<Job>;
 struct Of<F>(PhantomData<F>);
 
 impl<F: Work> Of<F> {
-    const FITS: bool = size_of::<F>() <= size_of::<Room>() && align_of::<F>() <= align_of::<Room>();
-
     const KIND: &'static Kind = &Kind {
-        run: Self::run,
-        drop: Self::drop,
-        displace: Self::displace,
+        // SAFETY: whoever calls these answers for the closure in the room.
+        run: |room| unsafe { room.take::<F>() }.run(),
+        // SAFETY: as above.
+        drop: |room| unsafe { room.clear::<F>() },
+        // SAFETY: as above.
+        displace: |room| unsafe { room.take::<F>() }.displace(),
         id: TypeId::of::<F>,
     };
-
-    /// # Safety
-    /// The room holds the closure, and nobody uses it after this.
-    unsafe fn take(room: *mut Room) -> F {
-        if Self::FITS {
-            // SAFETY: it lies here, aligned, and is moved out once.
-            unsafe { room.cast::<F>().read() }
-        } else {
-            // SAFETY: its box lies here and is moved out once.
-            *unsafe { room.cast::<Box<F>>().read() }
-        }
-    }
-
-    /// # Safety
-    /// As [`take`](Self::take).
-    unsafe fn run(room: *mut Room) -> Outcome {
-        // SAFETY: the caller's promise.
-        let work = unsafe { Self::take(room) };
-        work.run()
-    }
-
-    /// # Safety
-    /// As [`take`](Self::take).
-    unsafe fn displace(room: *mut Room) {
-        // SAFETY: the caller's promise.
-        let work = unsafe { Self::take(room) };
-        work.displace();
-    }
-
-    /// # Safety
-    /// As [`take`](Self::take).
-    unsafe fn drop(room: *mut Room) {
-        // SAFETY: the caller's promise.
-        drop(unsafe { Self::take(room) });
-    }
 }
 
 impl Job {
     #[inline]
     pub(super) fn new<F: Work>(closure: F) -> Self {
-        let mut room = Room::uninit();
-        if Of::<F>::FITS {
-            // SAFETY: the room is large and aligned enough for an `F`.
-            unsafe { room.as_mut_ptr().cast::<F>().write(closure) };
-        } else {
-            // SAFETY: any room is large and aligned enough for a box.
-            unsafe { room.as_mut_ptr().cast::<Box<F>>().write(Box::new(closure)) };
-        }
         Self {
             kind: Of::<F>::KIND,
-            room,
+            room: Room::of(closure),
             _closure: PhantomData,
         }
     }
@@ -203,18 +154,18 @@ impl Job {
         let kind = mem::replace(&mut self.kind, &SPENT);
         // SAFETY: the kind is that of the closure in the room, which is still
         // there; as it is no longer the job's, nobody uses it after this.
-        unsafe { (kind.run)(&raw mut self.room) }
+        unsafe { (kind.run)(&mut self.room) }
     }
 
     /// Drops the closure, to make room for another.
     pub(super) fn displace(mut self) {
         let kind = mem::replace(&mut self.kind, &SPENT);
         // SAFETY: as in `run`.
-        unsafe { (kind.displace)(&raw mut self.room) };
+        unsafe { (kind.displace)(&mut self.room) };
     }
 
     /// The closure this was made of.
-    pub(super) fn into_inner<F: Work>(self) -> F {
+    pub(super) fn into_inner<F: 'static>(self) -> F {
         assert!(
             (self.kind.id)() == TypeId::of::<F>(),
             "a rejected job is the submitted one"
@@ -222,7 +173,7 @@ impl Job {
         let mut taken = Taken::new(self);
         // SAFETY: the closure in the room is an `F`, as was just seen, and
         // `Taken` does not drop it again.
-        unsafe { Of::<F>::take(&raw mut taken.room) }
+        unsafe { taken.room.take() }
     }
 }
 
@@ -232,7 +183,7 @@ impl Drop for Job {
         if !std::ptr::eq(self.kind, &raw const SPENT) {
             // SAFETY: the kind is that of the closure in the room; who moves
             // it out keeps this from running, or leaves the job spent.
-            unsafe { (self.kind.drop)(&raw mut self.room) };
+            unsafe { (self.kind.drop)(&mut self.room) };
         }
     }
 }
