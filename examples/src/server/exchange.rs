@@ -12,9 +12,11 @@ use super::context::{Context, Deadline, Extras};
 use super::failure::Failure;
 use super::filter::{Outcome, caught};
 use super::handler::Request;
-use super::method::Slot;
+use super::method::{Figures, Slot};
 use super::running::{Running, Stop};
 use super::session::Session;
+use super::slow;
+use crate::sampled;
 use crate::wire::buffers::Buffer;
 use crate::wire::head::STOPPING;
 use crate::wire::protocol::{Incoming, Outgoing, Undecodable};
@@ -49,6 +51,8 @@ pub(super) enum Begun {
 pub(super) struct Exchange {
     context: Context,
     slot: Slot,
+    /// Of the method that was called last.
+    figures: Option<Arc<Figures>>,
     /// A request is under way in it.
     busy: bool,
 }
@@ -149,6 +153,11 @@ impl Exchange {
             return Err(deadline.over());
         }
         self.context.settle(attachment, read_at, now, deadline);
+        // Mostly of the same method as the last one: then no count is touched.
+        let same = |last: &Arc<Figures>| Arc::ptr_eq(last, &method.figures);
+        if !self.figures.as_ref().is_some_and(same) {
+            self.figures = Some(Arc::clone(&method.figures));
+        }
         let context = self.context.clone();
         method.call.call(Request { context, body }, &mut self.slot);
         Ok(())
@@ -186,9 +195,16 @@ impl Exchange {
         } = outcome;
         let session = self.context.session();
         let running = &session.running;
-        running.latency.record(at - self.context.began());
+        let ran = at - self.context.began();
+        running.latency.record(ran);
+        if let Some(figures) = &self.figures {
+            figures.ended(ran, result.is_err());
+        }
         if panicked {
             running.count_panic();
+        }
+        if self.context.took(at) > running.slow {
+            slow::tell(&self.context, &result, at);
         }
         let Extras {
             meta,
@@ -304,7 +320,7 @@ impl Reply {
 
     #[cold]
     fn failed(mut self, session: &Session, method: &[u8], failure: Failure) -> Self {
-        session.running.count_error(failure.number());
+        session.running.count_failed(method, failure.number());
         let method = String::from_utf8_lossy(method);
         tracing::debug!(peer = %session.peer, %method, %failure, "request failed");
         self.head.ret = failure.code.0;
@@ -338,7 +354,7 @@ impl Reply {
     /// Appends the frame of an error instead of a reply that fits into none.
     #[cold]
     fn encode_unfit(&self, out: &mut Buffer, running: &Running, error: FrameError) {
-        tracing::warn!(service = %running.name, %error, "reply fits no frame");
+        sampled!(10, warn, service = %running.name, %error, "reply fits no frame");
         self.encode_error(out, running, Code::SERVER_ENCODE, error.to_string());
     }
 

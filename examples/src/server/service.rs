@@ -46,6 +46,7 @@ pub struct Service<L = Identity> {
     /// Such as `/rpcdemo.Echo/`.
     pub(super) prefix: String,
     pub(super) timeout: Duration,
+    pub(super) slow: Option<Duration>,
     pub(super) dispatch: Dispatch,
     /// By full name, such as `/rpcdemo.Echo/Echo`.
     pub(super) methods: FxHashMap<Box<[u8]>, Method>,
@@ -64,6 +65,7 @@ impl Service {
             name: name.into(),
             prefix: format!("/{path}/"),
             timeout: TIMEOUT,
+            slow: None,
             dispatch: Dispatch::Inline,
             methods: FxHashMap::default(),
             any: None,
@@ -118,6 +120,15 @@ impl<L> Service<L> {
         self
     }
 
+    /// A request that takes longer, from its reading to its end, is logged as a
+    /// warning: its method, its delay in the queue, how long it ran, its peer, its id
+    /// and its code; at most ten a second of each method. None is if nothing is said.
+    #[must_use]
+    pub fn slow(mut self, slow: Duration) -> Self {
+        self.slow = Some(slow);
+        self
+    }
+
     /// Speaks another protocol than tRPC, such as
     /// [`PrefixedJson`](crate::wire::json::PrefixedJson).
     #[must_use]
@@ -136,6 +147,7 @@ impl<L> Service<L> {
             name: self.name,
             prefix: self.prefix,
             timeout: self.timeout,
+            slow: self.slow,
             dispatch: self.dispatch,
             methods: self.methods,
             any: self.any,

@@ -11,6 +11,7 @@ use rustc_hash::FxHasher;
 use super::failure::Failure;
 use super::handle_param::{self, HandleParam, Param};
 use super::service::{Dispatch, PoolOptions};
+use super::stats::PoolLoad;
 use crate::wire::{Code, RequestProtocol};
 
 /// What a caller sends along (`trans_info`) to say how urgent its request is: a
@@ -63,6 +64,24 @@ impl Workers {
         match self {
             Self::InOrder(pool) => pool.delay(),
             Self::Controlled(pool) => pool.delay(),
+        }
+    }
+
+    pub(super) fn load(&self) -> PoolLoad {
+        let (queued, running, capacity) = match self {
+            Self::InOrder(pool) => {
+                let stats = pool.stats();
+                (stats.queued, stats.running, stats.capacity)
+            }
+            Self::Controlled(pool) => {
+                let stats = pool.stats();
+                (stats.queued, stats.running, stats.capacity)
+            }
+        };
+        PoolLoad {
+            queued,
+            running,
+            capacity,
         }
     }
 
