@@ -26,6 +26,7 @@ mod session;
 mod stats;
 mod workers;
 
+pub use crate::urgency::{PRIORITY, USER};
 pub use context::Context;
 pub use failure::Failure;
 pub use handler::Request;
@@ -34,4 +35,3 @@ pub use lifecycle::{BindError, Drained, Server};
 pub use running::ServerOptions;
 pub use service::{PoolOptions, Service};
 pub use stats::{ConnectionStats, ObjectPools, ServerStats, ServiceStats, StatsHandle};
-pub use workers::{PRIORITY, USER};
