@@ -19,5 +19,6 @@ pub mod report;
 pub mod server;
 pub mod shutdown;
 pub mod stack;
+pub mod urgency;
 pub mod view;
 pub mod wire;

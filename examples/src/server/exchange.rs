@@ -6,6 +6,7 @@ use std::task::{self, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use pool_worker::overload::Level;
 use tokio::time::Instant;
 
 use super::context::{Context, Deadline, Extras};
@@ -17,6 +18,7 @@ use super::running::{Running, Stop};
 use super::session::Session;
 use super::slow;
 use crate::sampled;
+use crate::urgency;
 use crate::wire::buffers::Buffer;
 use crate::wire::head::STOPPING;
 use crate::wire::protocol::{Incoming, Outgoing, Undecodable};
@@ -309,6 +311,12 @@ impl Reply {
             one_way: head.call_type == CallType::OneWay as i32,
             aborted: false,
         }
+    }
+
+    /// Tells the caller what is let in now.
+    #[inline]
+    pub(super) fn tell_admitted(&mut self, level: Level) {
+        urgency::tell_admitted(&mut self.head.trans_info, level);
     }
 
     #[cold]

@@ -29,6 +29,7 @@ mod stats;
 mod window;
 mod workers;
 
+pub use crate::urgency::{PRIORITY, USER};
 pub use context::Context;
 pub use failure::Failure;
 pub use handler::Request;
@@ -39,4 +40,3 @@ pub use service::{PoolOptions, Service};
 pub use stats::{
     ConnectionStats, MethodStats, ObjectPools, PoolLoad, ServerStats, ServiceStats, StatsHandle,
 };
-pub use workers::{PRIORITY, USER};

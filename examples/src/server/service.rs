@@ -94,9 +94,10 @@ impl<L> Service<L> {
     }
 
     /// As [`pooled`](Self::pooled), and who waits is served by priority and turned
-    /// away by delay: with code 22, or 21 once its deadline has passed. What callers
-    /// say of a request's priority is in `trans_info`, see
-    /// [`PRIORITY`](super::PRIORITY) and [`USER`](super::USER).
+    /// away by delay: with code 22, or 21 once its deadline has passed. What callers say
+    /// of a request's priority, and what they are told of the level that is let in, so
+    /// that they can refuse by themselves, is in `trans_info`: see
+    /// [`urgency`](crate::urgency).
     #[must_use]
     pub fn controlled(mut self, pool: PoolOptions, control: Control) -> Self {
         self.dispatch = Dispatch::Controlled(pool, control);
