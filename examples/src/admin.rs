@@ -1,5 +1,6 @@
 //! The admin port: is it alive, is it ready, what does it do.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -8,17 +9,17 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::config::Settings;
 use crate::http::HttpServer;
 use crate::live::{self, Live};
-use crate::logging::{self, LevelError};
+use crate::logging::{self, LevelError, LogFormat};
 use crate::metrics;
 use crate::stack::Watch;
 
@@ -54,7 +55,8 @@ impl Admin {
             .route("/services", get(services))
             .route("/connections", get(connections))
             .route("/config", get(config))
-            .route("/loglevel", get(log_filter).put(set_log_filter))
+            .route("/logs", get(logs))
+            .route("/loglevel", get(log_filters).put(set_log_filter))
             .with_state(Arc::clone(&told));
         Ok(Self {
             server: HttpServer::start(addr, router).await?,
@@ -136,30 +138,43 @@ async fn config(State(told): State<Arc<Told>>) -> Response {
     }
 }
 
-/// A filter of log lines, such as `info` or `rpc_demo=debug`.
-#[derive(Debug, Deserialize, Serialize)]
-struct LogFilter {
-    filter: String,
+/// The last lines that were logged to memory.
+async fn logs() -> Result<([(HeaderName, &'static str); 1], String), LevelError> {
+    let no_sink = || LevelError::NoSink("memory".to_owned());
+    let (lines, format) = logging::last_lines().ok_or_else(no_sink)?;
+    let content_type = match format {
+        LogFormat::Text => "text/plain; charset=utf-8",
+        LogFormat::Json => "application/x-ndjson",
+    };
+    Ok(([(header::CONTENT_TYPE, content_type)], lines))
 }
 
-async fn log_filter() -> Result<Json<LogFilter>, LevelError> {
-    let filter = logging::filter()?;
-    Ok(Json(LogFilter { filter }))
+/// A filter of log lines, such as `info` or `rpc_demo=debug`, for one sink or for all.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    filter: String,
+    sink: Option<String>,
+}
+
+/// The filters, by the names of the sinks.
+async fn log_filters() -> Result<Json<BTreeMap<String, String>>, LevelError> {
+    logging::filters().map(Json)
 }
 
 async fn set_log_filter(
-    wanted: Result<Json<LogFilter>, JsonRejection>,
-) -> Result<Json<LogFilter>, LevelError> {
+    wanted: Result<Json<Wanted>, JsonRejection>,
+) -> Result<Json<BTreeMap<String, String>>, LevelError> {
     let Json(wanted) = wanted.map_err(|error| LevelError::Body(error.body_text()))?;
-    logging::set_filter(&wanted.filter)?;
-    log_filter().await
+    logging::set_filter(&wanted.filter, wanted.sink.as_deref())?;
+    log_filters().await
 }
 
 impl IntoResponse for LevelError {
     fn into_response(self) -> Response {
         let status = match self {
             Self::Body(_) | Self::Filter(_) => StatusCode::BAD_REQUEST,
-            Self::NoLog => StatusCode::NOT_FOUND,
+            Self::NoSink(_) | Self::NoLog => StatusCode::NOT_FOUND,
         };
         let error = self.to_string();
         (status, Json(json!({ "error": error }))).into_response()

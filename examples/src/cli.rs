@@ -1,11 +1,14 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::Options;
+use crate::logging::{Filter, LogFormat};
+use crate::provenance::Provenance;
 
 /// An alarm system over the tRPC protocol, made of object pools, worker pools
 /// and error groups.
@@ -18,7 +21,7 @@ pub struct Cli {
     /// What to do; all in one when left out
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// What to run with
+    /// What to run with, before or behind the command
     #[command(flatten)]
     pub options: Options,
     /// File with options, as TOML
@@ -27,59 +30,57 @@ pub struct Cli {
     /// Writes the report to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// What to log, such as info or rpc_demo=debug
+    /// What to log to the console, such as info or rpc_demo=debug [default: warn]
+    #[arg(long, value_name = "FILTER", global = true, env = "RPC_DEMO_LOG", value_parser = filter)]
+    pub log: Option<Filter>,
+    /// How to log to the console [default: text]
     #[arg(
         long,
-        value_name = "FILTER",
+        value_name = "FORMAT",
         global = true,
-        default_value = "warn",
-        env = "RPC_DEMO_LOG"
+        env = "RPC_DEMO_LOG_FORMAT"
     )]
-    pub log: String,
-    /// How to log
-    #[arg(long, value_name = "FORMAT", global = true, default_value = "text")]
-    pub log_format: LogFormat,
+    pub log_format: Option<LogFormat>,
+    /// Which of it the command line said, and which the environment.
+    #[arg(skip)]
+    pub said: Provenance,
 }
 
-/// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// An object a line.
-    Json,
+impl Cli {
+    /// Reads a command line, and the environment.
+    ///
+    /// # Errors
+    /// When there is no sense in it, or help was asked for.
+    pub fn read<A>(args: impl IntoIterator<Item = A>) -> Result<Self, clap::Error>
+    where
+        A: Into<OsString> + Clone,
+    {
+        let mut command = Self::command();
+        let mut matches = command.try_get_matches_from_mut(args)?;
+        let said = Provenance::said(&command, &matches);
+        let cli = Self::from_arg_matches_mut(&mut matches);
+        cli.map(|cli| Self { said, ..cli })
+            .map_err(|error| error.format(&mut command))
+    }
+}
+
+fn filter(text: &str) -> Result<Filter, String> {
+    Filter::new(text).map_err(|error| format!("log filter: {error}"))
 }
 
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Starts the services and runs until ctrl-c or SIGTERM
-    Serve {
-        /// Where they listen
-        #[command(flatten)]
-        listen: Listen,
-        /// What to run with
-        #[command(flatten)]
-        options: Options,
-    },
-    /// Prints what is in effect: the options of the command line, the environment and
-    /// the config file over the defaults
-    Config {
-        /// What to run with
-        #[command(flatten)]
-        options: Options,
-    },
-    /// Sends load to a running server
+    Serve,
+    /// Prints what is in effect, and where each value comes from: the command line, the
+    /// environment, the config file or the defaults
+    Config,
+    /// Sends load to a running server, at --check (--policies and --seed as the server's)
     Load {
-        /// Address of alarm.Check
-        #[arg(long, value_name = "ADDR", default_value = CHECK_ADDR)]
-        check: SocketAddr,
         /// Writes the report to this file, as JSON
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
-        /// What to run with (--policies and --seed as the server's)
-        #[command(flatten)]
-        options: Options,
     },
     /// Calls a method with a JSON body and prints the answer
     Call {
@@ -102,55 +103,6 @@ pub enum Command {
     },
 }
 
-const ECHO_ADDR: &str = "127.0.0.1:8000";
-const CHECK_ADDR: &str = "127.0.0.1:8001";
-const NOTIFY_ADDR: &str = "127.0.0.1:8002";
-const ADMIN_ADDR: &str = "127.0.0.1:8080";
-
-/// Where the services listen. Port 0 is any free one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::Args)]
-pub struct Listen {
-    /// Address of Echo
-    #[arg(long, value_name = "ADDR", default_value = ECHO_ADDR)]
-    pub echo: SocketAddr,
-    /// Address of alarm.Check
-    #[arg(long, value_name = "ADDR", default_value = CHECK_ADDR)]
-    pub check: SocketAddr,
-    /// Address of alarm.Notify
-    #[arg(long, value_name = "ADDR", default_value = NOTIFY_ADDR)]
-    pub notify: SocketAddr,
-    /// Address of the admin port
-    #[arg(long, value_name = "ADDR", default_value = ADMIN_ADDR)]
-    pub admin: SocketAddr,
-}
-
-impl Listen {
-    /// Free ports of the loopback interface.
-    #[must_use]
-    pub fn free_ports() -> Self {
-        let free = SocketAddr::from(([127, 0, 0, 1], 0));
-        Self {
-            echo: free,
-            check: free,
-            notify: free,
-            admin: free,
-        }
-    }
-
-    /// Where `serve` listens for a method if nothing else is said.
-    #[must_use]
-    pub fn usual(method: &str) -> SocketAddr {
-        let addr = if method.starts_with("/alarm.Check/") {
-            CHECK_ADDR
-        } else if method.starts_with("/alarm.Notify/") {
-            NOTIFY_ADDR
-        } else {
-            ECHO_ADDR
-        };
-        addr.parse().expect("a constant address")
-    }
-}
-
 /// What clap has to say, in one line.
 #[must_use]
 pub fn one_line(error: &clap::Error) -> String {
@@ -169,7 +121,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_well_formed() {
-        use clap::CommandFactory;
         Cli::command().debug_assert();
     }
 
@@ -191,13 +142,14 @@ mod tests {
 
     #[test]
     fn options_may_stand_before_or_behind_the_command() {
-        let cli = Cli::try_parse_from(["rpc-demo", "serve", "--policies", "5"]).unwrap();
-        let Some(Command::Serve { options, listen }) = cli.command else {
-            panic!("serve")
-        };
-        assert_eq!(options.policies, Some(5));
-        assert_eq!(listen.echo, Listen::usual("/rpcdemo.Echo/Echo"));
-        let cli = Cli::try_parse_from(["rpc-demo", "--policies", "5", "serve"]).unwrap();
-        assert_eq!(cli.options.policies, Some(5));
+        for line in [
+            ["rpc-demo", "serve", "--policies", "5"],
+            ["rpc-demo", "--policies", "5", "serve"],
+        ] {
+            let cli = Cli::read(line).unwrap();
+            assert!(matches!(cli.command, Some(Command::Serve)));
+            assert_eq!(cli.options.policies, Some(5));
+            assert_eq!(cli.said.of("policies").to_string(), "flag --policies");
+        }
     }
 }

@@ -13,12 +13,14 @@ use tokio::time::{Instant, MissedTickBehavior};
 use crate::admin::Admin;
 use crate::alarm::loader;
 use crate::alarm::store::PolicyStore;
-use crate::cli::{Cli, Command, Listen};
+use crate::cli::{Cli, Command};
 use crate::client::{CallError, CallOptions, Client, ClientOptions};
-use crate::config::{ConfigError, Options, Settings};
+use crate::config::{self, ConfigError, Options, Settings};
+use crate::listen::Listen;
 use crate::load::driver::{self, LoadPlan};
 use crate::load::figures::CallFigures;
 use crate::load::host;
+use crate::provenance::Provenance;
 use crate::report::Report;
 use crate::stack::{Stack, StartError, Watch};
 use crate::view::{Live, View};
@@ -38,9 +40,9 @@ pub enum JobError {
     /// The options cannot be printed.
     #[error("as TOML: {0}")]
     Print(#[from] toml::ser::Error),
-    /// The log filter makes no sense.
-    #[error("log filter: {0}")]
-    LogFilter(#[from] tracing_subscriber::filter::ParseError),
+    /// The log cannot be written.
+    #[error(transparent)]
+    Log(#[from] logging::SinkError),
     /// The services did not start.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -72,7 +74,7 @@ impl JobError {
     pub fn exit_status(&self) -> u8 {
         match self {
             Self::Config(_)
-            | Self::LogFilter(_)
+            | Self::Log(_)
             | Self::Start(_)
             | Self::Body(_)
             | Self::Report { .. } => 2,
@@ -86,32 +88,35 @@ impl JobError {
 /// # Errors
 /// When it did not go well.
 pub fn run(cli: Cli) -> Result<(), JobError> {
-    logging::start(&cli.log, cli.log_format)?;
-    let file = cli
-        .config
-        .as_deref()
-        .map(Options::from_file)
-        .transpose()?
-        .unwrap_or_default();
-    let settle = |options: Options| options.or(cli.options.clone()).or(file.clone()).settle();
+    let (file, lines) = match &cli.config {
+        Some(path) => Options::from_file(path)?,
+        None => Default::default(),
+    };
+    let said = cli.said.or(lines);
+    let mut options = cli.options.or(file);
+    config::say_of_console(&mut options, cli.log, cli.log_format);
+    let free = options.listen(Listen::FREE);
+    let mut settings = options.settle().map_err(|error| error.said_by(&said))?;
+    if cli.command.is_none() {
+        // Beside a server that has been started already.
+        settings.listen = free;
+    }
+    // Gone last, when everything has been said.
+    let _flush = logging::start(&settings.log)?;
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         match cli.command {
-            None => all_in_one(settle(Options::default())?, cli.json).await,
-            Some(Command::Serve { listen, options }) => serve(&settle(options)?, &listen).await,
-            Some(Command::Config { options }) => print(&settle(options)?),
-            Some(Command::Load {
-                check,
-                json,
-                options,
-            }) => load(check, &settle(options)?, json.or(cli.json)).await,
+            None => all_in_one(settings, cli.json).await,
+            Some(Command::Serve) => serve(&settings).await,
+            Some(Command::Config) => print(&settings, &said),
+            Some(Command::Load { json }) => load(&settings, json.or(cli.json)).await,
             Some(Command::Call {
                 method,
                 json,
                 addr,
                 timeout,
             }) => {
-                let addr = addr.unwrap_or_else(|| Listen::usual(&method));
+                let addr = addr.unwrap_or_else(|| settings.listen.of(&method));
                 call(addr, &method, json, timeout).await
             }
             // It has a runtime of its own.
@@ -122,8 +127,8 @@ pub fn run(cli: Cli) -> Result<(), JobError> {
     })
 }
 
-fn print(settings: &Settings) -> Result<(), JobError> {
-    print!("{}", settings.to_toml()?);
+fn print(settings: &Settings, said: &Provenance) -> Result<(), JobError> {
+    print!("{}", said.annotate(&settings.to_toml()?));
     Ok(())
 }
 
@@ -133,7 +138,7 @@ async fn all_in_one(settings: Settings, json: Option<PathBuf>) -> Result<(), Job
         .map(|path| create(&path).map(|file| (path, file)))
         .transpose()?;
     let stop = shutdown::requested(settings.grace)?;
-    let stack = start(&settings, &Listen::free_ports()).await?;
+    let stack = start(&settings).await?;
     let addrs = stack.addrs();
     eprintln!(
         "alarm.Check at {}, alarm.Notify at {}, Echo at {}, http://{}/metrics",
@@ -144,9 +149,9 @@ async fn all_in_one(settings: Settings, json: Option<PathBuf>) -> Result<(), Job
     finish(&Report::new(figures.snapshot(), seconds, Some(&last)), json)
 }
 
-async fn serve(settings: &Settings, listen: &Listen) -> Result<(), JobError> {
+async fn serve(settings: &Settings) -> Result<(), JobError> {
     let stop = shutdown::requested(settings.grace)?;
-    let stack = start(settings, listen).await?;
+    let stack = start(settings).await?;
     let addrs = stack.addrs();
     for (service, addr) in [
         ("Echo", addrs.echo),
@@ -158,21 +163,19 @@ async fn serve(settings: &Settings, listen: &Listen) -> Result<(), JobError> {
     }
     stop.await;
     let last = stack.stop(settings.grace).await;
+    tracing::info!(lost = last.lost(), "stopped");
     match last.lost() {
         0 => Ok(()),
         lost => Err(JobError::Lost(lost)),
     }
 }
 
-async fn load(
-    check: SocketAddr,
-    settings: &Settings,
-    json: Option<PathBuf>,
-) -> Result<(), JobError> {
+async fn load(settings: &Settings, json: Option<PathBuf>) -> Result<(), JobError> {
     let json = json
         .map(|path| create(&path).map(|file| (path, file)))
         .transpose()?;
     let stop = shutdown::requested(settings.grace)?;
+    let check = settings.listen.check;
     let (figures, seconds) = send(settings, check, None, stop).await;
     finish(&Report::new(figures.snapshot(), seconds, None), json)
 }
@@ -207,14 +210,12 @@ fn trace_poll(stacks: bool) -> std::io::Result<()> {
 
 /// Loads the policies and starts the services; the admin port is there from
 /// the first moment.
-async fn start(settings: &Settings, listen: &Listen) -> Result<Stack, JobError> {
-    let admin = Admin::start(listen.admin).await;
-    let admin = admin.map_err(|source| StartError::Admin {
-        addr: listen.admin,
-        source,
-    })?;
+async fn start(settings: &Settings) -> Result<Stack, JobError> {
+    let addr = settings.listen.admin;
+    let admin = Admin::start(addr).await;
+    let admin = admin.map_err(|source| StartError::Admin { addr, source })?;
     let store = load_policies(settings).await;
-    Ok(Stack::start(settings, Arc::new(store), listen, admin).await?)
+    Ok(Stack::start(settings, Arc::new(store), admin).await?)
 }
 
 async fn load_policies(settings: &Settings) -> PolicyStore {

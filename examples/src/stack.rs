@@ -1,6 +1,7 @@
 //! The services, the admin port and what they share, started and stopped
 //! together.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -17,8 +18,7 @@ use crate::alarm::policy::ChannelKind;
 use crate::alarm::service;
 use crate::alarm::store::PolicyStore;
 use crate::alarm::webhook::{Receiver, Webhook};
-use crate::cli::Listen;
-use crate::client::{Client, ClientOptions};
+use crate::client::{Balanced, BalancedOptions, ClientFigures, Retry};
 use crate::config::Settings;
 use crate::report::{ChannelReport, PoolReport, ServerReport};
 use crate::server::{
@@ -67,7 +67,6 @@ pub struct Stack {
     /// Notify, which Check calls.
     back: Server,
     admin: Admin,
-    outbox: Arc<Outbox>,
     receiver: Option<Receiver>,
     watch: Watch,
     addrs: Addrs,
@@ -94,9 +93,9 @@ impl Stack {
     pub async fn start(
         settings: &Settings,
         store: Arc<PolicyStore>,
-        listen: &Listen,
         admin: Admin,
     ) -> Result<Self, StartError> {
+        let listen = settings.listen;
         let receiver = match settings.webhook {
             Some(_) => None,
             None => Some(Receiver::start().await.map_err(StartError::Receiver)?),
@@ -128,7 +127,7 @@ impl Stack {
             queue: settings.queue,
         };
         let mut back = Server::new(ServerOptions::default());
-        let notify = service::notify(Arc::clone(&notifier), pool);
+        let notify = service::notify(Arc::clone(&notifier), pool).slow(settings.slow_notify);
         let control = Control::new()
             .codel(Codel::default())
             .dagor(Dagor::default());
@@ -136,20 +135,46 @@ impl Stack {
         let notify = back
             .serve(notify.controlled_by(control), listen.notify)
             .await?;
-        let outbox = Arc::new(Outbox::new(Client::new(notify, ClientOptions::default())));
+        let client = BalancedOptions {
+            // What fails waits in the outbox, and goes along with the next call.
+            retry: Retry::never(),
+            ..BalancedOptions::default()
+        };
+        let client = Balanced::new(vec![notify], client).await;
+        let outbox = Arc::new(Outbox::new(client));
         let mut front = Server::new(ServerOptions::default());
-        let check = service::check(Arc::clone(&checker), Arc::clone(&outbox), pool);
+        let check = service::check(Arc::clone(&checker), Arc::clone(&outbox), pool)
+            .slow(settings.slow_check);
         let check = front
             .serve(check.controlled_by(control), listen.check)
             .await?;
-        let echo = front.serve(service::echo(), listen.echo).await?;
+        let echo = front
+            .serve(service::echo().slow(settings.slow_echo), listen.echo)
+            .await?;
+
+        // What of the notes' "user hooks" the alarms need: nothing produces any more,
+        // who consumes is waited for, and then each channel is closed.
+        let limit = settings.grace;
+        let last = Arc::clone(&outbox);
+        front.on_shutdown("alarms handed over to Notify", limit, async move || {
+            last.flush().await;
+            last.close().await;
+            Ok::<_, Infallible>(())
+        });
+        let last = Arc::clone(&notifier);
+        back.on_shutdown("deliveries ended", limit, async move || {
+            last.delivered().await;
+            Ok::<_, Infallible>(())
+        });
+        let last = Arc::clone(&notifier);
+        back.on_shutdown("channels closed", limit, async move || last.close().await);
 
         let watch = Watch {
             front: front.stats_handle(),
             back: back.stats_handle(),
             checker,
             notifier,
-            outbox: Arc::clone(&outbox),
+            outbox,
             memory,
             received: receiver.as_ref().map(Receiver::received),
         };
@@ -164,7 +189,6 @@ impl Stack {
             front,
             back,
             admin,
-            outbox,
             receiver,
             watch,
             addrs,
@@ -184,7 +208,8 @@ impl Stack {
     }
 
     /// Stops gracefully, within `grace`: no new work; what was accepted is
-    /// finished, from the front to the back; then everything is closed.
+    /// finished, from the front to the back, hooks included; then everything is
+    /// closed.
     ///
     /// Returns the last figures.
     pub async fn stop(self, grace: Duration) -> StackFigures {
@@ -192,8 +217,6 @@ impl Stack {
         let left = || end.saturating_duration_since(tokio::time::Instant::now());
         self.admin.not_ready();
         self.front.shutdown(left()).await;
-        self.outbox.flush(left()).await;
-        self.outbox.close().await;
         self.back.shutdown(left()).await;
         if let Some(receiver) = self.receiver {
             receiver.stop(left().min(Duration::from_millis(200))).await;
@@ -228,6 +251,7 @@ impl Watch {
         StackFigures {
             received,
             notify,
+            notify_client: self.outbox.client(),
             waiting: self.outbox.waiting() as u64,
             dropped: self.outbox.dropped(),
             raised: self.checker.raised(),
@@ -275,6 +299,8 @@ pub struct StackFigures {
     pub dropped: u64,
     /// What Notify did.
     pub notify: NotifyFigures,
+    /// What the client did that calls it.
+    pub notify_client: ClientFigures,
     /// Notifications that the local receiver took in.
     pub received: Option<u64>,
 }

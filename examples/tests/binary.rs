@@ -35,6 +35,13 @@ struct Served {
 impl Served {
     /// Starts `serve` on free ports, and waits for its lines.
     fn start(more: &[&str]) -> (Self, std::collections::HashMap<String, SocketAddr>) {
+        Self::start_with(more, Stdio::null())
+    }
+
+    fn start_with(
+        more: &[&str],
+        stderr: Stdio,
+    ) -> (Self, std::collections::HashMap<String, SocketAddr>) {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("alarms.log");
         let any = "127.0.0.1:0";
@@ -45,7 +52,7 @@ impl Served {
             .args(more);
         let mut child = command
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(stderr)
             .spawn()
             .unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
@@ -204,10 +211,28 @@ fn a_served_system_is_called_looked_at_and_stopped_by_sigterm() {
         metrics.contains("\nrpc_demo_alarms_raised_total 1\n"),
         "{metrics}"
     );
-    assert!(
-        metrics.contains("# TYPE rpc_demo_schedule_delay_seconds gauge"),
-        "{metrics}"
+    let method = "service=\"alarm.Check\",method=\"/alarm.Check/Check\"";
+    for figure in [
+        "# TYPE rpc_demo_schedule_delay_seconds gauge".to_owned(),
+        format!("rpc_demo_method_requests_total{{{method},end=\"ok\"}} 1"),
+        format!("rpc_demo_method_latency_seconds{{{method},quantile=\"0.99\"}} "),
+        "rpc_demo_service_requests_total{service=\"Echo\",end=\"ok\"} 1".to_owned(),
+        "rpc_demo_service_errors_total{service=\"Echo\",code=\"12\"} 1".to_owned(),
+        "rpc_demo_requests_waiting{service=\"alarm.Notify\"} 0".to_owned(),
+        "rpc_demo_client_messages_total{client=\"alarm.Notify\",code=\"0\"} 1".to_owned(),
+        "rpc_demo_client_connection_updates_total{client=\"alarm.Notify\",reason=\"added\"} 1"
+            .to_owned(),
+        "rpc_demo_client_batch_bytes{client=\"alarm.Notify\",quantile=\"1\"} ".to_owned(),
+        "rpc_demo_client_batch_seconds{client=\"alarm.Notify\",quantile=\"1\"} ".to_owned(),
+    ] {
+        let found = metrics.lines().any(|line| line.starts_with(&figure));
+        assert!(found, "no {figure} in {metrics}");
+    }
+    let pending = format!(
+        "rpc_demo_client_pending{{client=\"alarm.Notify\",server=\"{}\"}} 0",
+        addrs["alarm.Notify"]
     );
+    assert!(metrics.contains(&pending), "no {pending} in {metrics}");
 
     served.signal("TERM");
     assert_eq!(served.wait(), (Some(0), String::new()));
@@ -563,14 +588,59 @@ fn config_prints_what_is_in_effect_and_where_it_is_wrong() {
     let file = folder.path().join("demo.toml");
     std::fs::write(&file, "qps = 5.0\nseed = 4\n").unwrap();
     let path = file.to_str().unwrap();
-    let mut command = rpc_demo(&["--config", path, "config", "--peak", "7"]);
+    let mut command = rpc_demo(&["--config", path, "config", "--peak", "7", "--log", "info"]);
     let printed = command.env("RPC_DEMO_SEED", "9").output().unwrap();
     let text = String::from_utf8(printed.stdout).unwrap();
-    for line in ["qps = 5.0", "peak = 7.0", "seed = 9", "policies = 1000000"] {
+    let file_said = format!("{path}, line 1");
+    for (value, source) in [
+        ("qps = 5.0", &*file_said),
+        ("peak = 7.0", "flag --peak"),
+        // The file says it too.
+        ("seed = 9", "environment, RPC_DEMO_SEED"),
+        ("policies = 1000000", "default"),
+        ("admin = \"127.0.0.1:8080\"", "default"),
+        ("slow-check = \"1s\"", "default"),
+        ("[[log]]", "flag --log"),
+    ] {
+        let said = |line: &str| line.split_once(" # ") == Some((&*format!("{value:<40}"), source));
+        assert!(text.lines().any(said), "{value} {source}: {text}");
+    }
+    // It is a config file itself.
+    std::fs::write(&file, &text).unwrap();
+    let again = run(&["--config", path, "config"]);
+    assert_eq!(again.status.code(), Some(0), "{again:?}");
+    // A flag before the command wins over the environment too.
+    let mut command = rpc_demo(&["--seed", "8", "config"]);
+    let printed = command.env("RPC_DEMO_SEED", "9").output().unwrap();
+    let text = String::from_utf8(printed.stdout).unwrap();
+    assert!(text.contains("\nseed = 8 "), "{text}");
+
+    for (mistake, line, word) in [
+        ("sped = 4", 2, "sped"),
+        ("qps = \"many\"", 2, "many"),
+        ("duration = \"soon\"", 2, "soon"),
+        ("policies = 0", 2, "policies: "),
+        ("webhook = \"ftp://x\"", 2, "ftp://x"),
+        ("qps = ", 2, "value"),
+        ("echo = \"nowhere\"", 2, "address"),
+        ("[[log]]\nto = \"kafka\"", 3, "kafka"),
+        ("[[log]]\nto = \"file\"", 2, "no path"),
+        (
+            "[[log]]\nto = \"console\"\nlevel = \"a=b=c\"",
+            4,
+            "log filter",
+        ),
+    ] {
+        std::fs::write(&file, format!("# a comment\n{mistake}\n")).unwrap();
+        let refused = run(&["--config", path, "config"]);
+        let told = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{mistake}: {told}");
+        let line = format!("{path}, line {line}");
         assert!(
-            text.lines().any(|printed| printed == line),
-            "{line}: {text}"
+            told.contains(&line) && told.contains(word),
+            "{mistake}: {told}"
         );
+        assert_eq!(told.lines().count(), 1, "{told}");
     }
     std::fs::write(&file, "qps = 5.0\nsped = 4\n").unwrap();
     let refused = run(&["--config", path, "config"]);
@@ -587,17 +657,27 @@ fn the_admin_port_tells_the_config_and_changes_what_is_logged() {
     assert_eq!((code, &config["policies"]), (200, &json!(2000)));
     assert_eq!(config["control"], json!(true));
     let filter = |json: &str| http(addrs["admin"], "PUT", "/loglevel", json);
-    let debug = r#"{"filter":"rpc_demo=debug"}"#;
-    assert_eq!(filter(debug), (200, debug.to_owned()));
-    assert_eq!(get(addrs["admin"], "/loglevel"), (200, debug.to_owned()));
+    let all = r#"{"console":"rpc_demo=debug","memory":"rpc_demo=debug"}"#;
+    assert_eq!(
+        filter(r#"{"filter":"rpc_demo=debug"}"#),
+        (200, all.to_owned())
+    );
+    let one = r#"{"console":"error","memory":"rpc_demo=debug"}"#;
+    assert_eq!(
+        filter(r#"{"filter":"error","sink":"console"}"#),
+        (200, one.to_owned())
+    );
+    assert_eq!(get(addrs["admin"], "/loglevel"), (200, one.to_owned()));
     let (code, told) = filter(r#"{"filter":"rpc_demo=loud"}"#);
     assert!(code == 400 && told.contains("log filter"), "{code} {told}");
+    let (code, told) = filter(r#"{"filter":"warn","sink":"kafka"}"#);
+    assert!(code == 404 && told.contains("kafka"), "{code} {told}");
     let (code, told) = filter("{}");
     assert!(code == 400 && told.contains("error"), "{code} {told}");
     let (code, metrics) = get(addrs["admin"], "/metrics");
     let ended = "rpc_demo_service_requests_total{service=\"Echo\",end=\"ok\"} 0";
     assert!(code == 200 && metrics.contains(ended), "{metrics}");
-    assert_eq!(get(addrs["admin"], "/loglevel"), (200, debug.to_owned()));
+    assert_eq!(get(addrs["admin"], "/loglevel"), (200, one.to_owned()));
     let (code, connections) = get(addrs["admin"], "/connections");
     assert_eq!((code, connections.as_str()), (200, "[]"));
     served.signal("TERM");
@@ -616,4 +696,125 @@ fn a_second_signal_ends_it_at_once() {
     while get(addrs["admin"], "/readyz").0 == 200 {}
     served.signal("TERM");
     assert_eq!(served.wait().0, Some(143));
+}
+
+/// Sends so many requests at once, and reads as many replies.
+fn calls(addr: SocketAddr, method: &str, count: u32) {
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut peer = rpc_peer::Peer::connect(addr).await;
+        let requests = (1..=count)
+            .flat_map(|id| rpc_peer::request(&rpc_peer::head(id, method, rpc_peer::RAW), b""));
+        peer.send(&requests.collect::<Vec<u8>>()).await;
+        for _ in 0..count {
+            peer.reply().await;
+        }
+    });
+}
+
+/// The value of a figure on `/metrics`.
+fn figure(admin: SocketAddr, name: &str) -> u64 {
+    let (_, metrics) = get(admin, "/metrics");
+    let line = metrics.lines().find_map(|line| line.strip_prefix(name));
+    let value = line.unwrap_or_else(|| panic!("no {name} in {metrics}"));
+    value.trim().parse().unwrap()
+}
+
+#[test]
+fn each_log_has_its_level_and_format_and_is_written_to_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, log) = (folder.path().join("demo.toml"), folder.path().join("a.log"));
+    let text = format!(
+        "slow-echo = \"0s\"\n\
+         [[log]]\nto = \"file\"\npath = {log:?}\nrotation = \"never\"\nformat = \"json\"\n\
+         [[log]]\nto = \"memory\"\nlevel = \"warn\"\n"
+    );
+    std::fs::write(&config, text).unwrap();
+    let (served, addrs) = Served::start(&["--config", config.to_str().unwrap()]);
+    let admin = addrs["admin"];
+
+    calls(addrs["Echo"], rpc_peer::ECHO, 40);
+    let (code, lines) = get(admin, "/logs");
+    assert_eq!(code, 200);
+    // At warn there are slow requests and nothing else: ten a second, the rest counted.
+    let slow = lines.lines().count() as u64;
+    let suppressed = figure(admin, "rpc_demo_log_lines_suppressed_total");
+    assert_eq!(slow + suppressed, 40, "{lines}");
+    assert!(slow >= 10 && suppressed > 0, "{lines}");
+    for line in lines.lines() {
+        for word in [
+            "slow request",
+            "service=\"Echo\"",
+            "queued_us=",
+            "ran_us=",
+            "peer=127",
+        ] {
+            assert!(line.contains(word), "no {word} in {line}");
+        }
+    }
+    http(
+        admin,
+        "PUT",
+        "/loglevel",
+        r#"{"filter":"off","sink":"memory"}"#,
+    );
+    calls(addrs["Echo"], rpc_peer::ECHO, 1);
+    assert_eq!(get(admin, "/logs").1, lines);
+
+    served.signal("TERM");
+    assert_eq!(served.wait().0, Some(0));
+    let written = std::fs::read_to_string(log).unwrap();
+    let written: Vec<Value> = written
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a whole object a line"))
+        .collect();
+    let of = |message: &str| {
+        written
+            .iter()
+            .filter(|line| line["message"] == message)
+            .count()
+    };
+    assert!(of("slow request") as u64 >= slow, "{written:?}");
+    assert_eq!(of("listening"), 3);
+    assert_eq!(written.last().unwrap()["message"], "stopped", "{written:?}");
+}
+
+#[test]
+fn a_console_that_nobody_reads_holds_up_no_request_and_what_is_dropped_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("demo.toml");
+    let text = "[[log]]\nto = \"console\"\nlevel = \"debug\"\nqueue = 16\n";
+    std::fs::write(&config, text).unwrap();
+    let options = ["--config", config.to_str().unwrap()];
+    let (mut served, addrs) = Served::start_with(&options, Stdio::piped());
+    let full = "rpc_demo_log_lines_dropped_total{sink=\"console\",reason=\"full\"}";
+    // Each is a line, and a pipe takes 64 KiB.
+    calls(addrs["Echo"], "/rpcdemo.Echo/Quack", 4_000);
+    assert!(figure(addrs["admin"], full) > 0);
+    let mut console = served.child.stderr.take().unwrap();
+    served.signal("TERM");
+    let mut said = String::new();
+    console.read_to_string(&mut said).unwrap();
+    assert!(said.contains("request failed"), "{said}");
+    assert_eq!(served.wait().0, Some(0));
+}
+
+#[test]
+fn what_a_log_has_accepted_is_written_before_the_process_ends() {
+    let (mut served, addrs) = Served::start_with(&["--log", "rpc_demo=debug"], Stdio::piped());
+    let admin = addrs["admin"];
+    // They wait in the queue, for a pipe takes 64 KiB.
+    calls(addrs["Echo"], "/rpcdemo.Echo/Quack", 10_000);
+    let full = "rpc_demo_log_lines_dropped_total{sink=\"console\",reason=\"full\"}";
+    assert_eq!(figure(admin, full), 0);
+    served.signal("TERM");
+    while TcpStream::connect(admin).is_ok() {}
+    let mut said = String::new();
+    let mut console = served.child.stderr.take().unwrap();
+    console.read_to_string(&mut said).unwrap();
+    let failed = said.lines().filter(|line| line.contains("request failed"));
+    assert_eq!(failed.count(), 10_000);
+    assert!(said.lines().last().unwrap().contains("stopped"), "{said}");
+    assert_eq!(served.wait().0, Some(0));
 }

@@ -313,3 +313,70 @@ async fn a_webhook_that_flaps_gets_it_when_it_is_up() {
     assert_eq!(posted(&notifier, &memory).await, (1, 0));
     flapping.await.unwrap();
 }
+
+/// Delivers when it is let, and counts what it closed.
+struct Gated {
+    gate: Arc<tokio::sync::Semaphore>,
+    begun: tokio::sync::mpsc::UnboundedSender<()>,
+    closed: Arc<AtomicU32>,
+}
+
+impl Channel for Gated {
+    fn kind(&self) -> ChannelKind {
+        ChannelKind::Webhook
+    }
+
+    fn deliver(&self, _: Batch) -> BoxFuture<'_, Result<(), DeliveryError>> {
+        Box::pin(async {
+            self.begun.send(()).unwrap();
+            self.gate.acquire().await.unwrap().forget();
+            Ok(())
+        })
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<(), DeliveryError>> {
+        self.closed.fetch_add(1, Relaxed);
+        Box::pin(std::future::ready(Err(DeliveryError::Timeout)))
+    }
+}
+
+#[tokio::test]
+async fn who_stops_waits_for_deliveries_whose_caller_has_gone_and_then_closes_each_channel() {
+    let mut builder = StoreBuilder::default();
+    builder.add(&spec(&[ChannelKind::Webhook], ShieldTimeType::Invalid));
+    let (begun, mut begins) = tokio::sync::mpsc::unbounded_channel();
+    let gated = Gated {
+        gate: Arc::new(tokio::sync::Semaphore::new(0)),
+        begun,
+        closed: Arc::default(),
+    };
+    let (gate, closed) = (Arc::clone(&gated.gate), Arc::clone(&gated.closed));
+    let options = NotifyOptions {
+        dedup_window: Duration::from_secs(60),
+        fan_out: 2,
+    };
+    let memory = Arc::new(Memory::new(1));
+    let notifier = Notifier::new(
+        Arc::new(builder.finish()),
+        &options,
+        vec![Arc::new(gated), memory],
+    );
+    let notifier = Arc::new(notifier);
+    notifier.delivered().await;
+
+    let telling = Arc::clone(&notifier);
+    let caller =
+        tokio::spawn(async move { telling.notify(vec![alarm(0, AlarmState::Firing)], 0).await });
+    begins.recv().await.unwrap();
+    caller.abort();
+    assert!(caller.await.unwrap_err().is_cancelled());
+    let mut delivered = std::pin::pin!(notifier.delivered());
+    assert!(futures::poll!(delivered.as_mut()).is_pending());
+    gate.add_permits(1);
+    delivered.await;
+    let webhook = notifier.figures().channels[0];
+    assert_eq!((webhook.delivered, webhook.open), (1, 0));
+    let error = notifier.close().await.unwrap_err();
+    assert!(matches!(error, DeliveryError::Timeout));
+    assert_eq!(closed.load(Relaxed), 1);
+}

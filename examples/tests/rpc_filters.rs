@@ -9,10 +9,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use errgroup::Group;
 use parking_lot::Mutex;
-use pool_worker::overload::{Control, Dagor};
+use pool_worker::overload::{Control, Dagor, Level};
 use rpc_demo::client::{CallOptions, Client, ClientOptions};
 use rpc_demo::server::filter::{CarriedLayer, ShedLateLayer, auth};
 use rpc_demo::server::{Context, Failure, PRIORITY, PoolOptions, Request, Server, Service};
+use rpc_demo::urgency::ADMITTED;
 use rpc_demo::wire::{Code, ContentType, RequestProtocol};
 use rpc_peer::{ECHO, Peer, echo, head, start};
 use tokio::sync::{Semaphore, mpsc};
@@ -305,4 +306,94 @@ async fn the_less_urgent_are_refused_with_code_22_under_overload() {
     assert_eq!(urgent.head.ret, 0);
     let control = server.stats().services[0].control.clone().unwrap();
     assert!(control.level.business() <= 20);
+}
+
+/// Any wait is too long, and this many requests are a window, in which the level stands.
+const WINDOW: u32 = 8;
+
+fn impatient() -> Control {
+    let dagor = Dagor::new(Duration::ZERO);
+    Control::new().dagor(dagor.window(Duration::from_secs(60), WINDOW))
+}
+
+/// A service that lets in only what is more urgent than 40, from the next request on.
+async fn overloaded() -> (Server, SocketAddr, Arc<Semaphore>, Peer) {
+    let (server, addr, gate) = controlled(impatient()).await;
+    let mut peer = Peer::connect(addr).await;
+    for id in 0..WINDOW {
+        let reply = peer.call(&of_priority(id, ECHO, 40), b"").await;
+        assert_eq!(reply.head.ret, 0);
+        assert!(!reply.head.trans_info.contains_key(ADMITTED));
+    }
+    (server, addr, gate, peer)
+}
+
+#[tokio::test]
+async fn answers_and_refusals_tell_what_is_let_in_under_overload() {
+    let (_server, _, _gate, mut peer) = overloaded().await;
+    for (id, priority, ret) in [(20, 40, 22), (21, 3, 0)] {
+        let reply = peer.call(&of_priority(id, ECHO, priority), b"").await;
+        assert_eq!(reply.head.ret, ret);
+        let told = String::from_utf8(reply.head.trans_info[ADMITTED].to_vec()).unwrap();
+        let told = Level::from_number(told.parse().unwrap());
+        assert!(Level::of(39, 126) < told && told < Level::of(40, 127));
+    }
+}
+
+#[tokio::test]
+async fn a_client_does_not_send_what_would_be_refused() {
+    let (server, addr, _gate) = controlled(impatient()).await;
+    let heedless = ClientOptions {
+        refuse_early: false,
+        ..ClientOptions::default()
+    };
+    let heedless = Client::new(addr, heedless);
+    let client = Client::new(addr, ClientOptions::default());
+    let call = async |client: &Client, priority: u8| {
+        let told = Bytes::from(priority.to_string());
+        let options = CallOptions {
+            meta: [(PRIORITY.to_owned(), told)].into(),
+            ..CallOptions::default()
+        };
+        let call = client.call_raw(ECHO, ContentType::RAW, Bytes::new(), &options);
+        call.await.map_err(|error| error.code())
+    };
+    for _ in 0..WINDOW {
+        assert_eq!(call(&client, 40).await, Ok(Bytes::new()));
+    }
+    assert_eq!(client.admitted(), Level::ALL);
+    // The first is told by the server, the others by the client itself.
+    let overloaded = Err(Code::SERVER_OVERLOAD);
+    assert_eq!(call(&client, 40).await, overloaded);
+    assert!(client.admitted() < Level::of(40, 127));
+    assert_eq!(call(&client, 40).await, Err(Code::CLIENT_OVERLOAD));
+    assert_eq!(call(&client, 3).await, Ok(Bytes::new()));
+    assert_eq!(call(&client, 40).await, Err(Code::CLIENT_OVERLOAD));
+    assert_eq!(server.stats().accepted, u64::from(WINDOW) + 2);
+    // One that does not heed what it is told asks each time.
+    assert_eq!(call(&heedless, 40).await, overloaded);
+    assert_eq!(call(&heedless, 40).await, overloaded);
+    assert_eq!(server.stats().accepted, u64::from(WINDOW) + 4);
+}
+
+#[tokio::test]
+async fn the_urgent_are_answered_while_others_are_refused_by_a_pool_that_stalls() {
+    let (server, _, gate, mut peer) = overloaded().await;
+    let stall = of_priority(20, "/rpcdemo.Echo/Wait", 0);
+    peer.send(&rpc_peer::request(&stall, b"")).await;
+    until(&server, 1, 0).await;
+    for id in 21..24 {
+        peer.send(&rpc_peer::request(&of_priority(id, ECHO, 1), b""))
+            .await;
+    }
+    until(&server, 1, 3).await;
+    for id in 24..27 {
+        let reply = peer.call(&of_priority(id, ECHO, 40), b"").await;
+        assert_eq!((reply.id, reply.head.ret), (id, 22));
+    }
+    gate.add_permits(1);
+    for id in 20..24 {
+        let reply = peer.reply().await;
+        assert_eq!((reply.id, reply.head.ret), (id, 0));
+    }
 }

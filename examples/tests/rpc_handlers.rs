@@ -38,7 +38,22 @@ async fn a_handlers_error_reaches_the_caller_with_its_codes() {
         assert_eq!(reply.head.error_msg, "no such policy");
         let reply = peer.call(&head(2, "/rpcdemo.Echo/Auth", 4), b"").await;
         assert_eq!((reply.head.ret, reply.head.func_ret), (41, 0));
-        assert_eq!(server.stats().errors, [(-7, 1), (41, 1)].into());
+        for id in 3..6 {
+            assert_eq!(peer.call(&head(id, ECHO, 4), b"well").await.head.ret, 0);
+        }
+        peer.call(&head(6, "/rpcdemo.Echo/Quack", 4), b"").await;
+        let stats = server.stats();
+        assert_eq!(stats.errors, [(-7, 1), (12, 1), (41, 1)].into());
+        // Errors, latency, success: of each method, and what is no method of no one.
+        let golden = |name: &str| {
+            let mut methods = stats.services[0].methods.iter();
+            let of = methods.find(|method| method.name.ends_with(name)).unwrap();
+            (of.succeeded, of.latency.count, of.errors.clone())
+        };
+        assert_eq!(golden("/Auth"), (0, 1, [(41, 1)].into()));
+        assert_eq!(golden("/Business"), (0, 1, [(-7, 1)].into()));
+        assert_eq!(golden("/Echo"), (3, 3, [].into()));
+        assert_eq!(stats.services[0].succeeded, 3);
     }
 }
 

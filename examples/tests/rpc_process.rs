@@ -195,3 +195,38 @@ async fn sigterm_at_full_speed_answers_or_refuses_every_call_and_cuts_none() {
     // 1 would say that something accepted was lost.
     assert_eq!(served.status(), Some(0));
 }
+
+/// The process of the next test: its one thread looks for events no more.
+#[test]
+#[ignore = "never ends by itself"]
+fn blocked_for_ever() {
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.enable_all().build().unwrap();
+    runtime.block_on(async {
+        let _stop = rpc_demo::shutdown::requested(std::time::Duration::MAX).unwrap();
+        println!("\nblocked");
+        loop {
+            std::thread::park();
+        }
+    });
+}
+
+#[test]
+fn a_second_signal_ends_a_process_whose_runtime_is_blocked() {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "blocked_for_ever", "--ignored", "--nocapture"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap() == "blocked"));
+    let pid = child.id().to_string();
+    // Two of the same could be taken for one.
+    for signal in ["TERM", "INT"] {
+        let sent = Command::new("kill").args(["-s", signal, &pid]).status();
+        assert!(sent.unwrap().success());
+    }
+    let status = child.wait().unwrap().code();
+    assert!(matches!(status, Some(130 | 143)), "{status:?}");
+}

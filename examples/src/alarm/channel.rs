@@ -69,6 +69,14 @@ pub trait Channel: Send + Sync {
     /// # Errors
     /// When the batch could not be told; it may be tried again.
     fn deliver(&self, batch: Batch) -> BoxFuture<'_, Result<(), DeliveryError>>;
+
+    /// Makes sure of what was told; nothing is told after that.
+    ///
+    /// # Errors
+    /// When that cannot be made sure of.
+    fn close(&self) -> BoxFuture<'_, Result<(), DeliveryError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 }
 
 /// Clears a line buffer as it comes back, and drops one that a burst made huge.
@@ -138,6 +146,16 @@ impl Channel for LogFile {
 
     fn deliver(&self, batch: Batch) -> BoxFuture<'_, Result<(), DeliveryError>> {
         Box::pin(async move { Ok(self.append(&batch)?) })
+    }
+
+    /// The file is on the disk, not only in the kernel.
+    fn close(&self) -> BoxFuture<'_, Result<(), DeliveryError>> {
+        let file = self.file.lock().try_clone();
+        Box::pin(async move {
+            let file = file?;
+            let synced = tokio::task::spawn_blocking(move || file.sync_all()).await;
+            Ok(synced.map_err(io::Error::from)??)
+        })
     }
 }
 

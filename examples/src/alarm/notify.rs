@@ -9,12 +9,14 @@ use errgroup::Group;
 use futures::channel::oneshot;
 use parking_lot::Mutex;
 use strum::IntoEnumIterator;
+use tokio::sync::Notify;
 
-use super::channel::{Batch, Channel, Notification};
+use super::channel::{Batch, Channel, DeliveryError, Notification};
 use super::dedup::{AlarmKey, Dedup};
 use super::message::{Alarm, NotifyReply};
 use super::policy::{ChannelKind, ChannelSet, Instance};
 use super::store::PolicyStore;
+use crate::sampled;
 
 /// How often a channel is tried with a batch, and the pause before the second
 /// try, which doubles with each.
@@ -41,6 +43,29 @@ struct ChannelCount {
     begun: AtomicU64,
     delivered: AtomicU64,
     failed: AtomicU64,
+    /// Told whenever a delivery has ended.
+    ended: Notify,
+}
+
+impl ChannelCount {
+    /// Neither delivered nor given up.
+    fn open(&self) -> u64 {
+        // The ends before the beginnings, so that it is never below zero.
+        let ended = self.delivered.load(Relaxed) + self.failed.load(Relaxed);
+        self.begun.load(Relaxed).saturating_sub(ended)
+    }
+
+    async fn all_ended(&self) {
+        loop {
+            let mut ended = std::pin::pin!(self.ended.notified());
+            // From here on an end is not missed: it is counted before it is told.
+            ended.as_mut().enable();
+            if self.open() == 0 {
+                return;
+            }
+            ended.await;
+        }
+    }
 }
 
 /// What one channel did since the start.
@@ -121,16 +146,11 @@ impl Notifier {
     /// What was done since the start.
     #[must_use]
     pub fn figures(&self) -> NotifyFigures {
-        let channel = |(channel, count): &(Arc<dyn Channel>, Arc<ChannelCount>)| {
-            // The ends before the beginnings, so that `open` is never below zero.
-            let (delivered, failed) = (count.delivered.load(Relaxed), count.failed.load(Relaxed));
-            let open = count.begun.load(Relaxed).saturating_sub(delivered + failed);
-            ChannelFigures {
-                kind: channel.kind(),
-                delivered,
-                failed,
-                open,
-            }
+        let channel = |(channel, count): &(Arc<dyn Channel>, Arc<ChannelCount>)| ChannelFigures {
+            kind: channel.kind(),
+            open: count.open(),
+            delivered: count.delivered.load(Relaxed),
+            failed: count.failed.load(Relaxed),
         };
         NotifyFigures {
             alarms: self.alarms.load(Relaxed),
@@ -140,6 +160,25 @@ impl Notifier {
             told: self.told.lock().clone(),
             channels: self.channels.iter().map(channel).collect(),
         }
+    }
+
+    /// Completes when no delivery is under way; also none of a call whose caller
+    /// has gone.
+    pub async fn delivered(&self) {
+        for (_, count) in &self.channels {
+            count.all_ended().await;
+        }
+    }
+
+    /// Closes the channels: nothing is to be told after that.
+    ///
+    /// # Errors
+    /// The first one of a channel that cannot make sure of what it told; the others
+    /// are closed all the same.
+    pub async fn close(&self) -> Result<(), DeliveryError> {
+        let closing = self.channels.iter().map(|(channel, _)| channel.close());
+        let closed = futures::future::join_all(closing).await;
+        closed.into_iter().collect()
     }
 
     /// Tells what is to be told of `alarms`, at `now_ms` (milliseconds since
@@ -296,6 +335,7 @@ impl Delivery {
 impl Drop for Delivery {
     fn drop(&mut self) {
         self.count.failed.fetch_add(self.size, Relaxed);
+        self.count.ended.notify_waiters();
     }
 }
 
@@ -309,7 +349,7 @@ async fn deliver(channel: &dyn Channel, batch: Batch, delivery: Delivery) -> boo
             }
             Err(error) => {
                 let channel = channel.kind();
-                tracing::warn!(%channel, %error, attempt, size = batch.len(), "delivery failed");
+                sampled!(10, warn, %channel, %error, attempt, size = batch.len(), "delivery failed");
             }
         }
         if attempt < TRIES {

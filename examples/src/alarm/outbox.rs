@@ -5,21 +5,23 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::time::Instant;
 
 use super::message::{Alarm, NotifyReply, NotifyRequest};
 use super::service::NOTIFY;
-use crate::client::{CallError, CallOptions, Client};
+use crate::client::{Balanced, CallError, CallOptions, ClientFigures};
+use crate::sampled;
 
 /// The most alarms that wait; beyond, the newest are dropped and counted.
 const MOST: usize = 100_000;
 /// The most alarms that go with one call.
 const CALL: usize = 1_000;
+/// How long a call may take that is made of its own accord.
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Hands alarms over to Notify.
 #[derive(Debug)]
 pub struct Outbox {
-    notify: Client,
+    notify: Balanced,
     waiting: Mutex<Vec<Alarm>>,
     dropped: AtomicU64,
 }
@@ -27,7 +29,7 @@ pub struct Outbox {
 impl Outbox {
     /// An outbox that calls `notify`.
     #[must_use]
-    pub fn new(notify: Client) -> Self {
+    pub fn new(notify: Balanced) -> Self {
         Self {
             notify,
             waiting: Mutex::default(),
@@ -39,6 +41,12 @@ impl Outbox {
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.waiting.lock().len()
+    }
+
+    /// What its client did.
+    #[must_use]
+    pub fn client(&self) -> ClientFigures {
+        self.notify.figures()
     }
 
     /// How many alarms were dropped because too many waited.
@@ -62,16 +70,16 @@ impl Outbox {
         }
         match parcel.send(timeout).await {
             Ok(()) => parcel.request.alarms.clear(),
-            Err(error) => tracing::warn!(%error, alarms, "notify failed; alarms wait"),
+            Err(error) => sampled!(10, warn, %error, alarms, "notify failed; alarms wait"),
         }
     }
 
-    /// Hands over all that wait, trying again until `limit` is over.
-    pub async fn flush(&self, limit: Duration) {
-        let end = Instant::now() + limit;
-        while self.waiting() > 0 && Instant::now() < end {
+    /// Hands over all that wait, trying again until it has. Cancelling it leaves
+    /// the others waiting.
+    pub async fn flush(&self) {
+        while self.waiting() > 0 {
             let before = self.waiting();
-            self.send(Vec::new(), end - Instant::now()).await;
+            self.send(Vec::new(), CALL_TIMEOUT).await;
             if self.waiting() >= before {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }

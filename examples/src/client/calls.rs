@@ -8,14 +8,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use pool_worker::overload::Level;
 use prost::Message;
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::admission::Admission;
 use super::error::CallError;
 use super::link::Link;
 use super::link_task;
+use crate::urgency;
 use crate::wire::compress::{compress, decompress};
 use crate::wire::content::{self, Body, ContentError};
 use crate::wire::frame::MAX_FRAME;
@@ -35,6 +38,10 @@ pub struct ClientOptions {
     pub max_frame: usize,
     /// The name that servers are told.
     pub caller: String,
+    /// Whether calls that the server has told it would refuse, being overloaded, fail
+    /// at once with [`CallError::Overloaded`]; see [`urgency`]. One in ten is sent all
+    /// the same, to see what becomes of it.
+    pub refuse_early: bool,
 }
 
 impl Default for ClientOptions {
@@ -44,6 +51,7 @@ impl Default for ClientOptions {
             connect_timeout: Duration::from_secs(2),
             max_frame: MAX_FRAME,
             caller: "rpc-demo".to_owned(),
+            refuse_early: true,
         }
     }
 }
@@ -101,6 +109,7 @@ struct Inner {
     options: ClientOptions,
     caller: Bytes,
     closed: AtomicBool,
+    admission: Admission,
     /// Where the next call goes.
     next: AtomicUsize,
     slots: Box<[Slot]>,
@@ -124,6 +133,7 @@ impl Client {
             options,
             caller,
             closed,
+            admission: Admission::new(),
             next,
             slots,
         }))
@@ -182,7 +192,7 @@ impl Client {
         let (link, frame) = self
             .send(method, content_type, body, options, CallType::Unary)
             .await?;
-        answer(&link, frame, self.0.options.max_frame)
+        self.0.answer(&link, frame)
     }
 
     /// Sends a call that is not answered; it is on its way when this returns,
@@ -222,6 +232,12 @@ impl Client {
         links.map(|link| link.waiting()).sum()
     }
 
+    /// What its server lets in, as it last told; see [`urgency`].
+    #[must_use]
+    pub fn admitted(&self) -> Level {
+        self.0.admission.level()
+    }
+
     async fn send(
         &self,
         method: &str,
@@ -243,6 +259,9 @@ impl Client {
             content_type: content_type.0,
             ..RequestProtocol::default()
         };
+        if self.0.options.refuse_early {
+            self.0.admission.admits(&head)?;
+        }
         let body = pack(body, options, &mut head)?;
         loop {
             let link = self.0.link(deadline).await?;
@@ -300,6 +319,46 @@ impl Inner {
             self.options.max_frame,
         ));
         Ok(link)
+    }
+
+    /// What the server says.
+    fn answer(&self, link: &Link, frame: Frame) -> Result<Answer, CallError> {
+        let undecodable = |error| CallError::Decode(Arc::new(error));
+        let head = ResponseProtocol::decode(frame.head())
+            .map_err(|error| undecodable(ContentError::Protobuf(error)))?;
+        self.admission.told(urgency::admitted(&head.trans_info));
+        if head.ret != 0 || head.func_ret != 0 {
+            if head.trans_info.contains_key(STOPPING) {
+                link.retire();
+            }
+            return Err(CallError::Remote {
+                code: Code(head.ret),
+                func_code: head.func_ret,
+                message: String::from_utf8_lossy(&head.error_msg).into_owned(),
+            });
+        }
+        let mut body = frame.into_body();
+        let attachment = head.attachment_size as usize;
+        let Some(length) = body.len().checked_sub(attachment) else {
+            return Err(undecodable(ContentError::Attachment {
+                attachment,
+                body: body.len(),
+            }));
+        };
+        let attachment = body.split_off(length);
+        if head.content_encoding != 0 {
+            body = decompress(
+                Encoding(head.content_encoding),
+                body,
+                self.options.max_frame,
+            )
+            .map_err(|error| undecodable(error.into()))?;
+        }
+        Ok(Answer {
+            body,
+            meta: head.trans_info,
+            attachment,
+        })
     }
 
     fn close(&self) -> Vec<Arc<Link>> {
@@ -382,41 +441,6 @@ fn pack(
         packed = [packed, options.attachment.clone()].concat().into();
     }
     Ok(packed)
-}
-
-/// What the server says.
-fn answer(link: &Link, frame: Frame, max: usize) -> Result<Answer, CallError> {
-    let undecodable = |error| CallError::Decode(Arc::new(error));
-    let head = ResponseProtocol::decode(frame.head())
-        .map_err(|error| undecodable(ContentError::Protobuf(error)))?;
-    if head.ret != 0 || head.func_ret != 0 {
-        if head.trans_info.contains_key(STOPPING) {
-            link.retire();
-        }
-        return Err(CallError::Remote {
-            code: Code(head.ret),
-            func_code: head.func_ret,
-            message: String::from_utf8_lossy(&head.error_msg).into_owned(),
-        });
-    }
-    let mut body = frame.into_body();
-    let attachment = head.attachment_size as usize;
-    let Some(length) = body.len().checked_sub(attachment) else {
-        return Err(undecodable(ContentError::Attachment {
-            attachment,
-            body: body.len(),
-        }));
-    };
-    let attachment = body.split_off(length);
-    if head.content_encoding != 0 {
-        body = decompress(Encoding(head.content_encoding), body, max)
-            .map_err(|error| undecodable(error.into()))?;
-    }
-    Ok(Answer {
-        body,
-        meta: head.trans_info,
-        attachment,
-    })
 }
 
 impl std::fmt::Debug for Client {

@@ -3,6 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
+use pool_worker::overload::Level;
+
 use crate::wire::{Code, ContentError, FrameError};
 
 /// Why a call has no answer. A clone tells the same.
@@ -22,6 +24,13 @@ pub enum CallError {
     /// No answer came in time.
     #[error("no answer in time")]
     Timeout,
+    /// It was not sent: its server is overloaded, and has told that it lets in only
+    /// what is more urgent; see [`urgency`](crate::urgency).
+    #[error("not sent: the server is overloaded and lets in priority {} at most", admitted.business())]
+    Overloaded {
+        /// What the server lets in.
+        admitted: Level,
+    },
     /// No server is known.
     #[error("no server is known")]
     Route,
@@ -63,6 +72,7 @@ impl CallError {
             } => Code(func_code),
             Self::Remote { code, .. } => code,
             Self::Timeout => Code::CLIENT_TIMEOUT,
+            Self::Overloaded { .. } => Code::CLIENT_OVERLOAD,
             Self::Route => Code::CLIENT_ROUTE,
             Self::Connect(_) => Code::CLIENT_CONNECT,
             Self::Encode(_) | Self::Unfit(_) => Code::CLIENT_ENCODE,

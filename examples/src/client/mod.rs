@@ -8,6 +8,7 @@
 //! [`Discovery`] tells, and makes calls again that failed; a [`Batcher`] puts
 //! many messages into one call.
 
+mod admission;
 mod balanced;
 mod batcher;
 mod calls;

@@ -59,7 +59,7 @@ impl Retry {
 /// When that is not known, only if handling it twice does no harm.
 pub(super) fn may_retry(error: &CallError, idempotent: bool) -> bool {
     match error {
-        CallError::Connect(_) => true,
+        CallError::Connect(_) | CallError::Overloaded { .. } => true,
         CallError::Remote { code, .. } => {
             [Code::SERVER_OVERLOAD, Code::SERVER_LIMITED].contains(code)
         }

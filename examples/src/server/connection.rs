@@ -22,6 +22,7 @@ use super::handle_param;
 use super::outbox::{Batch, Load, Phase};
 use super::registry::Registered;
 use super::session::Session;
+use crate::sampled;
 use crate::wire::buffers::{BUFFERS, READ};
 use crate::wire::protocol::Framer;
 use crate::wire::{FrameError, FrameReader, Frames};
@@ -71,7 +72,7 @@ pub(super) async fn serve(stream: TcpStream, session: Arc<Session>, registered: 
         Ok(()) => tracing::debug!(%peer, "connection closed"),
         Err(error) => {
             connection.session.running.count_broken(error.reason());
-            tracing::info!(%peer, %error, "connection closed");
+            sampled!(100, info, %peer, %error, "connection closed");
         }
     }
 }
@@ -223,7 +224,7 @@ impl Connection {
             self.ended = true;
             if self.reader.is_amid_frame() {
                 self.session.running.count_broken("cut");
-                tracing::info!(%peer, "cut off in the middle of a frame");
+                sampled!(100, info, %peer, "cut off in the middle of a frame");
             }
             return;
         }
@@ -247,7 +248,7 @@ impl Connection {
     #[cold]
     fn refuse_rest(&mut self, error: &FrameError) {
         self.session.running.count_broken(error.reason());
-        tracing::warn!(peer = %self.session.peer, %error, "no frame; the connection will be closed");
+        sampled!(100, warn, peer = %self.session.peer, %error, "no frame; the connection will be closed");
         self.reader.clear();
         self.open = false;
     }

@@ -150,6 +150,12 @@ impl Context {
         self.times().began
     }
 
+    /// How long the request has taken from its reading to `end`.
+    #[inline]
+    pub(super) fn took(&self, end: Instant) -> Duration {
+        end.saturating_duration_since(self.times().read_at)
+    }
+
     /// The body of the answer has been compressed.
     pub(super) fn say_packed(&self) {
         self.0.answer.lock().packed = true;

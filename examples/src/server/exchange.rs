@@ -6,15 +6,19 @@ use std::task::{self, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use pool_worker::overload::Level;
 use tokio::time::Instant;
 
 use super::context::{Context, Deadline, Extras};
 use super::failure::Failure;
 use super::filter::{Outcome, caught};
 use super::handler::Request;
-use super::method::Slot;
+use super::method::{Figures, Slot};
 use super::running::{Running, Stop};
 use super::session::Session;
+use super::slow;
+use crate::sampled;
+use crate::urgency;
 use crate::wire::buffers::Buffer;
 use crate::wire::head::STOPPING;
 use crate::wire::protocol::{Incoming, Outgoing, Undecodable};
@@ -49,6 +53,8 @@ pub(super) enum Begun {
 pub(super) struct Exchange {
     context: Context,
     slot: Slot,
+    /// Of the method that was called last.
+    figures: Option<Arc<Figures>>,
     /// A request is under way in it.
     busy: bool,
 }
@@ -149,6 +155,11 @@ impl Exchange {
             return Err(deadline.over());
         }
         self.context.settle(attachment, read_at, now, deadline);
+        // Mostly of the same method as the last one: then no count is touched.
+        let same = |last: &Arc<Figures>| Arc::ptr_eq(last, &method.figures);
+        if !self.figures.as_ref().is_some_and(same) {
+            self.figures = Some(Arc::clone(&method.figures));
+        }
         let context = self.context.clone();
         method.call.call(Request { context, body }, &mut self.slot);
         Ok(())
@@ -186,9 +197,16 @@ impl Exchange {
         } = outcome;
         let session = self.context.session();
         let running = &session.running;
-        running.latency.record(at - self.context.began());
+        let ran = at - self.context.began();
+        running.latency.record(ran);
+        if let Some(figures) = &self.figures {
+            figures.ended(ran, result.is_err());
+        }
         if panicked {
             running.count_panic();
+        }
+        if self.context.took(at) > running.slow {
+            slow::tell(&self.context, &result, at);
         }
         let Extras {
             meta,
@@ -295,6 +313,12 @@ impl Reply {
         }
     }
 
+    /// Tells the caller what is let in now.
+    #[inline]
+    pub(super) fn tell_admitted(&mut self, level: Level) {
+        urgency::tell_admitted(&mut self.head.trans_info, level);
+    }
+
     #[cold]
     fn attach(&mut self, attachment: &[u8]) {
         // More than 4 GiB fit into no frame, which is told as it is encoded.
@@ -304,7 +328,7 @@ impl Reply {
 
     #[cold]
     fn failed(mut self, session: &Session, method: &[u8], failure: Failure) -> Self {
-        session.running.count_error(failure.number());
+        session.running.count_failed(method, failure.number());
         let method = String::from_utf8_lossy(method);
         tracing::debug!(peer = %session.peer, %method, %failure, "request failed");
         self.head.ret = failure.code.0;
@@ -338,7 +362,7 @@ impl Reply {
     /// Appends the frame of an error instead of a reply that fits into none.
     #[cold]
     fn encode_unfit(&self, out: &mut Buffer, running: &Running, error: FrameError) {
-        tracing::warn!(service = %running.name, %error, "reply fits no frame");
+        sampled!(10, warn, service = %running.name, %error, "reply fits no frame");
         self.encode_error(out, running, Code::SERVER_ENCODE, error.to_string());
     }
 

@@ -74,7 +74,7 @@ pub(super) async fn handle(mut param: Param) {
     };
     let frame = param.frame.clone();
     let reply = param.exchange.answer(session, frame, read_at).await;
-    param.answer(&reply);
+    param.answer(reply);
 }
 
 impl HandleParam {
@@ -90,9 +90,12 @@ impl HandleParam {
         Some((head, until))
     }
 
-    fn answer(&mut self, reply: &Reply) {
+    fn answer(&mut self, mut reply: Reply) {
         if let Some(session) = self.session.take() {
-            session.reply(reply, self.frame.len());
+            if let Some(workers) = &session.running.workers {
+                reply.tell_admitted(workers.admitted());
+            }
+            session.reply(&reply, self.frame.len());
         }
     }
 
@@ -101,7 +104,7 @@ impl HandleParam {
     pub(super) fn refuse(&mut self, failure: Failure) {
         if let Some(session) = &self.session {
             let reply = exchange::refuse(session, self.frame.clone(), failure);
-            self.answer(&reply);
+            self.answer(reply);
         }
     }
 

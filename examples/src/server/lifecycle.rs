@@ -1,5 +1,6 @@
 //! The server: starts services, and stops them gracefully.
 
+use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::hooks::Hooks;
 use super::listener;
 use super::outbox::Phase;
 use super::running::{Running, ServerOptions, Stop};
@@ -42,6 +44,8 @@ pub struct Drained {
     pub abandoned: u64,
     /// Requests that came to nothing because the time was over.
     pub lost: u64,
+    /// Hooks that failed, panicked or overran.
+    pub failed_hooks: u64,
 }
 
 /// Services at work. Dropping it closes everything at once; see
@@ -52,6 +56,7 @@ pub struct Server {
     stats: StatsHandle,
     stop: watch::Sender<Stop>,
     listeners: JoinSet<()>,
+    hooks: Hooks,
 }
 
 impl Server {
@@ -63,6 +68,7 @@ impl Server {
             stats: StatsHandle::default(),
             stop: watch::Sender::new(Stop::No),
             listeners: JoinSet::new(),
+            hooks: Hooks::default(),
         }
     }
 
@@ -96,6 +102,50 @@ impl Server {
         Ok(bound)
     }
 
+    /// Has `hook` run at the end of a [`shutdown`](Self::shutdown), when no handler
+    /// runs any more (`RegisterOnShutdown` of trpc-go): the place to stop what
+    /// produces, close channels and wait for who consumes.
+    ///
+    /// Hooks run one after the other as they were added, each within `limit` and the
+    /// time of the whole shutdown; a quarter of a second each has anyway. One that
+    /// overruns is dropped, and the next one runs. How each ended is logged by its
+    /// `name`.
+    ///
+    /// ```
+    /// # use std::{convert::Infallible, time::Duration};
+    /// # use rpc_demo::server::{Server, ServerOptions};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let (produce, mut channel) = tokio::sync::mpsc::channel(100);
+    /// let consumer = tokio::spawn(async move {
+    ///     let mut sum = 0;
+    ///     while let Some(number) = channel.recv().await {
+    ///         sum += number;
+    ///     }
+    ///     assert_eq!(sum, 3);
+    /// });
+    /// let mut server = Server::new(ServerOptions::default());
+    /// produce.send(1).await.unwrap();
+    /// produce.send(2).await.unwrap();
+    /// server.on_shutdown("the channel is closed", Duration::from_secs(1), async || {
+    ///     drop(produce);
+    ///     Ok::<_, Infallible>(())
+    /// });
+    /// server.on_shutdown("the consumer has ended", Duration::from_secs(5), || consumer);
+    /// assert_eq!(server.shutdown(Duration::from_secs(10)).await.failed_hooks, 0);
+    /// # });
+    /// ```
+    pub fn on_shutdown<F, R, E>(&mut self, name: impl Into<String>, limit: Duration, hook: F)
+    where
+        F: FnOnce() -> R + Send + Sync + 'static,
+        R: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        self.hooks.add(name.into(), limit, || {
+            let hook = hook();
+            Box::pin(async { hook.await.map_err(Into::into) })
+        });
+    }
+
     /// The figures of now.
     #[must_use]
     pub fn stats(&self) -> ServerStats {
@@ -112,9 +162,11 @@ impl Server {
     /// requests read but those that had been sent; those under way end and
     /// their replies are written, for at most `limit`. Then the handlers
     /// that are left are told ([`Context::cancelled`]), and a moment later
-    /// dropped, with their callers told; and everything is closed.
+    /// dropped, with their callers told; everything is closed; and the hooks run
+    /// ([`on_shutdown`](Self::on_shutdown)).
     ///
-    /// When the returned future is dropped, everything is closed at once.
+    /// When the returned future is dropped, everything is closed at once, and hooks
+    /// that have not begun are dropped.
     ///
     /// [`Context::cancelled`]: super::Context::cancelled
     pub async fn shutdown(mut self, limit: Duration) -> Drained {
@@ -146,6 +198,7 @@ impl Server {
                 tracing::warn!(service = %running.name, %error, "workers are still busy");
             }
         }
+        let failed_hooks = self.hooks.run(end, LAST_WORD).await;
         let ServerStats {
             accepted,
             replied,
@@ -159,6 +212,7 @@ impl Server {
             replied,
             abandoned,
             lost: lost + in_flight,
+            failed_hooks,
         }
     }
 }

@@ -1,13 +1,23 @@
 //! The methods of a service, each a chain of filters and a handler behind one
 //! pointer.
 
+use std::collections::BTreeMap;
 use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio_util::sync::ReusableBoxFuture;
 
 use super::filter::{self, Filter, Outcome};
 use super::handler::Request;
+use super::latency::Latency;
+use super::stats::MethodStats;
+use crate::logging::Sampler;
+
+/// Slow requests of a method that are logged in a second.
+const SLOW_PER_SECOND: u32 = 10;
 
 /// The future of a request, in memory that the next one can use: calls of
 /// methods whose futures are of one size allocate nothing.
@@ -44,6 +54,52 @@ pub(super) trait Call: Send + Sync {
 pub(super) struct Method {
     pub(super) call: Box<dyn Call>,
     pub(super) timeout: Option<Duration>,
+    /// Its slow requests, as far as they are logged.
+    pub(super) slow: Sampler,
+    pub(super) figures: Arc<Figures>,
+}
+
+/// What became of a method's requests.
+pub(super) struct Figures {
+    latency: Latency,
+    /// Of those that a handler saw.
+    failed: AtomicU64,
+    /// Errors are rare enough for a lock.
+    errors: Mutex<BTreeMap<i32, u64>>,
+}
+
+impl Figures {
+    fn new() -> Self {
+        Self {
+            latency: Latency::new(),
+            failed: AtomicU64::new(0),
+            errors: Mutex::default(),
+        }
+    }
+
+    /// A handler has ended.
+    #[inline]
+    pub(super) fn ended(&self, took: Duration, failed: bool) {
+        if failed {
+            // Before the other count: what ended well is never below zero.
+            self.failed.fetch_add(1, Relaxed);
+        }
+        self.latency.record(took);
+    }
+
+    pub(super) fn count_error(&self, number: i32) {
+        *self.errors.lock().entry(number).or_default() += 1;
+    }
+
+    fn stats(&self, name: &str) -> MethodStats {
+        let latency = self.latency.snapshot();
+        MethodStats {
+            name: name.to_owned(),
+            succeeded: latency.count.saturating_sub(self.failed.load(Relaxed)),
+            errors: self.errors.lock().clone(),
+            latency,
+        }
+    }
 }
 
 struct Chained<S>(S);
@@ -57,7 +113,13 @@ impl Method {
         Self {
             call: Box::new(Chained(filter::chain(layers, handler))),
             timeout: None,
+            slow: Sampler::per_second(SLOW_PER_SECOND),
+            figures: Arc::new(Figures::new()),
         }
+    }
+
+    pub(super) fn stats(&self, name: &str) -> MethodStats {
+        self.figures.stats(name)
     }
 }
 

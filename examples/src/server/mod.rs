@@ -14,6 +14,7 @@ mod failure;
 pub mod filter;
 mod handle_param;
 mod handler;
+mod hooks;
 mod latency;
 mod lifecycle;
 mod listener;
@@ -23,10 +24,12 @@ mod registry;
 mod running;
 mod service;
 mod session;
+mod slow;
 mod stats;
 mod window;
 mod workers;
 
+pub use crate::urgency::{PRIORITY, USER};
 pub use context::Context;
 pub use failure::Failure;
 pub use handler::Request;
@@ -34,5 +37,6 @@ pub use latency::LatencySnapshot;
 pub use lifecycle::{BindError, Drained, Server};
 pub use running::ServerOptions;
 pub use service::{PoolOptions, Service};
-pub use stats::{ConnectionStats, ObjectPools, ServerStats, ServiceStats, StatsHandle};
-pub use workers::{PRIORITY, USER};
+pub use stats::{
+    ConnectionStats, MethodStats, ObjectPools, PoolLoad, ServerStats, ServiceStats, StatsHandle,
+};

@@ -13,7 +13,7 @@ use super::failure::Failure;
 use super::latency::Latency;
 use super::method::Method;
 use super::service::Service;
-use super::stats::ServiceStats;
+use super::stats::{MethodStats, ServiceStats};
 use super::workers::Workers;
 use crate::wire::Code;
 use crate::wire::frame::MAX_FRAME;
@@ -71,6 +71,8 @@ pub(super) struct Running {
     pub(super) name: Arc<str>,
     pub(super) prefix: String,
     pub(super) timeout: Duration,
+    /// What takes longer is logged.
+    pub(super) slow: Duration,
     pub(super) methods: FxHashMap<Box<[u8]>, Method>,
     /// What is called when no other method is meant.
     pub(super) any: Option<Method>,
@@ -100,6 +102,7 @@ impl Running {
             name,
             prefix,
             timeout,
+            slow,
             methods,
             any,
             framer,
@@ -112,6 +115,7 @@ impl Running {
             name,
             prefix,
             timeout,
+            slow: slow.unwrap_or(Duration::MAX),
             methods,
             any,
             framer,
@@ -154,6 +158,25 @@ impl Running {
         *self.errors.lock().entry(number).or_default() += 1;
     }
 
+    /// A request for `method` has failed, which may be no method of this service.
+    pub(super) fn count_failed(&self, method: &[u8], number: i32) {
+        self.count_error(number);
+        if let Ok(method) = self.method(method) {
+            method.figures.count_error(number);
+        }
+    }
+
+    fn method_stats(&self) -> Vec<MethodStats> {
+        let named = self.methods.iter().map(|(name, method)| {
+            let name = String::from_utf8_lossy(name);
+            method.stats(&name)
+        });
+        let any = self.any.as_ref().map(|any| any.stats("*"));
+        let mut methods: Vec<_> = named.chain(any).collect();
+        methods.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        methods
+    }
+
     #[cold]
     pub(super) fn count_broken(&self, reason: &'static str) {
         *self.broken.lock().entry(reason).or_default() += 1;
@@ -165,8 +188,12 @@ impl Running {
     }
 
     pub(super) fn stats(&self) -> ServiceStats {
+        let methods = self.method_stats();
         ServiceStats {
             name: self.name.to_string(),
+            load: self.workers.as_ref().map(Workers::load),
+            succeeded: methods.iter().map(|method| method.succeeded).sum(),
+            methods,
             delay: self.workers.as_ref().map(Workers::delay),
             control: self.workers.as_ref().and_then(Workers::control),
             latency: self.latency.snapshot(),

@@ -46,6 +46,7 @@ pub struct Service<L = Identity> {
     /// Such as `/rpcdemo.Echo/`.
     pub(super) prefix: String,
     pub(super) timeout: Duration,
+    pub(super) slow: Option<Duration>,
     pub(super) dispatch: Dispatch,
     /// By full name, such as `/rpcdemo.Echo/Echo`.
     pub(super) methods: FxHashMap<Box<[u8]>, Method>,
@@ -64,6 +65,7 @@ impl Service {
             name: name.into(),
             prefix: format!("/{path}/"),
             timeout: TIMEOUT,
+            slow: None,
             dispatch: Dispatch::Inline,
             methods: FxHashMap::default(),
             any: None,
@@ -92,9 +94,10 @@ impl<L> Service<L> {
     }
 
     /// As [`pooled`](Self::pooled), and who waits is served by priority and turned
-    /// away by delay: with code 22, or 21 once its deadline has passed. What callers
-    /// say of a request's priority is in `trans_info`, see
-    /// [`PRIORITY`](super::PRIORITY) and [`USER`](super::USER).
+    /// away by delay: with code 22, or 21 once its deadline has passed. What callers say
+    /// of a request's priority, and what they are told of the level that is let in, so
+    /// that they can refuse by themselves, is in `trans_info`: see
+    /// [`urgency`](crate::urgency).
     #[must_use]
     pub fn controlled(mut self, pool: PoolOptions, control: Control) -> Self {
         self.dispatch = Dispatch::Controlled(pool, control);
@@ -118,6 +121,15 @@ impl<L> Service<L> {
         self
     }
 
+    /// A request that takes longer, from its reading to its end, is logged as a
+    /// warning: its method, its delay in the queue, how long it ran, its peer, its id
+    /// and its code; at most ten a second of each method. None is if nothing is said.
+    #[must_use]
+    pub fn slow(mut self, slow: Duration) -> Self {
+        self.slow = Some(slow);
+        self
+    }
+
     /// Speaks another protocol than tRPC, such as
     /// [`PrefixedJson`](crate::wire::json::PrefixedJson).
     #[must_use]
@@ -136,6 +148,7 @@ impl<L> Service<L> {
             name: self.name,
             prefix: self.prefix,
             timeout: self.timeout,
+            slow: self.slow,
             dispatch: self.dispatch,
             methods: self.methods,
             any: self.any,

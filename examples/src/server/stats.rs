@@ -75,6 +75,33 @@ impl Totals {
     }
 }
 
+/// The figures of one method: the golden three.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct MethodStats {
+    /// Its full name, such as `/rpcdemo.Echo/Echo`; `*` is the one of any.
+    pub name: String,
+    /// Requests that ended well.
+    pub succeeded: u64,
+    /// Failed requests by code: the framework's, or the business's when that
+    /// is 0. Also those that were refused before a handler saw them.
+    pub errors: BTreeMap<i32, u64>,
+    /// How long its handlers took, failed or not.
+    pub latency: LatencySnapshot,
+}
+
+/// How busy the workers of a service are.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct PoolLoad {
+    /// Requests that wait.
+    pub queued: usize,
+    /// Requests that run.
+    pub running: usize,
+    /// Requests that may run.
+    pub capacity: usize,
+}
+
 /// The figures of one service.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -87,6 +114,12 @@ pub struct ServiceStats {
     /// What became of requests by their priority, when it is
     /// [controlled](super::Service::controlled).
     pub control: Option<ControlStats>,
+    /// How busy its workers are; `None` for a service that is handled in line.
+    pub load: Option<PoolLoad>,
+    /// Requests that ended well.
+    pub succeeded: u64,
+    /// By method, in the order of their names.
+    pub methods: Vec<MethodStats>,
     /// How long handlers took.
     pub latency: LatencySnapshot,
     /// The same, of the last ten seconds or so: see [`recent_delay`](Self::recent_delay).

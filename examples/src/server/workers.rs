@@ -1,23 +1,17 @@
 //! The workers of a pooled service, and who of those that wait is next.
 
-use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
-use pool_worker::overload::{Class, ControlStats, Unserved, WhyUnserved};
+use pool_worker::overload::{Class, ControlStats, Level, Unserved, WhyUnserved};
 use pool_worker::tasks::{ControlledPool, FuncPool};
 use pool_worker::{CloseError, DelaySnapshot};
-use rustc_hash::FxHasher;
 
 use super::failure::Failure;
 use super::handle_param::{self, HandleParam, Param};
 use super::service::{Dispatch, PoolOptions};
-use crate::wire::{Code, RequestProtocol};
-
-/// What a caller sends along (`trans_info`) to say how urgent its request is: a
-/// number from 0 on, the most urgent. The least urgent when nothing is said.
-pub const PRIORITY: &str = "priority";
-/// And for which user it is: any bytes. The caller's name when nothing is said.
-pub const USER: &str = "user";
+use super::stats::PoolLoad;
+use crate::urgency;
+use crate::wire::Code;
 
 pub(super) enum Workers {
     /// First come, first served.
@@ -66,10 +60,37 @@ impl Workers {
         }
     }
 
+    pub(super) fn load(&self) -> PoolLoad {
+        let (queued, running, capacity) = match self {
+            Self::InOrder(pool) => {
+                let stats = pool.stats();
+                (stats.queued, stats.running, stats.capacity)
+            }
+            Self::Controlled(pool) => {
+                let stats = pool.stats();
+                (stats.queued, stats.running, stats.capacity)
+            }
+        };
+        PoolLoad {
+            queued,
+            running,
+            capacity,
+        }
+    }
+
     pub(super) fn control(&self) -> Option<ControlStats> {
         match self {
             Self::InOrder(_) => None,
             Self::Controlled(pool) => Some(pool.stats()),
+        }
+    }
+
+    /// What is let in; what is less urgent is refused.
+    #[inline]
+    pub(super) fn admitted(&self) -> Level {
+        match self {
+            Self::InOrder(_) => Level::ALL,
+            Self::Controlled(pool) => pool.level(),
         }
     }
 
@@ -91,51 +112,12 @@ fn turn_away(mut unserved: Unserved<Param>) {
     unserved.job.refuse(Failure::framework(code, message));
 }
 
-/// How urgent a request is by what its caller says.
-fn class_of(head: &RequestProtocol) -> Class {
-    let told = |key: &str| head.trans_info.get(key).map(|value| &value[..]);
-    let priority = told(PRIORITY).and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
-    let mut hasher = FxHasher::default();
-    told(USER).unwrap_or(&head.caller).hash(&mut hasher);
-    let class = Class::new().priority(priority.unwrap_or(u8::MAX));
-    class.user(hasher.finish())
-}
-
 impl HandleParam {
     /// Of one that cannot be decoded it does not matter.
     fn class(&self) -> Class {
         let Some((head, until)) = self.head() else {
             return Class::new();
         };
-        class_of(&head).deadline(until.into_std())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn head(info: &[(&str, &str)]) -> RequestProtocol {
-        let mut head = RequestProtocol::default();
-        for (key, value) in info {
-            let value = value.as_bytes().to_vec();
-            head.trans_info.insert((*key).to_owned(), value.into());
-        }
-        head
-    }
-
-    #[test]
-    fn a_caller_says_how_urgent_its_request_is() {
-        let class = class_of(&head(&[(PRIORITY, "3"), (USER, "me")]));
-        assert_eq!(class.level().business(), 3);
-        let other = class_of(&head(&[(PRIORITY, "3"), (USER, "you")]));
-        assert_ne!(class.level(), other.level());
-    }
-
-    #[test]
-    fn who_says_nothing_or_nonsense_is_least_urgent() {
-        for info in [&[][..], &[(PRIORITY, "soon")], &[(PRIORITY, "-1")]] {
-            assert_eq!(class_of(&head(info)).level().business(), 63);
-        }
+        urgency::class_of(&head.trans_info, &head.caller).deadline(until.into_std())
     }
 }

@@ -61,7 +61,7 @@ codes! {
     CLIENT_DECODE = 122, "response cannot be decoded";
     /// The client holds the call back.
     CLIENT_LIMITED = 123, "limited by the client";
-    /// The client has too much to do.
+    /// The client holds the call back because its server is overloaded.
     CLIENT_OVERLOAD = 124, "client overloaded";
     /// There is nowhere to send the call.
     CLIENT_ROUTE = 131, "no route";

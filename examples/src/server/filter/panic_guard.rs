@@ -8,6 +8,7 @@ use std::task::{self, Poll, ready};
 use bytes::Bytes;
 use tower::Service;
 
+use crate::sampled;
 use crate::server::failure::Failure;
 use crate::server::handler::Request;
 use crate::wire::Code;
@@ -83,7 +84,12 @@ pub(in crate::server) fn caught<R>(part: impl FnOnce() -> R) -> Option<R> {
 fn tell(panic: &(dyn Any + Send)) {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    tracing::error!(panic = text.unwrap_or("not a text"), "handler panicked");
+    sampled!(
+        100,
+        error,
+        panic = text.unwrap_or("not a text"),
+        "handler panicked"
+    );
 }
 
 impl Fault {

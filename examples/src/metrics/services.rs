@@ -1,0 +1,97 @@
+//! The figures of services: of each method the golden three, of each pool its queue.
+
+use super::page::Page;
+use crate::quantiles::Quantiles;
+use crate::server::{LatencySnapshot, MethodStats, ServiceStats};
+
+const LATENCY: (&str, &str) = ("latency_seconds", "How long handlers take");
+const METHOD_LATENCY: (&str, &str) = (
+    "method_latency_seconds",
+    "How long the handlers of a method take",
+);
+
+/// The five that are shown, in seconds.
+pub(super) fn seconds(of: &Quantiles) -> [(&'static str, f64); 5] {
+    [
+        ("0.5", of.p50),
+        ("0.9", of.p90),
+        ("0.99", of.p99),
+        ("0.999", of.p999),
+        ("1", of.max),
+    ]
+    .map(|(quantile, micros)| (quantile, micros / 1e6))
+}
+
+fn took(latency: LatencySnapshot) -> [(&'static str, f64); 5] {
+    seconds(&latency.into())
+}
+
+impl Page {
+    /// How many, how many of them failed and how long they took.
+    pub(super) fn service(&mut self, stats: &ServiceStats) {
+        let of = |more: &[(&'static str, String)]| {
+            let mut labels = vec![("service", stats.name.clone())];
+            labels.extend_from_slice(more);
+            labels
+        };
+        let failed: u64 = stats.errors.values().sum();
+        let ends = [("ok", stats.succeeded), ("failed", failed)];
+        self.counters(
+            "service_requests_total",
+            "Requests that ended, by how",
+            ends.map(|(end, count)| (of(&[("end", end.to_owned())]), count)),
+        );
+        self.counters(
+            "service_errors_total",
+            "Requests that failed, by code",
+            stats
+                .errors
+                .iter()
+                .map(|(code, count)| (of(&[("code", code.to_string())]), *count)),
+        );
+        self.counters(
+            "connections_broken_total",
+            "Connections that did not end well, by reason",
+            stats
+                .broken
+                .iter()
+                .map(|(why, count)| (of(&[("reason", (*why).to_owned())]), *count)),
+        );
+        if let Some(load) = stats.load {
+            for (name, help, count) in [
+                ("requests_waiting", "Requests that wait", load.queued),
+                ("workers_busy", "Requests that run on workers", load.running),
+                (
+                    "workers_limit",
+                    "Requests that may run on workers",
+                    load.capacity,
+                ),
+            ] {
+                self.gauges(name, help, [(of(&[]), count as u64)]);
+            }
+        }
+        self.quantiles(LATENCY, &of(&[]), took(stats.latency));
+        for method in &stats.methods {
+            self.method(&of(&[("method", method.name.clone())]), method);
+        }
+    }
+
+    /// The golden three: errors, latency, success.
+    fn method(&mut self, labels: &[(&'static str, String)], stats: &MethodStats) {
+        let of = |name: &'static str, value: String| [labels, &[(name, value)]].concat();
+        let failed: u64 = stats.errors.values().sum();
+        self.counters(
+            "method_requests_total",
+            "Requests for a method that ended, by how",
+            [("ok", stats.succeeded), ("failed", failed)]
+                .map(|(end, count)| (of("end", end.to_owned()), count)),
+        );
+        let errors = stats.errors.iter();
+        self.counters(
+            "method_errors_total",
+            "Requests for a method that failed, by code",
+            errors.map(|(code, count)| (of("code", code.to_string()), *count)),
+        );
+        self.quantiles(METHOD_LATENCY, labels, took(stats.latency));
+    }
+}

@@ -1,0 +1,154 @@
+//! Where each value of the configuration comes from.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Command};
+use serde::de::IgnoredAny;
+use toml::Spanned;
+
+/// What has said a value. What is further down goes before what is further up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Source {
+    /// Nobody.
+    #[default]
+    Default,
+    /// The config file.
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Where in it, counted from 1.
+        line: usize,
+    },
+    /// A variable of the environment.
+    Environment(String),
+    /// The command line.
+    Flag(String),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File { path, line } => write!(f, "{}, line {line}", path.display()),
+            Self::Environment(name) => write!(f, "environment, {name}"),
+            Self::Flag(name) => write!(f, "flag {name}"),
+        }
+    }
+}
+
+/// Who has said what, by the keys of the config file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Provenance(BTreeMap<String, Source>);
+
+impl Provenance {
+    /// What the command line and the environment say.
+    pub(crate) fn said(command: &Command, matches: &ArgMatches) -> Self {
+        let said = command.get_arguments().filter_map(|option| {
+            let name = option.get_long()?;
+            let source = match matches.value_source(option.get_id().as_str())? {
+                ValueSource::CommandLine => Source::Flag(format!("--{name}")),
+                ValueSource::EnvVariable => {
+                    Source::Environment(option.get_env()?.to_string_lossy().into_owned())
+                }
+                _ => return None,
+            };
+            // Both are of the one list of logs.
+            let key = if name == "log-format" { "log" } else { name };
+            Some((key.to_owned(), source))
+        });
+        Self(said.collect())
+    }
+
+    /// What the file says, which is right.
+    pub(crate) fn file(path: &Path, text: &str) -> Self {
+        let keys: BTreeMap<Spanned<String>, IgnoredAny> = toml::from_str(text).unwrap_or_default();
+        let said = keys.into_keys().map(|key| {
+            let source = Source::File {
+                path: path.to_owned(),
+                line: line(text, key.span().start),
+            };
+            (key.into_inner(), source)
+        });
+        Self(said.collect())
+    }
+
+    /// This, and what `other` says where this says nothing.
+    #[must_use]
+    pub fn or(mut self, other: Self) -> Self {
+        for (key, source) in other.0 {
+            self.0.entry(key).or_insert(source);
+        }
+        self
+    }
+
+    /// What has said the value of this key.
+    #[must_use]
+    pub fn of(&self, key: &str) -> &Source {
+        self.0.get(key).unwrap_or(&Source::Default)
+    }
+
+    /// Writes behind each key of `toml` what has said its value, as a comment.
+    #[must_use]
+    pub fn annotate(&self, toml: &str) -> String {
+        let mut annotated = String::new();
+        // A table has keys of its own, which are said with it.
+        let mut in_table = false;
+        for line in toml.lines() {
+            let table = line
+                .trim_start_matches('[')
+                .strip_suffix("]]")
+                .filter(|_| line.starts_with("[["));
+            in_table |= table.is_some();
+            let key = match line.split_once(" = ") {
+                Some((key, _)) if !in_table => Some(key),
+                _ => table,
+            };
+            match key {
+                Some(key) => annotated += &format!("{line:<40} # {}\n", self.of(key)),
+                None => annotated += &format!("{line}\n"),
+            }
+        }
+        annotated
+    }
+}
+
+/// The line that a byte of `text` is in, counted from 1.
+pub(crate) fn line(text: &str, byte: usize) -> usize {
+    text[..byte].matches('\n').count() + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_a_file_are_found_with_their_lines() {
+        let text = "# a comment\nqps = 5.0\n\n\"seed\" = 1\n[[log]]\nto = \"memory\"\n[[log]]\n";
+        let file = Provenance::file(Path::new("demo.toml"), text);
+        for (key, said) in [
+            ("qps", "demo.toml, line 2"),
+            ("seed", "demo.toml, line 4"),
+            ("log", "demo.toml, line 5"),
+            ("to", "default"),
+        ] {
+            assert_eq!(file.of(key).to_string(), said);
+        }
+        let flag = Source::Flag("--qps".to_owned());
+        let both = Provenance([("qps".to_owned(), flag.clone())].into()).or(file);
+        assert_eq!(both.of("qps"), &flag);
+        let annotated = both.annotate("qps = 6.0\npeak = 7.0\n\n[[log]]\nto = \"qps = 1\"\n");
+        let comments: Vec<_> = annotated
+            .lines()
+            .map(|line| line.split_once(" # ").map_or("", |(_, comment)| comment))
+            .collect();
+        assert_eq!(
+            comments,
+            ["flag --qps", "default", "", "demo.toml, line 5", ""]
+        );
+        let read: toml::Table = toml::from_str(&annotated).unwrap();
+        assert_eq!(read["qps"].as_float(), Some(6.0));
+    }
+}
