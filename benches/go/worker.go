@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/panjf2000/ants/v2"
@@ -108,6 +109,38 @@ func wake(count int) (time.Duration, error) {
 	return total, nil
 }
 
+// trickle submits a job a millisecond, and tells the processor time of it all.
+func trickle(count int) (time.Duration, error) {
+	pool, err := ants.NewPool(2)
+	if err != nil {
+		return 0, err
+	}
+	defer pool.Release()
+	before, err := processorTime()
+	if err != nil {
+		return 0, err
+	}
+	done := make(chan struct{}, count)
+	for range count {
+		time.Sleep(time.Millisecond)
+		if err := pool.Submit(func() { done <- struct{}{} }); err != nil {
+			return 0, err
+		}
+	}
+	for range count {
+		<-done
+	}
+	after, err := processorTime()
+	return after - before, err
+}
+
+// processorTime is what the process has spent so far.
+func processorTime() (time.Duration, error) {
+	var usage syscall.Rusage
+	err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage)
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano()), err
+}
+
 func workerPools(contestants map[string]contestant) {
 	for _, engine := range []string{"threads", "tasks"} {
 		contestants["worker/"+engine+"/pool go:ants"] = withPool(2, 1)
@@ -116,4 +149,5 @@ func workerPools(contestants map[string]contestant) {
 	}
 	contestants["worker/threads/pool/4s go:ants"] = withPool(2, 4)
 	contestants["worker/threads/wake go:ants"] = wake
+	contestants["worker/threads/trickle go:ants"] = trickle
 }

@@ -5,7 +5,7 @@ use crate::go::Go;
 use crate::{errgroup, flow, object, rpc, sleepers, worker};
 
 /// The names of all cases, in their order.
-pub const NAMES: [&str; 25] = [
+pub const NAMES: [&str; 26] = [
     "object/get_put/1t",
     "object/get_put/2t",
     "object/static/1t",
@@ -15,6 +15,7 @@ pub const NAMES: [&str; 25] = [
     "worker/threads/pool/4s",
     "worker/threads/func",
     "worker/threads/wake",
+    "worker/threads/trickle",
     "worker/delay_cost",
     "worker/tasks/pool",
     "worker/tasks/func",

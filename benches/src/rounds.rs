@@ -115,11 +115,14 @@ pub fn measure(
         }
     }
     let figure = |(contestant, (_, turns)): (&Contestant, (u64, Vec<Turn>))| {
+        // One that is only timed tells nothing beside.
+        let told = turns.iter().map(|turn| turn.beside.len()).min();
+        let told = told.unwrap_or(0);
         let beside = |at: usize| Spread::of(turns.iter().map(|turn| turn.beside[at]).collect());
         Figure {
             who: contestant.who.clone(),
             is_aside: contestant.is_aside,
-            beside: (0..case.beside.len()).map(|at| beside(at).median).collect(),
+            beside: (0..told).map(|at| beside(at).median).collect(),
             spread: Spread::of(turns.iter().map(|turn| turn.value).collect()),
         }
     };

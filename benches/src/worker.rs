@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use pool_worker::{tasks, threads};
 use tokio::sync::Semaphore;
 
-use crate::contestant::{Case, Contestant};
+use crate::contestant::{Amount, Case, Contestant, Lost, Turn, Unit};
+use crate::process::Process;
 use crate::runtime::{in_runtime, runtime};
 use crate::slots::{Ledger, Slots};
 
@@ -27,7 +28,11 @@ pub fn case(name: &'static str) -> Option<Case> {
             "submit and run a typed argument; one submitter, 2 threads",
             thread_funcs(),
         ),
-        "worker/threads/wake" => ("submit to start; the pool is idle", thread_wakes()),
+        "worker/threads/wake" => (
+            "submit to start; the pool is idle",
+            any_closure().map(|(who, submit)| wakes(who, submit)).into(),
+        ),
+        "worker/threads/trickle" => return Some(trickle()),
         "worker/delay_cost" => (
             "submit and run a typed argument; what recording its delay costs",
             delay_cost(),
@@ -159,7 +164,7 @@ fn run_all<T: Send + 'static>(receive: &crossbeam::channel::Receiver<T>, run: fn
 }
 
 /// Submits a job at a time to an idle pool, and takes the time to its start.
-fn wakes(who: &str, submit: impl Fn(Box<dyn FnOnce() + Send>) + 'static) -> Contestant {
+fn wakes(who: &str, submit: Submit) -> Contestant {
     Contestant::new(who, move |count| {
         let (send, receive) = std::sync::mpsc::channel();
         let mut total = Duration::ZERO;
@@ -177,7 +182,60 @@ fn wakes(who: &str, submit: impl Fn(Box<dyn FnOnce() + Send>) + 'static) -> Cont
     })
 }
 
-fn thread_wakes() -> Vec<Contestant> {
+/// One job a millisecond: what the processors spend on it, and on an idle pool.
+fn trickle() -> Case {
+    let nobody: Submit = Box::new(|job| job());
+    let mut contestants: Vec<_> = any_closure()
+        .map(|(who, submit)| trickles(who, submit))
+        .into();
+    contestants.push(trickles("no pool", nobody).aside());
+    Case {
+        name: "worker/threads/trickle",
+        what: "processor time of a job and its submitter, one job a millisecond",
+        unit: Unit::Nanos,
+        beside: &["idle_us"],
+        amount: Amount::Fixed {
+            operations: 200,
+            turns: 15,
+            quick: 5,
+        },
+        contestants,
+    }
+}
+
+/// Submits a job each millisecond, then leaves the pool alone for a tenth of a second.
+fn trickles(who: &str, submit: Submit) -> Contestant {
+    Contestant::measured(who, move |count| {
+        let cpu = || {
+            Process::this()
+                .cpu()
+                .map_err(|error| Lost(error.to_string()))
+        };
+        let (send, receive) = std::sync::mpsc::channel();
+        let before = cpu()?;
+        for _ in 0..count {
+            std::thread::sleep(Duration::from_millis(1));
+            let send = send.clone();
+            submit(Box::new(move || send.send(()).expect("is waited for")));
+        }
+        (0..count).for_each(|_| receive.recv().expect("the job runs"));
+        let spent = cpu()? - before;
+        // Until the last one to look for a job sleeps.
+        std::thread::sleep(Duration::from_millis(10));
+        let before = cpu()?;
+        std::thread::sleep(Duration::from_millis(100));
+        let idle = cpu()? - before;
+        Ok(Turn {
+            value: spent.as_secs_f64() * 1e9 / count as f64,
+            beside: vec![idle.as_secs_f64() * 1e6],
+        })
+    })
+}
+
+type Submit = Box<dyn Fn(Box<dyn FnOnce() + Send>)>;
+
+/// The pools of threads that take any closure; ours first.
+fn any_closure() -> [(&'static str, Submit); 5] {
     let ours = threads::Pool::builder()
         .capacity(WORKERS)
         .queue(QUEUE)
@@ -190,16 +248,18 @@ fn thread_wakes() -> Vec<Contestant> {
         .expect("threads");
     let (send, receive) = crossbeam::channel::unbounded::<Box<dyn FnOnce() + Send>>();
     run_all(&receive, |job| job());
-    vec![
-        wakes("ours", move |job| {
-            assert!(ours.submit(job).is_ok(), "the pool is open");
-        }),
-        wakes("threadpool", move |job| threadpool.execute(job)),
-        wakes("rusty_pool", move |job| rusty.execute(job)),
-        wakes("rayon", move |job| rayon.spawn(job)),
-        wakes("crossbeam-channel", move |job| {
-            send.send(job).expect("the threads go on");
-        }),
+    [
+        (
+            "ours",
+            Box::new(move |job| assert!(ours.submit(job).is_ok(), "the pool is open")),
+        ),
+        ("threadpool", Box::new(move |job| threadpool.execute(job))),
+        ("rusty_pool", Box::new(move |job| rusty.execute(job))),
+        ("rayon", Box::new(move |job| rayon.spawn(job))),
+        (
+            "crossbeam-channel",
+            Box::new(move |job| send.send(job).expect("the threads go on")),
+        ),
     ]
 }
 

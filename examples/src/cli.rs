@@ -95,6 +95,12 @@ pub enum Command {
         #[arg(long, value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
         timeout: std::time::Duration,
     },
+    /// Shows how a connection is served, step by step: listen, accept, read, park, wake
+    TracePoll {
+        /// Also prints the functions of tokio that called each waker
+        #[arg(long)]
+        stacks: bool,
+    },
 }
 
 /// What clap has to say, in one line.

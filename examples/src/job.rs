@@ -25,7 +25,7 @@ use crate::report::Report;
 use crate::stack::{Stack, StartError, Watch};
 use crate::view::{Live, View};
 use crate::wire::ContentType;
-use crate::{logging, shutdown};
+use crate::{logging, netpoll, shutdown};
 
 /// How long a call of the load may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -119,6 +119,10 @@ pub fn run(cli: Cli) -> Result<(), JobError> {
                 let addr = addr.unwrap_or_else(|| settings.listen.of(&method));
                 call(addr, &method, json, timeout).await
             }
+            // It has a runtime of its own.
+            Some(Command::TracePoll { stacks }) => {
+                Ok(tokio::task::block_in_place(|| trace_poll(stacks))?)
+            }
         }
     })
 }
@@ -193,6 +197,14 @@ async fn call(
         .await;
     client.close().await;
     println!("{}", String::from_utf8_lossy(&answer?));
+    Ok(())
+}
+
+fn trace_poll(stacks: bool) -> std::io::Result<()> {
+    println!("     us  thread  task        step    what happens  [in Go]");
+    for entry in netpoll::trace(stacks)? {
+        println!("{entry}");
+    }
     Ok(())
 }
 

@@ -12,6 +12,7 @@ pub mod live;
 pub mod load;
 pub mod logging;
 pub mod metrics;
+pub mod netpoll;
 pub mod provenance;
 pub mod quantiles;
 pub mod report;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::server::{ServerStats, ServiceStats};
+use crate::server::{LatencySnapshot, ServerStats, ServiceStats};
 use crate::stack::Watch;
 
 /// The page: one file that asks for [`Live`] each second and draws it.
@@ -49,12 +49,26 @@ pub struct LiveService {
     pub errors: u64,
     /// Of these, refused for overload: code 22.
     pub overloaded: u64,
-    /// How long handlers take: half, and 99 in 100 of them at most.
-    pub latency: [f64; 2],
-    /// How long requests wait for a worker; none where they need none.
+    /// How long handlers took in the last seconds: half, and 99 in 100 of them at most.
+    /// None when there were none.
+    pub latency: Option<[f64; 2]>,
+    /// How long requests waited for a worker, in the same way.
     pub delay: Option<[f64; 2]>,
-    /// What is less urgent than this is refused; none where there is no such limit.
-    pub level: Option<u8>,
+    /// Whether its requests are handled by workers, rather than in line.
+    pub pooled: bool,
+    /// What keeps it from overload; none where nothing does but the length of its queue.
+    pub control: Option<LiveControl>,
+}
+
+/// Who is let in.
+#[derive(Clone, Debug, Serialize)]
+pub struct LiveControl {
+    /// What is less urgent than this is refused.
+    pub level: u8,
+    /// Requests that wait.
+    pub queued: usize,
+    /// Requests that run, and the most that may.
+    pub running: [usize; 2],
 }
 
 /// The alarms.
@@ -66,7 +80,7 @@ pub struct LiveAlarms {
     pub waiting: u64,
     /// Told before, and so not told again.
     pub duplicates: u64,
-    /// The last ones that were told, by product.
+    /// Those that were told, by product.
     pub by_product: BTreeMap<String, u64>,
     /// Notifications delivered, by channel.
     pub delivered: BTreeMap<String, u64>,
@@ -74,25 +88,28 @@ pub struct LiveAlarms {
     pub failed: u64,
 }
 
-fn micros(time: Duration) -> f64 {
-    time.as_nanos() as f64 / 1e3
+/// Half, and 99 in 100.
+fn quantiles(of: &LatencySnapshot) -> Option<[f64; 2]> {
+    let micros = |time: Duration| time.as_nanos() as f64 / 1e3;
+    (of.count > 0).then(|| [micros(of.p50), micros(of.p99)])
 }
 
 impl From<&ServiceStats> for LiveService {
     fn from(stats: &ServiceStats) -> Self {
+        let control = stats.control.as_ref().map(|control| LiveControl {
+            level: control.level.business(),
+            queued: control.queued,
+            running: [control.running, control.capacity],
+        });
         Self {
             name: stats.name.clone(),
             ended: stats.latency.count,
             errors: stats.errors.values().sum(),
             overloaded: stats.errors.get(&22).copied().unwrap_or_default(),
-            latency: [micros(stats.latency.p50), micros(stats.latency.p99)],
-            delay: stats
-                .delay
-                .map(|delay| [micros(delay.p50), micros(delay.p99)]),
-            level: stats
-                .control
-                .as_ref()
-                .map(|control| control.level.business()),
+            latency: quantiles(&stats.recent_latency),
+            delay: stats.recent_delay.as_ref().and_then(quantiles),
+            pooled: stats.recent_delay.is_some(),
+            control,
         }
     }
 }
@@ -109,15 +126,13 @@ impl Live {
             raised: figures.raised,
             waiting: figures.waiting,
             duplicates: figures.notify.duplicates,
+            by_product: figures.notify.told.clone(),
             ..LiveAlarms::default()
         };
         for channel in &figures.notify.channels {
             let delivered = channel.delivered;
             alarms.delivered.insert(channel.kind.to_string(), delivered);
             alarms.failed += channel.failed;
-        }
-        for told in watch.last_alarms() {
-            *alarms.by_product.entry(told.product.clone()).or_default() += 1;
         }
         Self {
             ready,

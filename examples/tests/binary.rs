@@ -6,6 +6,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
+use clap::Parser;
+use rpc_demo::cli::Cli;
 use serde_json::{Value, json};
 
 fn rpc_demo(args: &[&str]) -> Command {
@@ -125,7 +127,10 @@ fn the_main_job_ends_by_itself_reports_and_loses_nothing() {
         folder.path().join("report.json"),
         folder.path().join("alarms.log"),
     );
-    let output = rpc_demo(&["--duration", "2s", "--policies", "5000", "--json"])
+    // A load that a busy machine answers in time too.
+    let load = ["--duration", "2s", "--qps", "200", "--peak", "400"];
+    let output = rpc_demo(&load)
+        .args(["--policies", "5000", "--json"])
         .arg(&report)
         .arg("--alarm-log")
         .arg(&log)
@@ -320,47 +325,261 @@ fn bad_input_gets_one_line_and_exit_status_2() {
     }
 }
 
+/// What the page at `addr` has become after some seconds, in a browser; `None` where
+/// there is none.
+fn browsed(addr: SocketAddr) -> Option<String> {
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    let found = |name: &&str| Command::new(name).arg("--version").output().is_ok();
+    let Some(browser) = names.into_iter().find(found) else {
+        eprintln!("NOT TESTED: the live page in a browser, for there is no chromium here");
+        return None;
+    };
+    let profile = tempfile::tempdir().unwrap();
+    let seen = Command::new(browser)
+        .args(["--headless=new", "--no-sandbox", "--disable-gpu"])
+        // Time passes there as fast as the page gets its answers.
+        .args(["--virtual-time-budget=9000", "--dump-dom"])
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .arg(format!("http://{addr}/"))
+        .output()
+        .unwrap();
+    Some(String::from_utf8_lossy(&seen.stdout).into_owned())
+}
+
 #[test]
 fn the_live_page_draws_what_a_browser_sees_of_a_server_under_load() {
-    let (served, addrs) = Served::start(&[]);
+    let (served, addrs) = Served::start(&["--control"]);
     let (code, live) = get(addrs["admin"], "/live.json");
     let live: Value = serde_json::from_str(&live).unwrap();
     assert_eq!((code, &live["ready"]), (200, &json!(true)));
     let (code, services) = get(addrs["admin"], "/services");
     let services: Value = serde_json::from_str(&services).unwrap();
     assert_eq!((code, services.as_array().unwrap().len()), (200, 3));
+    assert_eq!(services[0]["latency"], json!(null), "there was no call yet");
 
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    let found = |name: &&str| Command::new(name).arg("--version").output().is_ok();
-    let Some(browser) = names.into_iter().find(found) else {
-        eprintln!("NOT TESTED: the live page in a browser, for there is no chromium here");
-        return;
-    };
     let check = addrs["alarm.Check"].to_string();
     let load = ["load", "--check", &check, "--policies", "2000"];
-    let mut load = rpc_demo(&[&load[..], &["--qps", "50", "--duration", "20s"]].concat())
+    let mut load = rpc_demo(&[&load[..], &["--qps", "50", "--duration", "30s"]].concat())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let profile = tempfile::tempdir().unwrap();
-    let seen = Command::new(browser)
-        .args(["--headless=new", "--no-sandbox", "--disable-gpu"])
-        // Time passes there as fast as the page gets its answers.
-        .args(["--virtual-time-budget=8000", "--dump-dom"])
-        .arg(format!("--user-data-dir={}", profile.path().display()))
-        .arg(format!("http://{}/", addrs["admin"]))
-        .output()
-        .unwrap();
+    let told = || {
+        let (_, live) = get(addrs["admin"], "/live.json");
+        serde_json::from_str::<Value>(&live).unwrap()["alarms"]["by_product"].clone()
+    };
+    while told() == json!({}) {}
+    let page = browsed(addrs["admin"]);
     load.kill().unwrap();
     load.wait().unwrap();
-    let page = String::from_utf8_lossy(&seen.stdout);
-    assert!(page.contains("<span>ready</span>"), "{page}");
-    for drawn in ["alarm.Check</td>", "alarm.Notify</td>", "<path d=\"M"] {
-        assert!(page.contains(drawn), "no {drawn} in {page}");
+    if let Some(page) = page {
+        // As many of them may be told as often as the last one that is drawn.
+        let list = page.split("id=\"products\"").nth(1).unwrap();
+        let Value::Object(told) = told() else {
+            panic!("counts by product")
+        };
+        let list = list.split("</ul>").next().unwrap();
+        let named = |product: &&String| list.contains(&format!("<span>{product}</span>"));
+        let rows = list.matches("<li>").count();
+        assert_eq!(told.keys().filter(named).count(), rows, "{list}");
+        assert!(rows > 0, "{page}");
+        for drawn in [
+            "class=\"ready\">ready</span>",
+            "scope=\"row\">alarm.Check</th>",
+            "scope=\"row\">alarm.Notify</th>",
+            "<path d=\"M",
+            "class=\"second\"></path>",
+            "alarm.Check: median ",
+            "2 min ago</text>",
+            " µs</text>",
+            "<span>all</span>",
+        ] {
+            assert!(page.contains(drawn), "no {drawn} in {page}");
+        }
     }
     served.signal("TERM");
     assert_eq!(served.wait().0, Some(0));
+}
+
+/// Answers with what the admin port that `upstream` yields for each request answers, and
+/// not at all where it yields none; so a server can go, and another come, at one address.
+fn in_front_of(
+    mut upstream: impl FnMut(&str) -> Option<SocketAddr> + Send + 'static,
+) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    // Ends with the test.
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut request = String::new();
+            let mut reader = BufReader::new(&stream);
+            while !request.ends_with("\r\n\r\n") {
+                if reader.read_line(&mut request).unwrap_or(0) == 0 {
+                    break;
+                }
+            }
+            let Some(path) = request.split(' ').nth(1) else {
+                continue;
+            };
+            let Some(addr) = upstream(path) else { continue };
+            let (code, body) = get(addr, path);
+            let kind = if path == "/" {
+                "text/html"
+            } else {
+                "application/json"
+            };
+            let length = body.len();
+            let _ = write!(
+                &stream,
+                "HTTP/1.1 {code} x\r\ncontent-type: {kind}\r\nconnection: close\r\n\
+                 content-length: {length}\r\n\r\n{body}"
+            );
+        }
+    });
+    addr
+}
+
+#[test]
+fn the_live_page_says_so_when_the_server_has_gone_and_goes_on_with_the_next_one() {
+    let (first, addrs) = Served::start(&[]);
+    let admin = addrs["admin"];
+    let (mut first, mut asked) = (Some(first), 0);
+    let gone = in_front_of(move |path| {
+        asked += u32::from(path == "/live.json");
+        if asked > 4
+            && let Some(served) = first.take()
+        {
+            served.signal("TERM");
+            assert_eq!(served.wait().0, Some(0));
+        }
+        first.is_some().then_some(admin)
+    });
+    let Some(page) = browsed(gone) else { return };
+    assert!(page.contains("class=\"gone\">no answer since "), "{page}");
+    assert!(
+        page.contains("alarm.Check</th>"),
+        "what was known stays: {page}"
+    );
+
+    let (_second, addrs) = Served::start(&[]);
+    let (admin, mut asked) = (addrs["admin"], 0);
+    let back = in_front_of(move |path| {
+        asked += u32::from(path == "/live.json");
+        (asked != 4).then_some(admin)
+    });
+    let page = browsed(back).unwrap();
+    assert!(page.contains("class=\"ready\">ready</span>"), "{page}");
+    // The time without an answer is left out of the line.
+    let connections = page.split("data-draws=\"connections\"").nth(1).unwrap();
+    let lines = connections.split("</svg>").next().unwrap();
+    assert_eq!(lines.matches("class=\"first\"").count(), 2, "{lines}");
+}
+
+#[test]
+fn the_steps_of_a_connection_are_shown_in_the_order_in_which_they_happen() {
+    let traced = run(&["trace-poll", "--stacks"]);
+    let text = String::from_utf8(traced.stdout).unwrap();
+    assert_eq!(traced.status.code(), Some(0), "{text}");
+    let is_of_a_stack = |line: &&str| line.starts_with("          ");
+    let steps = text.lines().skip(1).filter(|line| !is_of_a_stack(line));
+    let column = |line: &str, from: usize, to: usize| line[from..to].trim().to_owned();
+    let (mut order, mut times) = (Vec::new(), Vec::new());
+    for line in steps {
+        times.push(column(line, 0, 7).parse::<u64>().unwrap());
+        order.push(
+            [
+                column(line, 9, 15),
+                column(line, 17, 27),
+                column(line, 29, 35),
+            ]
+            .join(" "),
+        );
+    }
+    assert!(times.is_sorted(), "{text}");
+    let woken = |task: &str| [format!("server {task} wake"), "server  wake".to_owned()];
+    let parked = |task: &str| [format!("server {task} park"), "server  park".to_owned()];
+    let one = |step: &str| vec![step.to_owned()];
+    let expected = [
+        &one("server  park")[..],
+        &one("main listener listen"),
+        &one("main  here"),
+        &one("server  wake"),
+        &parked("listener"),
+        // It connects.
+        &one("main  here"),
+        &woken("listener"),
+        &one("server listener accept"),
+        &one("server listener park"),
+        &parked("connection"),
+        // It calls.
+        &one("main  here"),
+        &woken("connection"),
+        &one("server connection read"),
+        &one("server connection write"),
+        &parked("connection"),
+        // It closes.
+        &one("main  here"),
+        &woken("connection"),
+        &one("server connection read"),
+        &one("server  park"),
+    ];
+    assert_eq!(order, expected.concat(), "{text}");
+    if cfg!(target_os = "linux") {
+        let registered = text.matches("tells of IN OUT ERR HUP RDHUP ET").count();
+        assert_eq!(registered, 2, "{text}");
+    }
+    // The way to a waker is the one that the page tells of.
+    let page = include_str!("../NETPOLL.md");
+    for function in [
+        "dispatch_event",
+        "Driver::turn",
+        "park_driver",
+        "Context::run",
+    ] {
+        let callers = text.lines().filter(is_of_a_stack);
+        assert_eq!(
+            callers.filter(|line| line.contains(function)).count(),
+            3,
+            "{function} in {text}"
+        );
+        assert!(page.contains(function), "{function}");
+    }
+}
+
+#[test]
+fn the_readme_names_files_that_are_there_and_commands_that_are_understood() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = include_str!("../README.md");
+    let quoted = |line: &'static str| line.split('`').skip(1).step_by(2);
+    let (mut files, mut commands) = (0, 0);
+    for line in readme.lines().filter(|line| line.starts_with('|')) {
+        let mut beside = folder.to_owned();
+        for words in quoted(line) {
+            if words.starts_with("src/") || words.ends_with(".rs") {
+                // A name alone is beside the file before it.
+                let at = if words.contains('/') { folder } else { &beside };
+                let path = at.join(words);
+                assert!(path.exists(), "{words}, in {line}");
+                beside = path.parent().unwrap().to_owned();
+                files += 1;
+            } else if let Some(args) = words.strip_prefix("cargo run --release -p rpc-demo") {
+                let args = args.trim_start_matches(" --").split('\'').enumerate();
+                // Every other part is in quotes.
+                let args = args.flat_map(|(nth, part)| match nth % 2 {
+                    0 => part.split_whitespace().collect(),
+                    _ => vec![part],
+                });
+                let parsed = Cli::try_parse_from(std::iter::once("rpc-demo").chain(args));
+                assert!(parsed.is_ok(), "{words}: {parsed:?}");
+                commands += 1;
+            }
+        }
+    }
+    // It has been read at all.
+    assert!(
+        files > 20 && commands > 5,
+        "{files} files, {commands} commands"
+    );
 }
 
 #[test]

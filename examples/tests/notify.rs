@@ -193,6 +193,31 @@ async fn duplicates_shielded_and_unknown_alarms_are_counted_and_not_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_told_is_counted_by_product_and_not_more_of_them_than_a_page_holds() {
+    let (notifier, memory) = notifier(&BOTH, ShieldTimeType::Invalid, 0);
+    let of = |product: String, instance: &str| {
+        let mut alarm = alarm(0, FIRING);
+        let point = alarm.point.as_mut().unwrap();
+        (point.product, point.instance) = (product, instance.to_owned());
+        alarm
+    };
+    let cvm = || "cvm".to_owned();
+    // The third is one of the first again.
+    let alarms = vec![of(cvm(), "a"), of(cvm(), "b"), of(cvm(), "a")];
+    assert_eq!(notifier.notify(alarms, 0).await.told, 2);
+    let told = notifier.figures().told;
+    assert_eq!(told, [(cvm(), 2)].into());
+
+    let many = (0..100).map(|nth| of(format!("made up {nth}"), &format!("c{nth}")));
+    assert_eq!(notifier.notify(many.collect(), 0).await.told, 100);
+    let told = notifier.figures().told;
+    assert_eq!(told.values().sum::<u64>(), 102);
+    assert_eq!((told.len(), told["others"], told["cvm"]), (65, 37, 2));
+    // More than memory keeps.
+    assert_eq!(memory.last().len(), 10);
+}
+
+#[tokio::test(start_paused = true)]
 async fn deliveries_are_accounted_for_when_the_caller_goes_away() {
     let (notifier, _) = notifier(&BOTH, ShieldTimeType::Invalid, 1);
     {

@@ -1,11 +1,13 @@
 //! Telling people: convert, drop what is shielded or was told, fan out.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use errgroup::Group;
 use futures::channel::oneshot;
+use parking_lot::Mutex;
 use strum::IntoEnumIterator;
 use tokio::sync::Notify;
 
@@ -20,6 +22,11 @@ use crate::sampled;
 /// try, which doubles with each.
 const TRIES: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
+
+/// So many products are counted each by itself: who calls may name any.
+const MOST_PRODUCTS: usize = 64;
+/// What the others are counted as.
+const OTHER_PRODUCTS: &str = "others";
 
 /// How the notifier tells people.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +92,8 @@ pub struct NotifyFigures {
     pub duplicates: u64,
     /// Of a policy that is not there, or with no channel that is there.
     pub untellable: u64,
+    /// Alarms that were told on at least one channel, by product.
+    pub told: BTreeMap<String, u64>,
     /// By channel.
     pub channels: Vec<ChannelFigures>,
 }
@@ -99,6 +108,8 @@ pub struct Notifier {
     shielded: AtomicU64,
     duplicates: AtomicU64,
     untellable: AtomicU64,
+    /// By product.
+    told: Mutex<BTreeMap<String, u64>>,
 }
 
 struct Tellable {
@@ -128,6 +139,7 @@ impl Notifier {
             shielded: AtomicU64::new(0),
             duplicates: AtomicU64::new(0),
             untellable: AtomicU64::new(0),
+            told: Mutex::default(),
         }
     }
 
@@ -145,6 +157,7 @@ impl Notifier {
             shielded: self.shielded.load(Relaxed),
             duplicates: self.duplicates.load(Relaxed),
             untellable: self.untellable.load(Relaxed),
+            told: self.told.lock().clone(),
             channels: self.channels.iter().map(channel).collect(),
         }
     }
@@ -188,10 +201,12 @@ impl Notifier {
             return reply;
         }
         let told_on = self.fan_out(&tellable).await;
+        let mut told = self.told.lock();
         for one in &tellable {
             if ChannelKind::iter().any(|kind| one.channels.contains(kind) && told_on.contains(kind))
             {
                 reply.told += 1;
+                count(&mut told, &one.notification.product);
             } else {
                 reply.failed += 1;
                 self.dedup.forget(one.key, now_ms);
@@ -272,6 +287,21 @@ impl Notifier {
         let told = futures::future::join_all(outcomes).await;
         told.into_iter().filter_map(Result::ok).flatten().collect()
     }
+}
+
+/// Counts one more of this product.
+fn count(told: &mut BTreeMap<String, u64>, product: &str) {
+    let known = told.len();
+    if let Some(count) = told.get_mut(product) {
+        *count += 1;
+        return;
+    }
+    let product = if known < MOST_PRODUCTS {
+        product
+    } else {
+        OTHER_PRODUCTS
+    };
+    *told.entry(product.to_owned()).or_default() += 1;
 }
 
 impl std::fmt::Debug for Notifier {

@@ -58,7 +58,7 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    /// Handles a request to its end.
+    /// Handles a request to its end, on a worker that has just taken it.
     pub(super) async fn answer(
         &mut self,
         session: &Arc<Session>,
@@ -66,6 +66,7 @@ impl Exchange {
         read_at: Instant,
     ) -> Reply {
         let mut now = Instant::now();
+        session.running.waited.record(now - read_at);
         let mut frame = Some(frame);
         let begun = poll_fn(|cx| {
             let frame = frame.take().unwrap_or_default();

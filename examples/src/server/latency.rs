@@ -1,7 +1,9 @@
-//! How long handlers take: a histogram that many threads write.
+//! How long handlers take, and requests wait for them: a histogram that many threads write.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use super::window::Window;
 
 /// Each power of two of nanoseconds is cut into so many buckets.
 const CUTS: usize = 8;
@@ -10,7 +12,7 @@ const BUCKETS: usize = (u64::BITS - CUT_BITS + 1) as usize * CUTS;
 /// Copies of the histogram, so that threads seldom write the same line.
 const MOST_SHARDS: usize = 8;
 
-/// The latency of handlers. Quantiles are too long by an eighth at most;
+/// The latency of handlers, or how long requests waited for them. Quantiles are too long by an eighth at most;
 /// `max` is exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -31,6 +33,14 @@ pub struct LatencySnapshot {
 
 pub(super) struct Latency {
     shards: Box<[Shard]>,
+    window: Window,
+}
+
+/// What has been recorded, at one moment.
+#[derive(Clone)]
+pub(super) struct Counts {
+    buckets: Box<[u64; BUCKETS]>,
+    max: u64,
 }
 
 #[repr(align(128))]
@@ -48,6 +58,7 @@ impl Latency {
         let count = num_cpus::get().next_power_of_two().min(MOST_SHARDS);
         Self {
             shards: (0..count).map(|_| shard()).collect(),
+            window: Window::default(),
         }
     }
 
@@ -62,29 +73,57 @@ impl Latency {
         }
     }
 
+    /// Since the start.
     pub(super) fn snapshot(&self) -> LatencySnapshot {
-        let mut counts = [0; BUCKETS];
+        self.counts().snapshot()
+    }
+
+    /// Of the last seconds.
+    pub(super) fn recent(&self) -> LatencySnapshot {
+        self.window.read(Instant::now(), self.counts()).snapshot()
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        let mut buckets = Box::new([0; BUCKETS]);
         for shard in &self.shards {
-            for (sum, bucket) in counts.iter_mut().zip(&shard.buckets) {
+            for (sum, bucket) in buckets.iter_mut().zip(&shard.buckets) {
                 *sum += bucket.load(Relaxed);
             }
         }
-        let max = self
-            .shards
-            .iter()
-            .map(|shard| shard.max.load(Relaxed))
-            .max()
-            .unwrap_or(0);
-        let count = counts.iter().sum();
+        let max = self.shards.iter().map(|shard| shard.max.load(Relaxed));
+        Counts {
+            max: max.max().unwrap_or(0),
+            buckets,
+        }
+    }
+}
+
+impl Counts {
+    /// What was recorded after `earlier`. Which of it was the longest is only known as
+    /// quantiles are.
+    pub(super) fn since(&self, earlier: &Self) -> Self {
+        let mut buckets = self.buckets.clone();
+        for (count, before) in buckets.iter_mut().zip(&*earlier.buckets) {
+            *count = count.saturating_sub(*before);
+        }
+        let last = buckets.iter().rposition(|count| *count > 0);
+        Self {
+            max: last.map_or(0, |at| longest(at).min(self.max)),
+            buckets,
+        }
+    }
+
+    pub(super) fn snapshot(&self) -> LatencySnapshot {
+        let count = self.buckets.iter().sum();
         let quantile = |part: f64| {
             let rank = (count as f64 * part).ceil() as u64;
             let mut seen = 0;
-            let found = counts.iter().position(|bucket| {
+            let found = self.buckets.iter().position(|bucket| {
                 seen += bucket;
                 seen >= rank.max(1)
             });
             // None when there is nothing in it.
-            Duration::from_nanos(found.map_or(0, |at| longest(at).min(max)))
+            Duration::from_nanos(found.map_or(0, |at| longest(at).min(self.max)))
         };
         LatencySnapshot {
             count,
@@ -92,7 +131,7 @@ impl Latency {
             p90: quantile(0.9),
             p99: quantile(0.99),
             p999: quantile(0.999),
-            max: Duration::from_nanos(max),
+            max: Duration::from_nanos(self.max),
         }
     }
 }

@@ -26,6 +26,7 @@ mod service;
 mod session;
 mod slow;
 mod stats;
+mod window;
 mod workers;
 
 pub use context::Context;

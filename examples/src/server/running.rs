@@ -83,6 +83,8 @@ pub(super) struct Running {
     /// Its workers; none for a service that is handled in line.
     pub(super) workers: Option<Workers>,
     pub(super) latency: Latency,
+    /// From a request's reading to its start on a worker.
+    pub(super) waited: Latency,
     panics: AtomicU64,
     /// Errors are rare enough for a lock.
     errors: Mutex<BTreeMap<i32, u64>>,
@@ -122,6 +124,7 @@ impl Running {
             stop,
             workers,
             latency: Latency::new(),
+            waited: Latency::new(),
             panics: AtomicU64::new(0),
             errors: Mutex::default(),
             broken: Mutex::default(),
@@ -194,6 +197,8 @@ impl Running {
             delay: self.workers.as_ref().map(Workers::delay),
             control: self.workers.as_ref().and_then(Workers::control),
             latency: self.latency.snapshot(),
+            recent_latency: self.latency.recent(),
+            recent_delay: self.workers.as_ref().map(|_| self.waited.recent()),
             panics: self.panics.load(Relaxed),
             errors: self.errors.lock().clone(),
             broken: self.broken.lock().clone(),

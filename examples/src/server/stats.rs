@@ -122,6 +122,12 @@ pub struct ServiceStats {
     pub methods: Vec<MethodStats>,
     /// How long handlers took.
     pub latency: LatencySnapshot,
+    /// The same, of the last ten seconds or so: see [`recent_delay`](Self::recent_delay).
+    pub recent_latency: LatencySnapshot,
+    /// How long requests waited from their reading to their start on a worker, of the
+    /// last ten seconds, or of the time since anybody looked when that is longer; `None`
+    /// for a service that is handled in line.
+    pub recent_delay: Option<LatencySnapshot>,
     /// Handlers that panicked.
     pub panics: u64,
     /// Failed requests by code: the framework's, or the business's when that

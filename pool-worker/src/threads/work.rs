@@ -1,5 +1,6 @@
 //! The loop of a worker thread.
 
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,9 @@ use crate::outcome::Outcome;
 use crate::sync;
 use crate::worker::Worker;
 
+/// A sleep that was longer than it would have been worth to look for a job.
+const LONG: Duration = Duration::from_micros(20);
+
 pub(super) fn work<J: Send + 'static>(
     mut worker: Worker<J>,
     mut run: impl FnMut(&mut Option<J>) -> Outcome,
@@ -19,8 +23,12 @@ pub(super) fn work<J: Send + 'static>(
     worker.begin_work();
     let waker = sync::thread_waker();
     let mut hand = None;
+    // Jobs come one at a time and far apart, so that none is to be looked out for.
+    let mut sparse = false;
     loop {
-        while worker.next(&mut hand) || linger(&mut worker, &mut hand) {
+        let mut first = true;
+        while worker.next(&mut hand) || (!sparse && linger(&mut worker, &mut hand)) {
+            sparse &= mem::take(&mut first);
             worker.relay();
             worker.begin();
             worker.ended(catch_unwind(AssertUnwindSafe(|| run(&mut hand))));
@@ -28,9 +36,11 @@ pub(super) fn work<J: Send + 'static>(
         }
         match worker.rest(&waker) {
             Rest::Sleep => {
+                let asleep = Instant::now();
                 if !sleep(&mut worker) {
                     return;
                 }
+                sparse = asleep.elapsed() > LONG;
             }
             Rest::Again => sync::yield_now(),
             Rest::Leave | Rest::Retire => return,
@@ -64,7 +74,7 @@ fn sleep<J: Send + 'static>(worker: &mut Worker<J>) -> bool {
 }
 
 /// Looks for a job for some microseconds more: less than a sleep and a wake-up
-/// take.
+/// take. Not after a single job, if that ended a long sleep.
 #[cold]
 #[inline(never)]
 fn linger<J: Send + 'static>(worker: &mut Worker<J>, hand: &mut Option<J>) -> bool {
