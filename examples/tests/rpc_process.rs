@@ -196,10 +196,16 @@ async fn sigterm_at_full_speed_answers_or_refuses_every_call_and_cuts_none() {
     assert_eq!(served.status(), Some(0));
 }
 
+/// Says that the next test is what this one is run for.
+const BLOCKED: &str = "BLOCKED_FOR_EVER";
+
 /// The process of the next test: its one thread looks for events no more.
 #[test]
 #[ignore = "never ends by itself"]
 fn blocked_for_ever() {
+    if std::env::var_os(BLOCKED).is_none() {
+        return;
+    }
     let runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = { runtime }.enable_all().build().unwrap();
     runtime.block_on(async {
@@ -215,6 +221,7 @@ fn blocked_for_ever() {
 fn a_second_signal_ends_a_process_whose_runtime_is_blocked() {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "blocked_for_ever", "--ignored", "--nocapture"])
+        .env(BLOCKED, "1")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()

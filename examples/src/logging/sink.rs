@@ -460,4 +460,38 @@ mod tests {
         to.write_all(b"").unwrap();
         marks.try_recv().unwrap();
     }
+
+    #[test]
+    fn a_file_rolls_by_the_day_when_nothing_else_is_said_and_has_no_colours() {
+        use tracing_subscriber::layer::SubscriberExt;
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.log");
+        let text = format!("[[log]]\nto = \"file\"\nlevel = \"warn\"\npath = {path:?}");
+        let spec = parsed(&text).remove(0);
+        let opened = open(&spec, true).ok().unwrap();
+        let log = tracing_subscriber::registry().with(vec![opened.layer]);
+        tracing::subscriber::with_default(log, || {
+            tracing::info!("not at this level");
+            tracing::warn!(count = 3, "structured");
+            let count = 4;
+            tracing::warn!("sugared {count:03}");
+        });
+        opened
+            .writer
+            .unwrap()
+            .finish(Instant::now() + Duration::from_secs(3600));
+        let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+        let [Ok(file)] = &files[..] else {
+            panic!("{files:?}")
+        };
+        let name = file.file_name().into_string().unwrap();
+        let day = name.strip_prefix("a.log.").unwrap_or_default();
+        assert_eq!(day.len(), "2026-11-23".len(), "{name}");
+        let lines = std::fs::read_to_string(file.path()).unwrap();
+        let lines: Vec<_> = lines.lines().collect();
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(lines[0].ends_with("structured count=3"), "{lines:?}");
+        assert!(lines[1].ends_with("sugared 004"), "{lines:?}");
+    }
 }

@@ -130,6 +130,15 @@ pub fn render(figures: &StackFigures) -> String {
         "Alarms told before",
         one(report.duplicates),
     );
+    page.counters(
+        "alarms_told_total",
+        "Alarms told, by product",
+        figures
+            .notify
+            .told
+            .iter()
+            .map(|(product, told)| (vec![("product", product.clone())], *told)),
+    );
     page.gauges(
         "alarms_waiting",
         "Alarms that wait for Notify",
