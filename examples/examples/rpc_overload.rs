@@ -76,7 +76,8 @@ async fn server(policy: Policy) -> (Server, SocketAddr) {
     let service = match policy {
         Policy::Nothing => service.pooled(pool),
         Policy::Control | Policy::Heeded => {
-            let dagor = Dagor::default().window(Duration::from_millis(100), 2000);
+            let dagor =
+                Dagor::new(Duration::from_millis(5)).window(Duration::from_millis(100), 2000);
             let control = Control::new().codel(Codel::default()).dagor(dagor);
             service.controlled(pool, control)
         }

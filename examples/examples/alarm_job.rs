@@ -1,0 +1,217 @@
+//! The alarm system at its full size: 7,000,000 policies, 2,778 Checks of 100 points a
+//! second, and 2,500 Notifies a second beside them.
+//!
+//! `cargo run --release -p rpc-demo --example alarm_job`, for 20 seconds; `-- 5` for 5.
+//!
+//! Everything is the real thing and in one process, the callers too, so the memory is
+//! that of all. Calls are sent when they are due (to the millisecond of the timer),
+//! whether or not earlier ones have ended; their latency counts from there. One point
+//! of each Check breaches its policy, and what Check raises goes to Notify as well.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use clap::Parser;
+use errgroup::Group;
+use hdrhistogram::Histogram;
+use parking_lot::Mutex;
+use prost::Message;
+use rpc_demo::admin::Admin;
+use rpc_demo::alarm::loader;
+use rpc_demo::alarm::message::{Alarm, CheckRequest, NotifyRequest, Point};
+use rpc_demo::alarm::service::{CHECK, NOTIFY};
+use rpc_demo::alarm::store::PolicyStore;
+use rpc_demo::alarm::synthetic;
+use rpc_demo::cli::{Cli, Listen};
+use rpc_demo::client::{CallOptions, Client, ClientOptions};
+use rpc_demo::load::host::unix_ms;
+use rpc_demo::stack::Stack;
+use rpc_demo::wire::ContentType;
+use tokio::time::{Instant, sleep_until};
+
+const POLICIES: u32 = 7_000_000;
+const SEED: u64 = 1;
+const CHECKS: f64 = 2778.0;
+const NOTIFIES: f64 = 2500.0;
+const POINTS: u32 = 100;
+/// How many different requests there are of each kind.
+const BODIES: u32 = 512;
+
+fn main() {
+    let seconds = std::env::args().nth(1).map(|told| told.parse());
+    let Ok(seconds) = seconds.unwrap_or(Ok(20.0)) else {
+        eprintln!("alarm_job: for how many seconds?");
+        std::process::exit(2);
+    };
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .init();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(work(Duration::from_secs_f64(seconds)));
+}
+
+async fn work(run: Duration) {
+    let began = Instant::now();
+    let store = loader::load(POLICIES, SEED, &[], |_| {});
+    println!(
+        "{} policies in {:.2} s",
+        store.len(),
+        began.elapsed().as_secs_f64()
+    );
+    println!("memory with them: {}", memory("VmRSS:"));
+
+    let (checks, notifies) = (checks(&store), notifies(&store));
+    let listen = Listen::free_ports();
+    let admin = Admin::start(listen.admin).await.expect("a free port");
+    let settings = Cli::parse_from(["alarm_job"]).options.settle();
+    let settings = settings.expect("the defaults are right");
+    let stack = Stack::start(&settings, Arc::new(store), &listen, admin).await;
+    let stack = stack.expect("free ports");
+    let addrs = stack.addrs();
+
+    let (checks, notifies) = futures::future::join(
+        drive(
+            Client::new(addrs.check, ClientOptions::default()),
+            CHECK,
+            checks,
+            CHECKS,
+            run,
+        ),
+        drive(
+            Client::new(addrs.notify, ClientOptions::default()),
+            NOTIFY,
+            notifies,
+            NOTIFIES,
+            run,
+        ),
+    )
+    .await;
+    print("Check of 100 points", &checks, run);
+    print("Notify", &notifies, run);
+    println!("memory at most: {}", memory("VmHWM:"));
+    let last = stack.stop(Duration::from_secs(10)).await;
+    println!(
+        "{} points, {} alarms raised, {} lost",
+        last.points,
+        last.raised,
+        last.lost()
+    );
+}
+
+/// Calls at this rate, each with the next body, until the run is over; how long they
+/// took, in microseconds.
+async fn drive(
+    client: Client,
+    method: &'static str,
+    bodies: Vec<Bytes>,
+    rate: f64,
+    run: Duration,
+) -> Histogram<u64> {
+    let took = Histogram::new_with_max(60_000_000, 3).expect("a minute to three digits");
+    let took = Arc::new(Mutex::new(took));
+    let calls = Group::<Infallible>::new();
+    let start = Instant::now();
+    for (nth, body) in (0..(rate * run.as_secs_f64()) as u32).zip(bodies.iter().cycle()) {
+        let due = start + Duration::from_secs_f64(f64::from(nth) / rate);
+        if due > Instant::now() {
+            sleep_until(due).await;
+        }
+        let (client, took, body) = (client.clone(), Arc::clone(&took), body.clone());
+        let sent = Instant::now();
+        calls.spawn(async move {
+            let options = CallOptions::default();
+            let call = client.call_raw(method, ContentType::PROTOBUF, body, &options);
+            if let Err(error) = call.await {
+                // The rate that is printed is that of the answered.
+                tracing::warn!(%error, method, "a call failed");
+                return Ok(());
+            }
+            let micros = u64::try_from(sent.elapsed().as_micros());
+            took.lock().saturating_record(micros.unwrap_or(u64::MAX));
+            Ok(())
+        });
+    }
+    let Ok(()) = calls.wait().await;
+    client.close().await;
+    took.lock().clone()
+}
+
+/// A point of a series that one of the policies watches; of those from this one on the
+/// first that breaches the policy, or none at all.
+fn point(store: &PolicyStore, from: u32, breaches: bool) -> Point {
+    let numbers = (from..POLICIES).chain(0..from);
+    let points = numbers.map(|number| {
+        let series = synthetic::series(SEED, number);
+        Point {
+            region: series.region.into(),
+            product: series.product.into(),
+            metric: series.metric.into(),
+            instance: series.instance,
+            value: if breaches {
+                series.breaching
+            } else {
+                series.calm
+            },
+            time_ms: unix_ms(),
+        }
+    });
+    let calm = |point: &Point| {
+        let mut watching = store.watching(point);
+        watching.all(|(_, policy)| !policy.comparison.breached(point.value, policy.threshold))
+    };
+    // With other policies there may be none.
+    let mut points = points.take(100_000);
+    let found = points.find(|point| breaches || calm(point));
+    found.expect("a series that breaches no policy")
+}
+
+/// As many policies apart as there are points.
+fn checks(store: &PolicyStore) -> Vec<Bytes> {
+    let apart = POLICIES / (BODIES * POINTS);
+    let body = |call: u32| {
+        let points = (0..POINTS).map(|nth| {
+            let number = (call * POINTS + nth) * apart;
+            point(store, number, nth == 0)
+        });
+        let points = points.collect();
+        CheckRequest { points }.encode_to_vec().into()
+    };
+    (0..BODIES).map(body).collect()
+}
+
+fn notifies(store: &PolicyStore) -> Vec<Bytes> {
+    let body = |call: u32| {
+        let alarm = Alarm {
+            policy: call,
+            point: Some(point(store, call, true)),
+            ..Alarm::default()
+        };
+        NotifyRequest {
+            alarms: vec![alarm],
+        }
+        .encode_to_vec()
+        .into()
+    };
+    (0..BODIES).map(body).collect()
+}
+
+fn print(name: &str, took: &Histogram<u64>, run: Duration) {
+    let at = |part| took.value_at_quantile(part) as f64 / 1e3;
+    println!(
+        "{name}: {:.0} calls/s, p50 {:.2} ms, p99 {:.2} ms, p99.9 {:.2} ms, max {:.2} ms",
+        took.len() as f64 / run.as_secs_f64(),
+        at(0.5),
+        at(0.99),
+        at(0.999),
+        at(1.0),
+    );
+}
+
+/// As Linux tells it of this process.
+fn memory(what: &str) -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(what));
+    line.map_or("not known here".to_owned(), |told| told.trim().to_owned())
+}
