@@ -13,7 +13,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use clap::Parser;
 use errgroup::Group;
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
@@ -24,8 +23,9 @@ use rpc_demo::alarm::message::{Alarm, CheckRequest, NotifyRequest, Point};
 use rpc_demo::alarm::service::{CHECK, NOTIFY};
 use rpc_demo::alarm::store::PolicyStore;
 use rpc_demo::alarm::synthetic;
-use rpc_demo::cli::{Cli, Listen};
+use rpc_demo::cli::Cli;
 use rpc_demo::client::{CallOptions, Client, ClientOptions};
+use rpc_demo::listen::Listen;
 use rpc_demo::load::host::unix_ms;
 use rpc_demo::stack::Stack;
 use rpc_demo::wire::ContentType;
@@ -63,11 +63,12 @@ async fn work(run: Duration) {
     println!("memory with them: {}", memory("VmRSS:"));
 
     let (checks, notifies) = (checks(&store), notifies(&store));
-    let listen = Listen::free_ports();
-    let admin = Admin::start(listen.admin).await.expect("a free port");
-    let settings = Cli::parse_from(["alarm_job"]).options.settle();
-    let settings = settings.expect("the defaults are right");
-    let stack = Stack::start(&settings, Arc::new(store), &listen, admin).await;
+    let admin = Admin::start(Listen::FREE.admin).await.expect("a free port");
+    let settings = Cli::read(["alarm_job"]).expect("nothing is said");
+    let settings = settings.options.settle();
+    let mut settings = settings.expect("the defaults are right");
+    settings.listen = Listen::FREE;
+    let stack = Stack::start(&settings, Arc::new(store), admin).await;
     let stack = stack.expect("free ports");
     let addrs = stack.addrs();
 
