@@ -5,6 +5,7 @@ use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
+use crate::any_pool::{AnyPool, Core};
 use crate::block_on::block_on;
 use crate::sync::Mutex;
 
@@ -44,6 +45,8 @@ struct State {
 #[derive(Clone, Default)]
 pub struct Batch {
     state: Arc<Mutex<State>>,
+    /// Where its jobs go, if that was told.
+    pool: Option<Arc<dyn Core>>,
 }
 
 impl Batch {
@@ -51,6 +54,16 @@ impl Batch {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// One whose jobs go to `pool`: a job of that pool that waits for it is told so,
+    /// where it would wait for ever if the pool's workers all did the same.
+    #[must_use]
+    pub fn of(pool: &impl AnyPool) -> Self {
+        Self {
+            pool: Some(pool.keep().into()),
+            ..Self::default()
+        }
     }
 
     /// A closure that is one of the batch from now on, until it has run or is
@@ -85,8 +98,13 @@ impl Batch {
     }
 
     /// Blocks until no job of the batch is left. Not for a job of a pool that
-    /// has jobs of the batch: nobody finds that out.
+    /// has jobs of the batch: nobody finds that out, unless it is a batch
+    /// [`of`](Self::of) that pool.
+    ///
+    /// # Panics
+    /// In a job of the pool that the batch is of.
     pub fn wait(&self) -> BatchOutcome {
+        self.assert_not_within();
         let mut ended = poll_fn(|cx| self.poll_ended(cx.waker()));
         loop {
             if let Some(outcome) = block_on(&mut ended, None) {
@@ -96,8 +114,19 @@ impl Batch {
     }
 
     /// Resolves when no job of the batch is left. Dropped, it waits no more.
+    ///
+    /// # Panics
+    /// As [`wait`](Self::wait).
     pub async fn ended(&self) -> BatchOutcome {
+        self.assert_not_within();
         poll_fn(|cx| self.poll_ended(cx.waker())).await
+    }
+
+    fn assert_not_within(&self) {
+        let within = self.pool.as_ref().filter(|pool| pool.is_within());
+        if let Some(pool) = within {
+            panic!("a job of pool {:?} waits for others of it", pool.name());
+        }
     }
 
     fn poll_ended(&self, waker: &Waker) -> Poll<BatchOutcome> {

@@ -153,6 +153,35 @@ async fn a_batch_is_awaited_over_both_engines() {
 }
 
 #[test]
+fn a_job_that_waits_for_a_batch_of_its_own_pool_is_told() {
+    let pool = Arc::new(threads::Pool::builder().capacity(1).queue(1).build());
+    let (done, ran) = channel();
+    let inner = Arc::clone(&pool);
+    let waits = pool.spawn(move || {
+        let batch = Batch::of(&*inner);
+        let submitted = inner.try_submit(batch.job(move || done.send(()).unwrap()));
+        submitted.expect("there is room to wait");
+        batch.wait()
+    });
+    let told = waits.unwrap().wait().unwrap_err();
+    let JobError::Panicked(told) = told else {
+        panic!("{told}");
+    };
+    let told = told.downcast::<String>().unwrap();
+    assert!(told.ends_with("waits for others of it"), "{told}");
+    ran.recv().unwrap();
+
+    // Another pool's job may.
+    let (other, pool) = (threads::Pool::new(1), Arc::clone(&pool));
+    let waits = other.spawn(move || {
+        let batch = Batch::of(&*pool);
+        pool.submit(batch.job(|| ())).unwrap();
+        batch.wait().ran
+    });
+    assert_eq!(waits.unwrap().wait().unwrap(), 1);
+}
+
+#[test]
 fn what_of_many_does_not_fit_comes_back_in_order() {
     let pool = threads::FuncPool::builder()
         .capacity(1)
