@@ -563,6 +563,13 @@ fn the_readme_names_files_that_are_there_and_commands_that_are_understood() {
                 beside = path.parent().unwrap().to_owned();
                 files += 1;
             } else if let Some(args) = words.strip_prefix("cargo run --release -p rpc-demo") {
+                if let Some(example) = args.strip_prefix(" --example ") {
+                    let name = example.split(' ').next().unwrap();
+                    let path = folder.join("examples").join(name).with_extension("rs");
+                    assert!(path.exists(), "{words}, in {line}");
+                    commands += 1;
+                    continue;
+                }
                 let args = args.trim_start_matches(" --").split('\'').enumerate();
                 // Every other part is in quotes.
                 let args = args.flat_map(|(nth, part)| match nth % 2 {
