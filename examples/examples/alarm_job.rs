@@ -4,13 +4,14 @@
 //! `cargo run --release -p rpc-demo --example alarm_job`, for 20 seconds; `-- 5` for 5.
 //!
 //! Everything is the real thing and in one process, the callers too, so the memory is
-//! that of all. Calls are sent when they are due (to the millisecond of the timer),
-//! whether or not earlier ones have ended; their latency counts from there. One point
-//! of each Check breaches its policy, and what Check raises goes to Notify as well.
+//! that of all. Calls are sent when they are due, whether or not earlier ones have ended;
+//! their latency counts from when they were due. One point of each Check breaches its
+//! policy, and what Check raises goes to Notify as well.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use errgroup::Group;
@@ -29,7 +30,7 @@ use rpc_demo::listen::Listen;
 use rpc_demo::load::host::unix_ms;
 use rpc_demo::stack::Stack;
 use rpc_demo::wire::ContentType;
-use tokio::time::{Instant, sleep_until};
+use tokio::runtime::Runtime;
 
 const POLICIES: u32 = 7_000_000;
 const SEED: u64 = 1;
@@ -49,10 +50,10 @@ fn main() {
         .with_writer(std::io::stderr)
         .init();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    runtime.block_on(work(Duration::from_secs_f64(seconds)));
+    work(&runtime, Duration::from_secs_f64(seconds));
 }
 
-async fn work(run: Duration) {
+fn work(servers: &Runtime, run: Duration) {
     let began = Instant::now();
     let store = loader::load(POLICIES, SEED, &[], |_| {});
     println!(
@@ -63,36 +64,28 @@ async fn work(run: Duration) {
     println!("memory with them: {}", memory("VmRSS:"));
 
     let (checks, notifies) = (checks(&store), notifies(&store));
-    let admin = Admin::start(Listen::FREE.admin).await.expect("a free port");
+    let admin = servers.block_on(Admin::start(Listen::FREE.admin));
+    let admin = admin.expect("a free port");
     let settings = Cli::read(["alarm_job"]).expect("nothing is said");
     let settings = settings.options.settle();
     let mut settings = settings.expect("the defaults are right");
     settings.listen = Listen::FREE;
-    let stack = Stack::start(&settings, Arc::new(store), admin).await;
+    let stack = servers.block_on(Stack::start(&settings, Arc::new(store), admin));
     let stack = stack.expect("free ports");
     let addrs = stack.addrs();
 
-    let (checks, notifies) = futures::future::join(
-        drive(
-            Client::new(addrs.check, ClientOptions::default()),
-            CHECK,
-            checks,
-            CHECKS,
-            run,
-        ),
-        drive(
-            Client::new(addrs.notify, ClientOptions::default()),
-            NOTIFY,
-            notifies,
-            NOTIFIES,
-            run,
-        ),
-    )
-    .await;
+    let callers = Callers::new();
+    // Beside the runtime of the servers, whose threads they would keep.
+    let (checks, notifies) = std::thread::scope(|scope| {
+        let notifies =
+            scope.spawn(|| callers.drive(addrs.notify, NOTIFY, &notifies, NOTIFIES, run));
+        let checks = callers.drive(addrs.check, CHECK, &checks, CHECKS, run);
+        (checks, notifies.join().expect("a caller does not panic"))
+    });
     print("Check of 100 points", &checks, run);
     print("Notify", &notifies, run);
     println!("memory at most: {}", memory("VmHWM:"));
-    let last = stack.stop(Duration::from_secs(10)).await;
+    let last = servers.block_on(stack.stop(Duration::from_secs(10)));
     println!(
         "{} points, {} alarms raised, {} lost",
         last.points,
@@ -101,42 +94,62 @@ async fn work(run: Duration) {
     );
 }
 
-/// Calls at this rate, each with the next body, until the run is over; how long they
-/// took, in microseconds.
-async fn drive(
-    client: Client,
-    method: &'static str,
-    bodies: Vec<Bytes>,
-    rate: f64,
-    run: Duration,
-) -> Histogram<u64> {
-    let took = Histogram::new_with_max(60_000_000, 3).expect("a minute to three digits");
-    let took = Arc::new(Mutex::new(took));
-    let calls = Group::<Infallible>::new();
-    let start = Instant::now();
-    for (nth, body) in (0..(rate * run.as_secs_f64()) as u32).zip(bodies.iter().cycle()) {
-        let due = start + Duration::from_secs_f64(f64::from(nth) / rate);
-        if due > Instant::now() {
-            sleep_until(due).await;
+/// Callers in a runtime of their own, as callers elsewhere are: what they do waits for
+/// no handler, and is not waited for.
+struct Callers {
+    runtime: Runtime,
+}
+
+impl Callers {
+    fn new() -> Self {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(1).enable_all().build();
+        Self {
+            runtime: runtime.expect("a runtime"),
         }
-        let (client, took, body) = (client.clone(), Arc::clone(&took), body.clone());
-        let sent = Instant::now();
-        calls.spawn(async move {
-            let options = CallOptions::default();
-            let call = client.call_raw(method, ContentType::PROTOBUF, body, &options);
-            if let Err(error) = call.await {
-                // The rate that is printed is that of the answered.
-                tracing::warn!(%error, method, "a call failed");
-                return Ok(());
-            }
-            let micros = u64::try_from(sent.elapsed().as_micros());
-            took.lock().saturating_record(micros.unwrap_or(u64::MAX));
-            Ok(())
-        });
     }
-    let Ok(()) = calls.wait().await;
-    client.close().await;
-    took.lock().clone()
+
+    /// Calls at this rate, each with the next body, until the run is over; how long they
+    /// took, in microseconds. Blocks.
+    fn drive(
+        &self,
+        addr: SocketAddr,
+        method: &'static str,
+        bodies: &[Bytes],
+        rate: f64,
+        run: Duration,
+    ) -> Histogram<u64> {
+        let _entered = self.runtime.enter();
+        let client = Client::new(addr, ClientOptions::default());
+        let took = Histogram::new_with_max(60_000_000, 3).expect("a minute to three digits");
+        let took = Arc::new(Mutex::new(took));
+        let calls = Group::<Infallible>::new();
+        let start = Instant::now();
+        for (nth, body) in (0..(rate * run.as_secs_f64()) as u32).zip(bodies.iter().cycle()) {
+            let due = start + Duration::from_secs_f64(f64::from(nth) / rate);
+            // tokio's timer would send those of a millisecond all at once.
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            let (client, took, body) = (client.clone(), Arc::clone(&took), body.clone());
+            calls.spawn(async move {
+                let options = CallOptions::default();
+                let call = client.call_raw(method, ContentType::PROTOBUF, body, &options);
+                if let Err(error) = call.await {
+                    // The rate that is printed is that of the answered.
+                    tracing::warn!(%error, method, "a call failed");
+                    return Ok(());
+                }
+                let micros = u64::try_from(due.elapsed().as_micros());
+                took.lock().saturating_record(micros.unwrap_or(u64::MAX));
+                Ok(())
+            });
+        }
+        self.runtime.block_on(async {
+            let Ok(()) = calls.wait().await;
+            client.close().await;
+        });
+        let took = took.lock();
+        took.clone()
+    }
 }
 
 /// A point of a series that one of the policies watches; of those from this one on the

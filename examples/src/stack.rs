@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use errgroup::Group;
 use pool_worker::overload::{Codel, Control, Dagor};
 
 use crate::admin::Admin;
@@ -155,11 +156,16 @@ impl Stack {
         // What of the notes' "user hooks" the alarms need: nothing produces any more,
         // who consumes is waited for, and then each channel is closed.
         let limit = settings.grace;
+        let consumer = Group::<Infallible>::new();
+        let consumed = Arc::clone(&outbox);
+        consumer.spawn(async move {
+            consumed.consume().await;
+            Ok(())
+        });
         let last = Arc::clone(&outbox);
         front.on_shutdown("alarms handed over to Notify", limit, async move || {
-            last.flush().await;
-            last.close().await;
-            Ok::<_, Infallible>(())
+            last.close();
+            consumer.wait().await
         });
         let last = Arc::clone(&notifier);
         back.on_shutdown("deliveries ended", limit, async move || {
@@ -253,7 +259,6 @@ impl Watch {
             notify,
             notify_client: self.outbox.client(),
             waiting: self.outbox.waiting() as u64,
-            dropped: self.outbox.dropped(),
             raised: self.checker.raised(),
             points: self.checker.points(),
             pools: ObjectPools::now(),
@@ -295,8 +300,6 @@ pub struct StackFigures {
     pub raised: u64,
     /// Alarms that wait to be handed over to Notify.
     pub waiting: u64,
-    /// Alarms dropped because too many waited.
-    pub dropped: u64,
     /// What Notify did.
     pub notify: NotifyFigures,
     /// What the client did that calls it.
@@ -313,7 +316,7 @@ impl StackFigures {
         let unanswered = self.front.lost + self.back.lost;
         // An alarm may be handed over twice, when an answer came too late;
         // it is then a duplicate, and never makes up for another one.
-        let handed_over = self.notify.alarms + self.waiting + self.dropped;
+        let handed_over = self.notify.alarms + self.waiting;
         let vanished = self.raised.saturating_sub(handed_over);
         let undelivered: u64 = self
             .notify
@@ -330,7 +333,7 @@ impl StackFigures {
             (Some(posted), Some(received)) => posted.delivered.saturating_sub(received),
             _ => 0,
         };
-        unanswered + vanished + self.waiting + self.dropped + undelivered + unreceived
+        unanswered + vanished + self.waiting + undelivered + unreceived
     }
 
     /// The same, for a report.

@@ -48,7 +48,7 @@ pub struct CheckReply {
     /// Policies breached by a point.
     #[prost(uint32, tag = "3")]
     pub breached: u32,
-    /// Alarms passed on to `alarm.Notify`.
+    /// Alarms raised, for `alarm.Notify`.
     #[prost(uint32, tag = "4")]
     pub alarms: u32,
 }

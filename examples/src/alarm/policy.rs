@@ -148,7 +148,7 @@ impl Instance {
         Self(hasher.finish())
     }
 
-    /// About where it lies among so many, in their order.
+    /// Which of so many equal parts of all hashes it is in.
     pub(super) fn place_among(self, count: usize) -> usize {
         ((u128::from(self.0) * count as u128) >> 64) as usize
     }

@@ -13,6 +13,7 @@ use super::outbox::Outbox;
 use crate::load::host::unix_ms;
 use crate::server::filter::CarriedLayer;
 use crate::server::{Context, Failure, PoolOptions, Service};
+use crate::wire::Code;
 
 /// Answers with the body it was sent.
 pub const ECHO: &str = "/rpcdemo.Echo/Echo";
@@ -32,19 +33,23 @@ pub fn echo() -> Service {
         .raw("Echo", |_: Context, body: Bytes| async move { Ok(body) })
 }
 
-/// The service that matches points against the policies, and hands what
-/// fires over to Notify before it answers.
+/// The service that matches points against the policies, and leaves what fires for
+/// Notify. While too much waits for Notify it refuses, with code 22.
 #[must_use]
 pub fn check(checker: Arc<Checker>, outbox: Arc<Outbox>, pool: PoolOptions) -> Carrying {
     Service::new("alarm.Check", "alarm.Check")
         .pooled(pool)
         .timeout(Duration::from_secs(5))
         .layer(CarriedLayer)
-        .method("Check", move |context: Context, request: CheckRequest| {
+        .method("Check", move |_: Context, request: CheckRequest| {
             let (checker, outbox) = (Arc::clone(&checker), Arc::clone(&outbox));
             async move {
+                if outbox.is_full() {
+                    let message = "too many alarms wait for Notify";
+                    return Err(Failure::framework(Code::SERVER_OVERLOAD, message));
+                }
                 let (reply, alarms) = checker.check(&request.points);
-                outbox.send(alarms, context.remaining()).await;
+                outbox.put(alarms);
                 Ok::<CheckReply, Failure>(reply)
             }
         })

@@ -88,17 +88,35 @@ impl StoreBuilder {
         } = self;
         policies.sort_by_key(|policy| (policy.scope, policy.instance));
         let mut scopes = FxHashMap::default();
+        let mut parts = Vec::new();
         let mut start = 0;
         for scope in policies.chunk_by(|a, b| a.scope == b.scope) {
-            let own = start + scope.partition_point(|policy| policy.instance.is_none());
-            let end = start + scope.len();
-            scopes.insert(scope[0].scope, Place { start, own, end });
-            start = end;
+            let own = scope.partition_point(|policy| policy.instance.is_none());
+            let (all, own) = scope.split_at(own);
+            let place = Place {
+                start,
+                own: start + all.len(),
+                parts: parts.len(),
+                part_count: own.len() / PART + 1,
+            };
+            let part_of = |policy: &Policy| {
+                let instance = policy.instance.expect("the others come first");
+                instance.place_among(place.part_count)
+            };
+            let mut at = 0;
+            for part in 0..=place.part_count {
+                let before = own[at..].iter().take_while(|policy| part_of(policy) < part);
+                at += before.count();
+                parts.push((place.own + at) as u32);
+            }
+            scopes.insert(scope[0].scope, place);
+            start += scope.len();
         }
         PolicyStore {
             names,
             policies,
             scopes,
+            parts,
         }
     }
 }
@@ -109,15 +127,23 @@ pub struct PolicyStore {
     names: Names,
     policies: Vec<Policy>,
     scopes: FxHashMap<Scope, Place>,
+    /// Where each part of a scope's policies begins, and the last one ends.
+    parts: Vec<u32>,
 }
 
+/// About how many policies a part has. An instance is a hash, which says what part of
+/// its scope's policies it is in: to look there takes about two misses of the cache,
+/// where halving would take one a step.
+const PART: usize = 4;
+
 /// Where the policies of a scope lie: from `start` those for all instances, from `own`
-/// to `end` those for one.
-#[derive(Clone, Copy, Debug, Default)]
+/// on those for one, in so many parts.
+#[derive(Clone, Copy, Debug)]
 struct Place {
     start: usize,
     own: usize,
-    end: usize,
+    parts: usize,
+    part_count: usize,
 }
 
 impl PolicyStore {
@@ -147,18 +173,17 @@ impl PolicyStore {
 
     /// The policies that watch `point`, and the instance it is of.
     pub fn watching(&self, point: &Point) -> impl Iterator<Item = (PolicyId, &Policy)> {
+        let instance = Instance::named(&point.instance);
         let place = self
             .scope_of(point)
-            .and_then(|scope| self.scopes.get(&scope))
-            .copied();
-        let Place { start, own, end } = place.unwrap_or_default();
-        let instance = Instance::named(&point.instance);
-        let first = own + first_not_below(&self.policies[own..end], instance);
-        let of_it = self.policies[first..end]
-            .iter()
-            .take_while(|policy| policy.instance == Some(instance))
-            .count();
-        (start..own).chain(first..first + of_it).map(|at| {
+            .and_then(|scope| self.scopes.get(&scope));
+        let (all, part) = place.map_or((0..0, 0..0), |place| {
+            let part = place.parts + instance.place_among(place.part_count);
+            let (begin, end) = (self.parts[part], self.parts[part + 1]);
+            (place.start..place.own, begin as usize..end as usize)
+        });
+        let own = part.filter(move |&at| self.policies[at].instance == Some(instance));
+        all.chain(own).map(|at| {
             let id = PolicyId::try_from(at).expect("bounded");
             (id, &self.policies[at])
         })
@@ -172,34 +197,6 @@ impl PolicyStore {
             metric: number(&point.metric)?,
         })
     }
-}
-
-/// The place of the first policy, in this order, whose instance is not below this one.
-///
-/// Instances are hashes, so it lies where its own share of all hashes says, give or
-/// take the root of how many there are: looked for from there, it takes two or three
-/// misses of the cache where halving would take one a step.
-fn first_not_below(policies: &[Policy], instance: Instance) -> usize {
-    let below = |at: usize| policies[at].instance < Some(instance);
-    let guess = instance.place_among(policies.len());
-    let (mut high, mut step) = (policies.len(), 4);
-    let low = if guess < high && below(guess) {
-        let mut low = guess + 1;
-        while low + step < high && below(low + step) {
-            low += step + 1;
-            step *= 2;
-        }
-        high = high.min(low + step);
-        low
-    } else {
-        high = guess;
-        while high > step && !below(high - step) {
-            high -= step;
-            step *= 2;
-        }
-        high.saturating_sub(step)
-    };
-    low + policies[low..high].partition_point(|policy| policy.instance < Some(instance))
 }
 
 #[cfg(test)]
