@@ -74,6 +74,7 @@ fn work(servers: &Runtime, run: Duration) {
     let stack = stack.expect("free ports");
     let addrs = stack.addrs();
 
+    let stolen = stolen();
     let callers = Callers::new();
     // Beside the runtime of the servers, whose threads they would keep.
     let (checks, notifies) = std::thread::scope(|scope| {
@@ -84,6 +85,12 @@ fn work(servers: &Runtime, run: Duration) {
     });
     print("Check of 100 points", &checks, run);
     print("Notify", &notifies, run);
+    if let (Some(before), Some(now)) = (stolen, self::stolen()) {
+        println!(
+            "of the time in which a processor was wanted, the host kept {:.1} % for others",
+            now.since(before)
+        );
+    }
     println!("memory at most: {}", memory("VmHWM:"));
     let last = servers.block_on(stack.stop(Duration::from_secs(10)));
     println!(
@@ -214,13 +221,53 @@ fn notifies(store: &PolicyStore) -> Vec<Bytes> {
 fn print(name: &str, took: &Histogram<u64>, run: Duration) {
     let at = |part| took.value_at_quantile(part) as f64 / 1e3;
     println!(
-        "{name}: {:.0} calls/s, p50 {:.2} ms, p99 {:.2} ms, p99.9 {:.2} ms, max {:.2} ms",
+        "{name}: {:.0} calls/s, p50 {:.2} ms, p90 {:.2} ms, p99 {:.2} ms, p99.9 {:.2} ms, max {:.2} ms",
         took.len() as f64 / run.as_secs_f64(),
         at(0.5),
+        at(0.9),
         at(0.99),
         at(0.999),
         at(1.0),
     );
+}
+
+/// Time of all processors as Linux tells it, in its own units.
+#[derive(Clone, Copy)]
+struct Stolen {
+    wanted: u64,
+    /// Of it, what the host of this (virtual) machine gave to others: nothing runs then,
+    /// which is no doing of anything that is measured here.
+    stolen: u64,
+}
+
+fn stolen() -> Option<Stolen> {
+    let told = std::fs::read_to_string("/proc/stat").ok()?;
+    let times = told.lines().next()?.split_whitespace().skip(1);
+    let times: Vec<u64> = times.map_while(|time| time.parse().ok()).collect();
+    let [
+        user,
+        nice,
+        system,
+        _idle,
+        _waiting,
+        irq,
+        softirq,
+        stolen,
+        ..,
+    ] = times[..]
+    else {
+        return None;
+    };
+    let wanted = user + nice + system + irq + softirq + stolen;
+    Some(Stolen { wanted, stolen })
+}
+
+impl Stolen {
+    /// The part, in a hundred.
+    fn since(self, before: Self) -> f64 {
+        let wanted = (self.wanted - before.wanted).max(1);
+        (self.stolen - before.stolen) as f64 * 100.0 / wanted as f64
+    }
 }
 
 /// As Linux tells it of this process.
