@@ -23,6 +23,7 @@ pub use shape::Shape;
 
 use crate::contestant::{Amount, Case, Contestant, Lost, Turn, Unit};
 use crate::go::Go;
+use crate::process::Process;
 
 /// Idle connections.
 const IDLE: usize = 10_000;
@@ -55,7 +56,7 @@ pub fn case(name: &'static str, go: Option<&Go>) -> Option<Case> {
     };
     let (what, shape, pooled) = match name {
         "rpc/echo/1x1" => (
-            "1 connection, 1 call at a time, 128 B",
+            "1 connection, 1 call at a time, 128 B, on one CPU",
             shape(1, 1, 128),
             false,
         ),
@@ -87,11 +88,12 @@ pub fn case(name: &'static str, go: Option<&Go>) -> Option<Case> {
         _ => return None,
     };
     let is_idle = name == "rpc/idle";
+    let on_one_cpu = name == "rpc/echo/1x1";
     let contestant = |(who, program, aside): (&str, Program, bool)| {
         let contestant = if is_idle {
             idle(who, program, shape)
         } else {
-            echo(who, program, shape)
+            echo(who, program, shape, on_one_cpu)
         };
         if aside {
             contestant.aside()
@@ -183,8 +185,9 @@ impl Wire {
     }
 }
 
-/// Calls over connections that stay from turn to turn.
-fn echo(who: &str, program: Program, shape: Shape) -> Contestant {
+/// Calls over connections that stay from turn to turn; if so wanted with server and
+/// caller on one CPU, where neither waits for another one to wake up.
+fn echo(who: &str, program: Program, shape: Shape, on_one_cpu: bool) -> Contestant {
     let mut open = None;
     Contestant::measured(who, move |calls| {
         if open.is_none() {
@@ -199,6 +202,11 @@ fn echo(who: &str, program: Program, shape: Shape) -> Contestant {
                 .cpu()
                 .map_err(|error| Lost(error.to_string()))
         };
+        let keep = |process: Process| {
+            let kept = on_one_cpu.then(|| process.on_one_cpu()).transpose();
+            kept.map_err(|error| Lost(error.to_string()))
+        };
+        let _kept = (keep(Process::this())?, keep(server.process())?);
         let before = cpu()?;
         let answers = caller.call(calls).map_err(Lost)?;
         let cpu = cpu()? - before;
