@@ -183,6 +183,20 @@ impl Wire {
         };
         caller.map_err(Lost)
     }
+
+    /// The same, once a call on each connection has been answered: trpc-go has reset,
+    /// now and then, who came just when it had begun to listen.
+    fn answered(self, addr: SocketAddr, shape: Shape) -> Result<Box<dyn Caller>, Lost> {
+        let mut tries = 0..10;
+        loop {
+            let mut caller = self.connect(addr, shape)?;
+            match caller.call(shape.connections as u64) {
+                Ok(_) => return Ok(caller),
+                Err(_) if tries.next().is_some() => std::thread::sleep(SETTLE / 10),
+                Err(error) => return Err(Lost(error)),
+            }
+        }
+    }
 }
 
 /// Calls over connections that stay from turn to turn; if so wanted with server and
@@ -192,7 +206,7 @@ fn echo(who: &str, program: Program, shape: Shape, on_one_cpu: bool) -> Contesta
     Contestant::measured(who, move |calls| {
         if open.is_none() {
             let server = program.start()?;
-            let caller = program.wire.connect(server.addr, shape)?;
+            let caller = program.wire.answered(server.addr, shape)?;
             open = Some((caller, server));
         }
         let (caller, server) = open.as_mut().expect("was opened");
