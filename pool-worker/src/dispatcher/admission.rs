@@ -1,0 +1,196 @@
+//! How a job gets in: at once, by making room, or by way of the line.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Poll, Waker};
+
+use super::Dispatcher;
+use crate::error::Reason;
+use crate::line::Blocked;
+use crate::queue::{Accepted, Refused};
+
+/// A job that was not accepted.
+pub(crate) struct Rejected<J> {
+    pub(crate) reason: Reason,
+    pub(crate) job: J,
+}
+
+/// What came of going to the line.
+pub(crate) enum Queued {
+    Accepted,
+    /// Blocked, under this name.
+    Blocked(u64),
+}
+
+impl<J: Send + 'static> Dispatcher<J> {
+    /// Accepts the job or gives it back, at once. Counts no rejection.
+    #[inline]
+    pub(crate) fn offer(self: &Arc<Self>, job: J) -> Result<(), Rejected<J>> {
+        let accepted = self.enqueue(job)?;
+        if accepted.wake {
+            self.rouse_one();
+        }
+        Ok(())
+    }
+
+    /// Accepts the job; while the pool is full, the oldest that wait make room.
+    /// Adds these to `displaced`, or gives the job back, if none waits.
+    pub(crate) fn displace(
+        self: &Arc<Self>,
+        mut job: J,
+        displaced: &mut Vec<J>,
+    ) -> Result<(), Rejected<J>> {
+        loop {
+            job = match self.offer(job) {
+                Ok(()) => return Ok(()),
+                Err(full) if full.reason == Reason::Full => full.job,
+                Err(rejected) => return Err(self.reject(rejected)),
+            };
+            // Taken and finished in one step: it never counts as running.
+            let mut hand = None;
+            let Some(oldest) = self.queue.take(&mut hand, true) else {
+                let reason = Reason::Full;
+                return Err(self.reject(Rejected { reason, job }));
+            };
+            self.displaced.fetch_add(1, Relaxed);
+            displaced.extend(hand);
+            if oldest.unblocks {
+                self.admit_line();
+            }
+        }
+    }
+
+    #[inline]
+    fn enqueue(&self, job: J) -> Result<Accepted, Rejected<J>> {
+        let now = self.clock.now();
+        match self.queue.accept() {
+            Ok((place, accepted)) => {
+                self.queue.fill(place, job, now);
+                Ok(accepted)
+            }
+            Err(refused) => Err(Rejected {
+                reason: Reason::from(refused),
+                job,
+            }),
+        }
+    }
+
+    /// Counts a rejection that the submitter will see.
+    #[cold]
+    pub(crate) fn reject(&self, rejected: Rejected<J>) -> Rejected<J> {
+        self.rejected.add(rejected.reason);
+        rejected
+    }
+
+    /// A submitter that was blocked since then got in.
+    pub(crate) fn record_blocked(&self, since: u64) {
+        let now = self.clock.now();
+        self.recorder.record_blocked(now.saturating_sub(since));
+    }
+
+    /// Joins the line of blocked submitters, unless the job is accepted after
+    /// all.
+    pub(crate) fn join_line(
+        self: &Arc<Self>,
+        job: J,
+        since: u64,
+        waker: &Waker,
+    ) -> Result<Queued, Rejected<J>> {
+        let mut line = self.line.lock();
+        // From here on whoever finishes a job comes to the line, and waits for
+        // this lock. So it is enough to try once more.
+        self.queue.flag_blocked();
+        let outcome = match self.enqueue(job) {
+            Err(full) if full.reason == Reason::Full => {
+                if line.len() < self.options.max_blocked {
+                    let waker = waker.clone();
+                    let job = full.job;
+                    return Ok(Queued::Blocked(line.join(Blocked { job, since, waker })));
+                }
+                Err(Rejected {
+                    reason: self.options.reason_not_to_block(),
+                    job: full.job,
+                })
+            }
+            outcome => outcome,
+        };
+        if line.is_empty() {
+            self.queue.unflag_blocked();
+        }
+        drop(line);
+        if outcome?.wake {
+            self.rouse_one();
+        }
+        Ok(Queued::Accepted)
+    }
+
+    /// Looks whether a blocked submitter was accepted; else it stays in line.
+    pub(crate) fn poll_line(&self, place: u64, waker: &Waker) -> Poll<Result<(), Rejected<J>>> {
+        let mut line = self.line.lock();
+        let Some(blocked) = line.get_mut(place) else {
+            return Poll::Ready(Ok(()));
+        };
+        if !self.queue.is_closed() {
+            blocked.waker.clone_from(waker);
+            return Poll::Pending;
+        }
+        drop(line);
+        Poll::Ready(match self.leave_line(place, Reason::Closed) {
+            None => Ok(()),
+            Some(rejected) => Err(rejected),
+        })
+    }
+
+    /// Takes a blocked submitter out of the line; `None` if it was accepted.
+    pub(crate) fn leave_line(&self, place: u64, reason: Reason) -> Option<Rejected<J>> {
+        let mut line = self.line.lock();
+        let blocked = line.leave(place)?;
+        if line.is_empty() {
+            self.queue.unflag_blocked();
+        }
+        drop(line);
+        self.record_blocked(blocked.since);
+        Some(Rejected {
+            reason,
+            job: blocked.job,
+        })
+    }
+
+    /// Accepts from the line for as long as there is room.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn admit_line(self: &Arc<Self>) {
+        let mut wakers = Vec::new();
+        let mut wake = false;
+        let mut line = self.line.lock();
+        let now = self.clock.now();
+        while !line.is_empty() {
+            let Ok((place, accepted)) = self.queue.accept() else {
+                break;
+            };
+            let blocked = line.pop().expect("the line is not empty");
+            self.queue.fill(place, blocked.job, now);
+            wake |= accepted.wake;
+            self.recorder
+                .record_blocked(now.saturating_sub(blocked.since));
+            wakers.push(blocked.waker);
+        }
+        if line.is_empty() {
+            self.queue.unflag_blocked();
+        }
+        drop(line);
+        if wake {
+            self.rouse_one();
+        }
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl From<Refused> for Reason {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Full => Self::Full,
+            Refused::Closed => Self::Closed,
+        }
+    }
+}

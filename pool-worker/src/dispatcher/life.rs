@@ -1,0 +1,151 @@
+//! A pool ends, rests and begins again; workers that are gone.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Poll, Waker};
+
+use super::Dispatcher;
+use crate::error::{CloseError, ReopenError};
+use crate::idle::{Seat, Sleeper, Workers};
+use crate::panic;
+use crate::sync::{MutexGuard, Ordering};
+
+impl<J: Send + 'static> Dispatcher<J> {
+    /// A worker is gone. `retired` if the capacity had no room for it, or it
+    /// had no job for too long: then it passes on the call that it may have
+    /// had, or that found no other to make. `abandoned` if its runtime took it away: then nothing
+    /// that is accepted will run, so the pool closes, and the last worker
+    /// gives up what is queued.
+    pub(crate) fn left(self: &Arc<Self>, seat: Arc<Seat>, abandoned: bool, retired: bool) {
+        if abandoned {
+            let _ = self.close();
+        }
+        let mut workers = self.workers.lock();
+        workers.count -= 1;
+        workers.retiring -= usize::from(retired);
+        workers.vacant.push(seat);
+        workers.abandoned |= abandoned;
+        let counts = self.queue.arm();
+        if workers.count > 0 {
+            let idlers = workers.idlers_if(counts.unfinished == 0);
+            drop(workers);
+            idlers.into_iter().for_each(Waker::wake);
+        } else {
+            self.last_left(workers);
+        }
+        if retired {
+            self.relay();
+        }
+    }
+
+    /// As [`left`](Self::left), for the last worker.
+    fn last_left(&self, workers: MutexGuard<'_, Workers>) {
+        let give_up = workers.abandoned;
+        drop(workers);
+        if give_up {
+            let mut hand = None;
+            while self.queue.take(&mut hand, false).is_some() {
+                panic::contain(|| drop(hand.take()));
+                self.cancelled.fetch_add(1, Relaxed);
+                self.queue.finish();
+            }
+        }
+        let mut workers = self.workers.lock();
+        let mut waiting = std::mem::take(&mut workers.closers);
+        waiting.append(&mut workers.idlers);
+        drop(workers);
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
+    /// Accepts nothing from now on, and tells everyone who sleeps or waits.
+    pub(crate) fn close(&self) -> Result<(), CloseError> {
+        if !self.queue.close() {
+            return Err(CloseError::Closed);
+        }
+        let sleepers = std::mem::take(&mut self.workers.lock().asleep);
+        for sleeper in sleepers {
+            sleeper.rouse();
+        }
+        let wakers = self.line.lock().wakers();
+        wakers.into_iter().for_each(Waker::wake);
+        Ok(())
+    }
+
+    pub(crate) fn late(&self) -> CloseError {
+        let unfinished = self.queue.counts().unfinished as usize;
+        CloseError::Late { unfinished }
+    }
+
+    /// Whether every accepted job has ended and every worker has left.
+    pub(crate) fn poll_drained(&self, waker: &Waker) -> Poll<()> {
+        let mut workers = self.workers.lock();
+        // A job accepted before the close may have no worker yet: its
+        // submitter is about to make one.
+        if workers.count == 0 && self.queue.counts().unfinished == 0 {
+            return Poll::Ready(());
+        }
+        remember(&mut workers.closers, waker);
+        Poll::Pending
+    }
+
+    /// Accepts again, once a close has drained.
+    pub(crate) fn reopen(self: &Arc<Self>) -> Result<(), ReopenError> {
+        let workers = self.workers.lock();
+        if !self.queue.is_closed() {
+            return Err(ReopenError::Open);
+        }
+        let counts = self.queue.counts();
+        if workers.count > 0 || counts.unfinished > 0 {
+            return Err(ReopenError::Draining);
+        }
+        if workers.abandoned {
+            return Err(ReopenError::NoRuntime);
+        }
+        self.queue.arm();
+        self.queue.open();
+        drop(workers);
+        // Refused, it leaves as it is dropped; the first job tries again.
+        let _ = self.prestart(usize::from(self.options.on_threads));
+        Ok(())
+    }
+
+    /// Workers start no job from now on; those that run go on.
+    pub(crate) fn pause(&self) {
+        self.paused.store(true, Ordering::Release);
+    }
+
+    /// Undoes [`pause`](Self::pause).
+    pub(crate) fn resume(&self) {
+        let mut workers = self.workers.lock();
+        // Under the lock: a worker that went to sleep for the pause is on the
+        // stack, and one that comes later sees that it is over.
+        self.paused.store(false, Ordering::Release);
+        let sleepers = std::mem::take(&mut workers.asleep);
+        drop(workers);
+        sleepers.into_iter().for_each(Sleeper::rouse);
+    }
+
+    /// Whether no job may start. A closed pool runs what it accepted.
+    #[inline]
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Acquire) && !self.queue.is_closed()
+    }
+
+    /// Whether every accepted job has ended.
+    pub(crate) fn poll_idle(&self, waker: &Waker) -> Poll<()> {
+        let mut workers = self.workers.lock();
+        // The worker that ends the last job rests after that, for which it
+        // needs this lock: it comes before these counts or finds the waker.
+        if self.queue.counts().unfinished == 0 {
+            return Poll::Ready(());
+        }
+        remember(&mut workers.idlers, waker);
+        Poll::Pending
+    }
+}
+
+fn remember(wakers: &mut Vec<Waker>, waker: &Waker) {
+    if !wakers.iter().any(|known| known.will_wake(waker)) {
+        wakers.push(waker.clone());
+    }
+}

@@ -1,0 +1,146 @@
+//! How workers sleep and are woken, and when one is made.
+//!
+//! A worker that finds nothing goes onto the stack of sleepers, arms the ledger and looks
+//! once more, all under the lock; the next job that is accepted takes the arm off, in the
+//! step that accepts it, and its submitter then wakes one, for which it needs the lock.
+//! Who was woken passes the call on before it starts its job. The proof that no wake-up
+//! and no job is lost is in DESIGN.md, "Sleep and wake".
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use super::{Dispatcher, NotLaunched};
+use crate::idle::{Seat, Sleeper, Workers};
+use crate::sync::Ordering;
+use crate::worker::Worker;
+
+/// What a worker that found no job should do.
+pub(crate) enum Rest {
+    /// Sleep until roused.
+    Sleep,
+    /// Look again: a job is there, or about to be.
+    Again,
+    /// The pool is closed and empty.
+    Leave,
+    /// The capacity has no room for it.
+    Retire,
+}
+
+impl<J: Send + 'static> Dispatcher<J> {
+    /// Wakes the worker that slept last, or makes one if all are awake and
+    /// there may be more. Called by whoever took the request to do so.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn rouse_one(self: &Arc<Self>) {
+        let mut workers = self.workers.lock();
+        if let Some(sleeper) = workers.asleep.pop() {
+            drop(workers);
+            sleeper.rouse();
+            return;
+        }
+        if workers.count >= workers.capacity {
+            // All are awake: each looks at the queue before it sleeps.
+            return;
+        }
+        let seat = self.seat(&mut workers);
+        drop(workers);
+        // A worker that could not be started leaves as it is dropped, which
+        // asks the next submitter to try again.
+        let _ = (self.launch)(Worker::new(Arc::clone(self), seat));
+    }
+
+    /// A roused worker found a job: if there is more to do and someone to do
+    /// it, it passes the call on, so a burst wakes workers one after another
+    /// and no more of them than have work. True if it roused one.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn relay(self: &Arc<Self>) -> bool {
+        let workers = self.workers.lock();
+        let more = !workers.asleep.is_empty() || workers.count < workers.capacity;
+        let rouse = more && self.queue.arm().queued > 0 && self.queue.disarm();
+        drop(workers);
+        if rouse {
+            self.rouse_one();
+        }
+        rouse
+    }
+
+    /// Makes the workers that are to be there before the first job.
+    pub(crate) fn prestart(self: &Arc<Self>, at_least: usize) -> Result<(), NotLaunched> {
+        let wanted = self.options.prestart.max(at_least);
+        loop {
+            let mut workers = self.workers.lock();
+            if workers.count >= wanted.min(workers.capacity) {
+                return Ok(());
+            }
+            let seat = self.seat(&mut workers);
+            drop(workers);
+            (self.launch)(Worker::new(Arc::clone(self), seat))?;
+        }
+    }
+
+    fn seat(&self, workers: &mut Workers) -> Arc<Seat> {
+        workers.count += 1;
+        workers.vacant.pop().unwrap_or_else(|| {
+            workers.seats += 1;
+            Seat::new(self.recorder.shard(workers.seats - 1))
+        })
+    }
+
+    /// A worker found no job.
+    pub(crate) fn rest(&self, seat: &Arc<Seat>, waker: &Waker) -> Rest {
+        let mut workers = self.workers.lock();
+        if workers.has_surplus() {
+            workers.retiring += 1;
+            self.surplus.store(workers.has_surplus(), Ordering::Relaxed);
+            return Rest::Retire;
+        }
+        if !self.is_paused() {
+            if self.queue.counts().queued > 0 {
+                return Rest::Again;
+            }
+            // Announce, then look again: a job accepted before this step is
+            // in these counts, and whoever accepts one after it will rouse a
+            // worker, for which it needs the lock that is held here.
+            let counts = self.queue.arm();
+            if counts.queued > 0 {
+                return Rest::Again;
+            }
+            if counts.closed {
+                return Rest::Leave;
+            }
+        }
+        // In a pause not armed: no job needs this worker before it is over.
+        workers.asleep.push(Sleeper {
+            seat: Arc::clone(seat),
+            waker: waker.clone(),
+        });
+        let idlers = workers.idlers_if(self.queue.counts().unfinished == 0);
+        drop(workers);
+        idlers.into_iter().for_each(Waker::wake);
+        Rest::Sleep
+    }
+
+    /// A worker slept for as long as workers may. True if it is to leave; false
+    /// if it was roused meanwhile, or has to stay.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn expire(&self, seat: &Arc<Seat>) -> bool {
+        let mut workers = self.workers.lock();
+        let least = usize::from(self.options.on_threads);
+        if workers.count - workers.retiring <= least || self.is_paused() {
+            return false;
+        }
+        // Whoever rouses takes it from the stack first, under this lock.
+        let Some(place) = workers
+            .asleep
+            .iter()
+            .position(|s| Arc::ptr_eq(&s.seat, seat))
+        else {
+            return false;
+        };
+        workers.asleep.remove(place);
+        workers.retiring += 1;
+        true
+    }
+}
