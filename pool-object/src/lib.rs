@@ -29,6 +29,7 @@ mod shard;
 #[cfg(feature = "bytes")]
 mod size_class;
 mod slot;
+mod stamp;
 #[cfg(not(loom_models))]
 mod static_pool;
 mod stats;

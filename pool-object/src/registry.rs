@@ -2,40 +2,11 @@
 
 use crate::{
     cache::Cache,
+    stamp::{self, Stamp},
     store::Store,
     sync::{global_mutex, lock},
 };
 use std::ptr::NonNull;
-
-/// Names a pool in the tables of the threads: a small index, re-used after the
-/// pool is dropped, in the low bits, and above it a sequence number that is
-/// never given out twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stamp(pub(crate) u64);
-
-const INDEX_BITS: u32 = 20;
-const MAX_INDEX: usize = (1 << INDEX_BITS) - 1;
-/// At a million new pools a second this lasts for half a year; pools after that
-/// work without thread caches.
-const MAX_SEQUENCE: u64 = u64::MAX >> INDEX_BITS;
-
-impl Stamp {
-    /// Of a pool that has no thread caches (yet).
-    pub(crate) const NONE: Self = Self(0);
-    /// Of an entry that was never used: no sequence number gets there.
-    pub(crate) const VACANT: Self = Self(u64::MAX);
-
-    pub(crate) const fn index(self) -> usize {
-        self.low_bits() & MAX_INDEX
-    }
-
-    /// The index, and whatever of the sequence number a word holds beside it.
-    #[inline(always)]
-    #[allow(clippy::cast_possible_truncation)]
-    pub(crate) const fn low_bits(self) -> usize {
-        self.0 as usize
-    }
-}
 
 struct Registry {
     pools: Vec<Option<Live>>,
@@ -68,12 +39,9 @@ impl Registry {
     }
 
     fn next_stamp(&mut self, index: usize) -> Option<Stamp> {
-        // The last number is `VACANT`'s.
-        if self.sequence + 1 >= MAX_SEQUENCE {
-            return None;
-        }
+        let stamp = Stamp::new(self.sequence + 1, index)?;
         self.sequence += 1;
-        Some(Stamp(self.sequence << INDEX_BITS | index as u64))
+        Some(stamp)
     }
 }
 
@@ -85,7 +53,7 @@ pub(crate) fn enrol(store: &Store) -> Option<Stamp> {
     }
     let index = match registry.vacant.pop() {
         Some(index) => index,
-        None if registry.pools.len() <= MAX_INDEX => {
+        None if registry.pools.len() <= stamp::MAX_INDEX => {
             registry.pools.push(None);
             registry.pools.len() - 1
         }

@@ -8,9 +8,9 @@ use crate::{
     gate::Inside,
     magazine::BATCH,
     object::{Idle, Object},
-    registry::Stamp,
     shard::{SHARDS, Shards},
     slot::Slot,
+    stamp::Stamp,
     stats::Stats,
     sync::{Mutex, Ordering, lock},
 };

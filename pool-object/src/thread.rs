@@ -6,11 +6,7 @@
 //! near and the table refuses, so a pool used in the destructor of some later thread
 //! local goes without a cache and straight to the shards.
 
-use crate::{
-    cache::Cache,
-    registry::{self, Stamp},
-    sync::per_thread,
-};
+use crate::{cache::Cache, registry, stamp::Stamp, sync::per_thread};
 use std::{
     cell::{Cell, RefCell},
     ptr::NonNull,

@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use crate::delay::DelaySnapshot;
+use crate::delay_snapshot::DelaySnapshot;
 
 const SUB_BITS: u32 = 5;
 const SUBS: usize = 1 << SUB_BITS;

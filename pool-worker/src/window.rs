@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::any_pool::Core;
-use crate::delay::DelaySnapshot;
+use crate::delay_snapshot::DelaySnapshot;
 use crate::histogram::Merged;
 
 /// What a [`Window`] tells.

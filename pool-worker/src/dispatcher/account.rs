@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::Dispatcher;
-use crate::delay::DelaySnapshot;
+use crate::delay_snapshot::DelaySnapshot;
 use crate::stats::Stats;
 
 impl<J: Send + 'static> Dispatcher<J> {

@@ -13,7 +13,7 @@ use super::control::{Control, Sizer};
 use super::dagor::{Gate, Level};
 use super::figures::{ControlStats, Figures};
 use super::schedule::{Next, Schedule, Waiting};
-use crate::delay::DelaySnapshot;
+use crate::delay_snapshot::DelaySnapshot;
 use crate::error::Reason;
 use crate::panic;
 use crate::span::Carried;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::dagor::Level;
-use crate::delay::DelaySnapshot;
+use crate::delay_snapshot::DelaySnapshot;
 use crate::histogram::{Histogram, Merged};
 
 /// The figures of a pool that is controlled.
