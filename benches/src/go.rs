@@ -114,7 +114,8 @@ impl Go {
         self.built.path().join("trpc")
     }
 
-    /// The Go contestants of a case.
+    /// The Go contestants of a case. One with two colons in its name is another way to
+    /// use an original, shown beside the others.
     #[must_use]
     pub fn contestants(&self, case: &str) -> Vec<Contestant> {
         let of_case = |name: &String| {
@@ -124,14 +125,20 @@ impl Go {
         };
         let contestant = |who: String| {
             let (program, case, name) = (Rc::clone(&self.program), case.to_owned(), who.clone());
-            Contestant::new(who, move |count| {
+            let is_aside = who.matches(':').count() > 1;
+            let contestant = Contestant::new(who, move |count| {
                 let answer = program.borrow_mut().ask(&format!("{case} {name} {count}"));
                 let answer = answer.map_err(|error| Lost(error.to_string()))?;
                 answer
                     .parse()
                     .map(Duration::from_nanos)
                     .map_err(|_| Lost(answer))
-            })
+            });
+            if is_aside {
+                contestant.aside()
+            } else {
+                contestant
+            }
         };
         self.known
             .iter()

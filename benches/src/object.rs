@@ -1,13 +1,13 @@
 //! The object pools: take an object, touch it, give it back.
 
 use std::sync::{Arc, Barrier, LazyLock, Mutex, mpsc};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bytes::{BufMut, BytesMut};
 use crossbeam::queue::ArrayQueue;
-use pool_object::{BufferPool, Policy, Pool, static_pool};
+use pool_object::{Policy, Pool, static_pool};
 use regex_automata::util::pool::Pool as RegexPool;
 
+use crate::buffer;
 use crate::contestant::{Case, Contestant};
 
 /// What is pooled: a buffer of 4 KiB.
@@ -55,7 +55,10 @@ pub fn case(name: &'static str) -> Option<Case> {
         ),
         "object/static/1t" => ("get, touch, put; pool in a static", in_static()),
         "object/handoff" => ("made on one thread, dropped on another", handoff()),
-        "object/buffer/4k" => ("buffer of 4 KiB written, frozen, dropped", buffer()),
+        "object/buffer/4k" => (
+            "buffer of 4 KiB written, frozen, dropped",
+            buffer::contestants(),
+        ),
         _ => return None,
     };
     Some(Case::timed(name, what, contestants))
@@ -356,43 +359,5 @@ fn handoff() -> Vec<Contestant> {
             },
             drop,
         ),
-    ]
-}
-
-fn buffer() -> Vec<Contestant> {
-    static PAYLOAD: [u8; SIZE] = [7; SIZE];
-    let turn = |operation: &dyn Fn(), count| -> Duration {
-        let start = Instant::now();
-        for _ in 0..count {
-            operation();
-        }
-        start.elapsed()
-    };
-    static OURS: BufferPool = BufferPool::new();
-    vec![
-        Contestant::new("ours", move |count| {
-            let operation = || {
-                let mut buffer = OURS.get(SIZE);
-                buffer.put_slice(&PAYLOAD);
-                std::hint::black_box(&*buffer.freeze());
-            };
-            Ok(turn(&operation, count))
-        }),
-        Contestant::new("BytesMut", move |count| {
-            let operation = || {
-                let mut buffer = BytesMut::with_capacity(SIZE);
-                buffer.put_slice(&PAYLOAD);
-                std::hint::black_box(&*buffer.freeze());
-            };
-            Ok(turn(&operation, count))
-        }),
-        Contestant::new("Vec", move |count| {
-            let operation = || {
-                let mut buffer = make();
-                buffer.extend_from_slice(&PAYLOAD);
-                std::hint::black_box(&*bytes::Bytes::from(buffer));
-            };
-            Ok(turn(&operation, count))
-        }),
     ]
 }
