@@ -4,6 +4,7 @@ mod answers;
 mod floor;
 mod generator;
 mod number;
+mod ours;
 mod server;
 mod shape;
 mod tarpc;
@@ -33,7 +34,10 @@ const SETTLE: Duration = Duration::from_secs(1);
 /// How the callers reach a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wire {
+    /// By the load generator.
     Trpc,
+    /// By the demo's own client.
+    Ours,
     Tonic,
     Tarpc,
 }
@@ -137,6 +141,7 @@ fn programs(pooled: bool, go: Option<&Go>) -> Vec<(&'static str, Program, bool)>
     };
     let mut programs = vec![
         ("ours", this(ours, Wire::Trpc), false),
+        ("ours:own-client", this(ours, Wire::Ours), true),
         (also_who, this(also, Wire::Trpc), true),
         ("ours:recycles-nothing", this(unpooled, Wire::Trpc), true),
         ("tokio:inline", this(Kind::FloorInline, Wire::Trpc), true),
@@ -178,6 +183,7 @@ impl Wire {
             Self::Trpc => Generator::connect(addr, ECHO, shape)
                 .map(|caller| Box::new(caller) as _)
                 .map_err(|error| error.to_string()),
+            Self::Ours => Ok(Box::new(ours::Clients::of(addr, shape)) as _),
             Self::Tonic => tonic::Client::connect(addr, shape).map(|caller| Box::new(caller) as _),
             Self::Tarpc => tarpc::Client::connect(addr, shape).map(|caller| Box::new(caller) as _),
         };
@@ -280,6 +286,7 @@ mod tests {
         let kinds = [
             (Kind::OursInline, Wire::Trpc),
             (Kind::OursPooled, Wire::Trpc),
+            (Kind::OursInline, Wire::Ours),
             (Kind::OursInlineUnpooled, Wire::Trpc),
             (Kind::OursPooledUnpooled, Wire::Trpc),
             (Kind::FloorInline, Wire::Trpc),
