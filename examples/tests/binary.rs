@@ -5,6 +5,7 @@ mod rpc_peer;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::Duration;
 
 use clap::Parser;
 use rpc_demo::cli::Cli;
@@ -190,7 +191,14 @@ fn a_served_system_is_called_looked_at_and_stopped_by_sigterm() {
         &json!({"points": [point]}),
     );
     assert_eq!(answer(&checked)["alarms"], 1, "{checked:?}");
-    let (status, alarms) = get(addrs["admin"], "/alarms");
+    // Check has answered before Notify tells anybody.
+    let (status, alarms) = loop {
+        let (status, alarms) = get(addrs["admin"], "/alarms");
+        if alarms != "[]" {
+            break (status, alarms);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
     assert_eq!(status, 200);
     assert!(
         alarms.contains("disk_usage") && alarms.contains("critical"),
