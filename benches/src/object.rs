@@ -9,6 +9,7 @@ use regex_automata::util::pool::Pool as RegexPool;
 
 use crate::buffer;
 use crate::contestant::{Case, Contestant};
+use crate::process::stay_on_cpu;
 
 /// What is pooled: a buffer of 4 KiB.
 type Buffer = Vec<u8>;
@@ -107,8 +108,10 @@ impl Threads for TwoThreads {
             let begin = Barrier::new(2);
             Ok(std::thread::scope(|scope| {
                 let begin = &begin;
-                let threads = [(); 2].map(|()| {
+                let threads = [0, 1].map(|cpu| {
                     scope.spawn(move || {
+                        // Both on one, and they would take turns.
+                        stay_on_cpu(cpu);
                         begin.wait();
                         let start = Instant::now();
                         for _ in 0..count / 2 {

@@ -86,6 +86,22 @@ impl Process {
     }
 }
 
+/// Keeps the calling thread on the CPU of this number among those that it may use, counted
+/// round. Where the system does not let it, it stays where it is put.
+pub fn stay_on_cpu(number: usize) {
+    let this = Pid::from_raw(0);
+    let Ok(all) = sched_getaffinity(this) else {
+        return;
+    };
+    let mine: Vec<_> = (0..CpuSet::count())
+        .filter(|&cpu| all.is_set(cpu).unwrap_or(false))
+        .collect();
+    let mut one = CpuSet::new();
+    if one.set(mine[number % mine.len()]).is_ok() {
+        let _ = sched_setaffinity(this, &one);
+    }
+}
+
 /// A process that is kept on one CPU until this is dropped.
 #[derive(Debug)]
 pub struct OnOneCpu {

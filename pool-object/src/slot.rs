@@ -90,18 +90,23 @@ impl Slot {
     /// As [`take`](Self::take), but for once in [`OFTEN`] hits. Owner only.
     #[inline(always)]
     pub fn take_often(&self) -> Option<Object> {
+        let takes = self.takes.load(Ordering::Relaxed);
         // As `hits() % OFTEN == 0`, in one instruction.
-        if self.takes.load(Ordering::Relaxed) & (2 * OFTEN - 2) == 0 {
+        if takes & (2 * OFTEN - 2) == 0 {
             cold();
             return None;
         }
-        self.take()
+        self.take_after(takes)
     }
 
     /// Takes the object out, if there is one, and counts the hit. Owner only.
     #[inline(always)]
     pub fn take(&self) -> Option<Object> {
-        let takes = self.takes.load(Ordering::Relaxed);
+        self.take_after(self.takes.load(Ordering::Relaxed))
+    }
+
+    #[inline(always)]
+    fn take_after(&self, takes: usize) -> Option<Object> {
         self.takes.store(takes.wrapping_add(1), Ordering::Relaxed);
         // Its partner is in `Store::sweep`.
         asymmetric::light();

@@ -29,20 +29,40 @@ impl Entry {
 
 /// How many pools a thread can use in turn before some of them share a near entry and
 /// go through the table now and then. The size classes of a `BufferPool` count each.
-const NEAR: usize = 32;
+const NEAR: usize = Stamp::PLACES;
 
-/// Copies of the table's entries: each where the low bits of its stamp say, the last
-/// one used where they agree. Two arrays, for words can be indexed by one instruction.
+/// Eight bytes, also where a pointer has four: see [`Stamp::offset`].
+#[repr(align(8))]
+struct Place<T>(Cell<T>);
+
+/// Copies of the table's entries: each where the index of its stamp says, the last one
+/// used where they agree. Two arrays, for words can be found by one instruction.
 struct Near {
-    stamps: [Cell<Stamp>; NEAR],
-    caches: [Cell<NonNull<Cache>>; NEAR],
+    stamps: [Place<Stamp>; NEAR],
+    caches: [Place<NonNull<Cache>>; NEAR],
 }
+
+const _: () = assert!(size_of::<Near>() == 2 * 8 * NEAR);
 
 impl Near {
     fn set(&self, entry: Entry) {
-        let place = entry.stamp.low_bits() % NEAR;
-        self.stamps[place].set(entry.stamp);
-        self.caches[place].set(entry.cache);
+        let place = entry.stamp.index() % NEAR;
+        self.stamps[place].0.set(entry.stamp);
+        self.caches[place].0.set(entry.cache);
+    }
+
+    /// The entry of a pool's stamp, if that has it.
+    #[inline(always)]
+    fn get(&self, stamp: Stamp) -> Option<NonNull<Cache>> {
+        debug_assert!(stamp != Stamp::VACANT);
+        let offset = stamp.offset();
+        // SAFETY: both arrays are of `NEAR` places of eight bytes, and the offset of a
+        // pool's stamp, which is never `VACANT`, is eight times a number below `NEAR`.
+        let (named, cache) = unsafe {
+            let named = self.stamps.as_ptr().byte_add(offset);
+            (&*named, &*self.caches.as_ptr().byte_add(offset))
+        };
+        (named.0.get() == stamp).then(|| cache.0.get())
     }
 }
 
@@ -52,8 +72,8 @@ struct Table(RefCell<Vec<Entry>>);
 
 per_thread! {
     static NEAR_ENTRIES: Near = Near {
-        stamps: [const { Cell::new(Stamp::VACANT) }; NEAR],
-        caches: [const { Cell::new(NonNull::dangling()) }; NEAR],
+        stamps: [const { Place(Cell::new(Stamp::VACANT)) }; NEAR],
+        caches: [const { Place(Cell::new(NonNull::dangling())) }; NEAR],
     };
     static TABLE: Table = Table(RefCell::new(Vec::new()));
 }
@@ -62,13 +82,7 @@ per_thread! {
 /// long as that pool is alive and this thread does not end.
 #[inline(always)]
 pub(crate) fn find_near(stamp: Stamp) -> Option<NonNull<Cache>> {
-    NEAR_ENTRIES
-        .try_with(|near| {
-            let place = stamp.low_bits() % NEAR;
-            (near.stamps[place].get() == stamp).then(|| near.caches[place].get())
-        })
-        .ok()
-        .flatten()
+    NEAR_ENTRIES.try_with(|near| near.get(stamp)).ok().flatten()
 }
 
 /// This thread's cache of the pool that bears `stamp`, if it has one, also of one that
@@ -112,7 +126,7 @@ impl Table {
         let _ = NEAR_ENTRIES.try_with(|near| {
             near.stamps
                 .iter()
-                .for_each(|stamp| stamp.set(Stamp::VACANT));
+                .for_each(|stamp| stamp.0.set(Stamp::VACANT));
         });
         let entries = self.0.take();
         if !entries.is_empty() {
