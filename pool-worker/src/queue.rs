@@ -62,6 +62,11 @@ impl<J> Queue<J> {
         Ok((Place(ticket), accepted))
     }
 
+    /// Whether so many more jobs, at least one, would be accepted.
+    pub(crate) fn has_room(&self, jobs: usize) -> bool {
+        self.ledger.has_room(jobs as u64)
+    }
+
     /// Fills an accepted place.
     #[inline]
     pub(crate) fn fill(&self, place: Place, job: J, accepted_at: u64) {

@@ -75,6 +75,16 @@ impl<J: Send + 'static> Dispatcher<J> {
         }
     }
 
+    /// Whether a submitter that found no room has reason to look again: there is room for
+    /// some jobs, not just for one.
+    ///
+    /// One that gets in with each job that ends is in step with the workers, and each of
+    /// the two takes the other's line with every job. To come a little later holds no job
+    /// up, as long as those that are queued before it have to start first.
+    pub(crate) fn has_room_again(&self) -> bool {
+        self.queue.has_room((self.options.queue / 4).clamp(1, 64))
+    }
+
     /// Counts a rejection that the submitter will see.
     #[cold]
     pub(crate) fn reject(&self, rejected: Rejected<J>) -> Rejected<J> {

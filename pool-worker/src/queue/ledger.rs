@@ -191,6 +191,12 @@ impl Ledger {
         unfinished >= self.limit()
     }
 
+    /// Whether so many more jobs, at least one, would be accepted.
+    pub(super) fn has_room(&self, jobs: u64) -> bool {
+        let accepted = self.front.accepted.load(Ordering::Relaxed) / ONE_ACCEPTED;
+        !self.is_full(accepted + jobs - 1)
+    }
+
     /// `is_ready` tells whether the job of a number lies in its slot.
     #[inline]
     pub(super) fn take(

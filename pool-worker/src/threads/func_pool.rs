@@ -154,6 +154,9 @@ impl<T: Send + 'static> FuncPool<T> {
         let backoff = Backoff::new();
         while self.may_linger(limit) && !backoff.is_completed() {
             backoff.snooze();
+            if !self.dispatcher.has_room_again() && !backoff.is_completed() {
+                continue;
+            }
             match self.dispatcher.offer(job) {
                 Ok(()) => {
                     self.dispatcher.record_blocked(since);
