@@ -29,10 +29,14 @@
 //!
 //! A node starts as soon as its own inputs are there, however the rest is doing; of many
 //! that become ready at once after nodes of less than some microseconds, one may compute
-//! for long before others are started beside it. Nodes run on tokio, in tasks of a [`Group`](crate::Group), those that do not
-//! wait many in one, and the first of them in the task that awaits
-//! [`Flow::run`]; so tokio's task-locals are not a node's own. `run` returns when
-//! every node is gone.
+//! for long before others are started beside it, and those that were taken along with it
+//! wait until it is done.
+//!
+//! Nodes run on tokio, in tasks of a [`Group`](crate::Group), those that do not wait many
+//! in one, and the first of them in the task that awaits [`Flow::run`]; so tokio's
+//! task-locals are not a node's own. They run in the [`Context`](crate::Context) of that
+//! task, and, with the feature `tracing`, in its span. `run` returns when every node is
+//! gone.
 
 mod draw;
 mod driver;
