@@ -4,7 +4,6 @@
 #![cfg(feature = "flow")]
 
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use errgroup::flow::{Flow, Node, OnFailure};
@@ -13,21 +12,18 @@ use errgroup::flow::{Flow, Node, OnFailure};
 const AT_LAST: Duration = Duration::from_secs(20);
 
 /// One of two nodes that block their threads until the other one runs too.
-#[derive(Clone)]
-struct Meeting(Arc<Mutex<(Sender<()>, Receiver<()>)>>);
+struct Meeting(Sender<()>, Receiver<()>);
 
 impl Meeting {
     fn two() -> [Self; 2] {
         let (tell_one, one_is_told) = channel();
         let (tell_other, other_is_told) = channel();
-        [(tell_other, one_is_told), (tell_one, other_is_told)]
-            .map(|ends| Self(Arc::new(Mutex::new(ends))))
+        [Self(tell_other, one_is_told), Self(tell_one, other_is_told)]
     }
 
-    fn attend(&self) -> Result<(), &'static str> {
-        let ends = self.0.lock().unwrap();
-        ends.0.send(()).map_err(|_| "the other one is gone")?;
-        let told = ends.1.recv_timeout(AT_LAST);
+    fn attend(self) -> Result<(), &'static str> {
+        self.0.send(()).map_err(|_| "the other one is gone")?;
+        let told = self.1.recv_timeout(AT_LAST);
         told.map_err(|_| "the other one does not run")
     }
 }
@@ -48,10 +44,7 @@ fn flow() -> Flow<&'static str> {
 
 fn meet<T: Send + Sync + 'static>(flow: &mut Flow<&'static str>, after: Node<T>) {
     for one in Meeting::two() {
-        flow.node("meets", after, move |_| {
-            let one = one.clone();
-            async move { one.attend() }
-        });
+        flow.node("meets", after, |_| async { one.attend() });
     }
 }
 
@@ -75,10 +68,7 @@ fn two_nodes_that_become_ready_at_once_both_run() {
 fn two_first_nodes_both_run() {
     let mut flow = flow();
     for one in Meeting::two() {
-        flow.node("meets", (), move |()| {
-            let one = one.clone();
-            async move { one.attend() }
-        });
+        flow.node("meets", (), |()| async { one.attend() });
     }
     run(flow);
 }

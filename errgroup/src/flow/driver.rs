@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use super::ready::{UNKNOWN, WORTH};
 use super::run::Run;
-use super::work::Job;
+use super::work::{Ended, Job};
 use crate::current;
 
 /// Nodes that one poll runs before the runtime's other tasks have the thread.
@@ -39,7 +39,8 @@ pub(super) struct Driver<E: Send + 'static> {
 
 struct Running<E> {
     at: usize,
-    job: Job<E>,
+    /// Until it has ended.
+    job: Option<Job<E>>,
     started: Duration,
     waits: bool,
 }
@@ -88,7 +89,7 @@ impl<E: Send + 'static> Driver<E> {
         }
     }
 
-    /// Lets others have what it took with it, as it is at something long.
+    /// Lets others have what it took with it.
     #[cold]
     fn give_back(&mut self) {
         let start = self.run.ready.give_back(&mut self.batch, self.pace);
@@ -139,7 +140,6 @@ impl<E: Send + 'static> Future for Driver<E> {
             if running.waits {
                 this.run.ready.resume();
             }
-            drop(running.job);
             let end = this.run.elapsed();
             now = Some(end);
             this.pace = end.saturating_sub(running.started);
@@ -168,9 +168,13 @@ impl<E: Send + 'static> Future for Driver<E> {
 impl<E: Send + 'static> Drop for Driver<E> {
     /// With a node only if the flow was cancelled.
     fn drop(&mut self) {
-        if let Some(running) = self.node.take() {
-            drop(running.job);
-            self.run.dropped(running.at, running.started);
+        if let Some(running) = self.node.take()
+            && let Some(job) = running.job
+        {
+            let attempts = job.attempts();
+            let ended = Ended::Dropped.and_gone(job);
+            let times = (running.started, self.run.elapsed());
+            self.run.ended(running.at, times, attempts, ended);
         }
     }
 }
