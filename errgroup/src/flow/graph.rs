@@ -58,7 +58,8 @@ impl<E: Send + 'static> Flow<E> {
         }
     }
 
-    /// Bounds how many nodes run at once; `usize::MAX` is no limit.
+    /// Bounds how many nodes run at once, those that pause between two attempts
+    /// included; `usize::MAX` is no limit.
     ///
     /// # Panics
     ///

@@ -11,7 +11,8 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 /// The nominal length is `first` before the second attempt, and from there on
 /// [`factor`](Self::factor) times the one before, `longest` at most.
 ///
-/// A node that pauses keeps its place of the flow's limit.
+/// A node that pauses keeps its place of the flow's [`limit`](super::Flow::limit).
+/// Pauses need a runtime with time enabled.
 #[derive(Debug, Clone, Copy)]
 pub struct Retry {
     first: Duration,
