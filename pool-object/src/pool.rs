@@ -7,6 +7,7 @@ mod hand_out;
 
 use crate::{Policy, Stats, TryPolicy, WithReset, depot::Depot, object::Object, sweep::Sweep};
 use std::{
+    cell::Cell,
     fmt,
     marker::PhantomData,
     panic::{RefUnwindSafe, UnwindSafe},
@@ -29,13 +30,44 @@ pub const DEFAULT_MAX_IDLE: usize = 1024;
 /// Do not use a pool for what is cheap to make (a few words on the stack, one
 /// small allocation), nor for what is long-lived and has no state: share that
 /// behind an `Arc`.
+///
+/// Objects may borrow, for as long as the pool's type says and no shorter:
+///
+/// ```
+/// # use pool_object::Pool;
+/// let pool: Pool<&'static str> = Pool::from_fn(|| "made");
+/// let same: &Pool<&'static str> = &pool;
+/// same.put("kept");
+/// assert_eq!(*pool.get(), "kept");
+/// ```
+/// ```compile_fail,E0597
+/// # use pool_object::Pool;
+/// let pool: Pool<&'static str> = Pool::from_fn(|| "made");
+/// {
+///     let gone = String::from("gone");
+///     let shorter: &Pool<&str> = &pool;
+///     shorter.put(gone.as_str());
+/// }
+/// assert_eq!(*pool.get(), "gone");
+/// ```
+///
+/// and they outlive the pool, which drops what is idle as it goes:
+///
+/// ```compile_fail,E0597
+/// # use pool_object::Pool;
+/// let pool: Pool<&str> = Pool::from_fn(|| "made");
+/// let shorter = String::from("gone before the pool");
+/// pool.put(shorter.as_str());
+/// ```
 pub struct Pool<T, P = fn() -> T> {
     depot: Depot,
     keep_after_panic: bool,
     #[cfg(feature = "checks")]
     checker: crate::checks::Checker,
     policy: P,
-    objects: PhantomData<Box<T>>,
+    /// Objects go in as well as out, so a pool of `&'static str` is no pool of shorter
+    /// ones: invariant.
+    objects: PhantomData<Cell<T>>,
 }
 
 // SAFETY: a shared pool lets its threads take each other's objects, which is to send

@@ -118,7 +118,8 @@ impl<T, P> PoolOf for Pool<T, P> {
 pub struct Front<T> {
     slot: Slot,
     taken: Cell<bool>,
-    objects: PhantomData<Box<T>>,
+    /// As in [`Pool`].
+    objects: PhantomData<Cell<T>>,
 }
 
 impl<T> Front<T> {
