@@ -1,6 +1,6 @@
 //! What goes without being told to.
 
-use pool_object::Pool;
+use pool_object::{Pool, static_pool};
 use std::{sync::Barrier, thread, time::Duration};
 
 /// Another thread keeps 20 objects and sleeps while `busy` runs; then the figures.
@@ -29,6 +29,38 @@ fn a_pool_trims_itself_by_age_while_others_use_it() {
 }
 
 #[test]
+fn a_trim_keeps_what_came_back_since_a_clear_or_a_trim_emptied_the_slot() {
+    let pool = Pool::new(|| 0);
+    drop(pool.get());
+    pool.clear();
+    drop(pool.get());
+    pool.trim();
+    assert_eq!(pool.stats().idle, 1, "in the slot since the clear");
+    pool.trim();
+    assert_eq!(pool.stats().idle, 0);
+    drop(pool.get());
+    pool.trim();
+    assert_eq!(pool.stats().idle, 1, "in the slot since the trim");
+}
+
+#[test]
+fn nor_does_it_drop_what_came_back_to_a_static_pools_front() {
+    static_pool! {
+        static FRONTED: Pool<u8> = Pool::from_fn(|| 0);
+    }
+    // Once for the front to open.
+    drop(FRONTED.get());
+    FRONTED.clear();
+    for _ in 0..3 {
+        drop(FRONTED.get());
+        FRONTED.trim();
+        assert_eq!(FRONTED.stats().idle, 1, "used since the trim before");
+        FRONTED.trim();
+        assert_eq!(FRONTED.stats().idle, 0);
+    }
+}
+
+#[test]
 fn nothing_goes_before_its_time() {
     let pool = Pool::from_fn(|| 0).trim_every(Duration::MAX);
     let hits = || (0..10_000).for_each(|_| drop(pool.get()));
@@ -37,7 +69,7 @@ fn nothing_goes_before_its_time() {
 
 #[test]
 fn a_static_pool_looks_at_the_time_too() {
-    pool_object::static_pool! {
+    static_pool! {
         static AGED: Pool<u8> = Pool::from_fn(|| 0).trim_every(Duration::ZERO);
     }
     let hits = || (0..10_000).for_each(|_| drop(AGED.get()));

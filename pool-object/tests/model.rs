@@ -143,6 +143,8 @@ fn play(max_idle: usize, steps: Vec<(usize, Step)>) {
     let mut workers: Vec<Worker> = (0..THREADS).map(|_| Worker::start()).collect();
     let mut out: Vec<OwnedGuard<Numbered, Numbers>> = Vec::new();
     let mut numbers_out = BTreeSet::new();
+    // What came back since the last trim or clear, which the next trim leaves.
+    let mut fresh = BTreeSet::new();
     let (mut bound, mut bound_before) = (max_idle, 0);
     let mut prewarms = 0;
     for (thread, step) in steps {
@@ -171,12 +173,14 @@ fn play(max_idle: usize, steps: Vec<(usize, Step)>) {
             Step::Return(place) if !out.is_empty() => {
                 let guard = out.swap_remove(place % out.len());
                 numbers_out.remove(&guard.number);
+                fresh.insert(guard.number);
                 worker.run(move || drop(guard));
             }
             Step::ReturnMany(count) => {
                 let guards = out.split_off(out.len().saturating_sub(count));
                 guards.iter().for_each(|guard| {
                     numbers_out.remove(&guard.number);
+                    fresh.insert(guard.number);
                 });
                 worker.run(move || drop(guards));
             }
@@ -200,8 +204,14 @@ fn play(max_idle: usize, steps: Vec<(usize, Step)>) {
             Step::Clear => {
                 worker.run(move || with_pool.clear());
                 assert_eq!(pool.stats().idle, 0);
+                fresh.clear();
             }
-            Step::Trim => worker.run(move || with_pool.trim()),
+            Step::Trim => {
+                fresh.retain(|number| lock(&ledger).alive.contains(number));
+                worker.run(move || with_pool.trim());
+                assert!(fresh.is_subset(&lock(&ledger).alive), "trimmed though used");
+                fresh.clear();
+            }
             Step::SetMaxIdle(to) => {
                 bound_before = bound_before.max(bound);
                 bound = to;
