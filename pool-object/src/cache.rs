@@ -35,8 +35,8 @@ pub(crate) struct Cache {
     /// owner's alone.
     pub(crate) home: Cell<usize>,
     /// The slot of a pool in a `static` (see `StaticPool`), on this thread: in the
-    /// thread's own memory, which outlives the cache. Holds what weighs 1. Guarded by
-    /// the list's lock.
+    /// thread's own memory, which outlives the cache. Holds what weighs 1. Written by the
+    /// owner, under the list's lock, so that it may read it without.
     pub(crate) front: Cell<Option<NonNull<Slot>>>,
     /// Where the pool's list of caches has this one; guarded by the list's lock.
     pub(crate) position: Cell<usize>,
@@ -76,7 +76,7 @@ impl Cache {
     /// Takes an object out, if one is here. Owner only.
     #[inline]
     pub(crate) fn take(&self) -> Option<Object> {
-        self.slot.take().or_else(|| {
+        self.slots().find_map(Slot::take).or_else(|| {
             let _inside = self.gate.enter()?;
             self.pop()
         })
@@ -152,7 +152,8 @@ impl Cache {
         self.slots().map(Slot::hits).sum()
     }
 
-    /// The slot, and the front if there is one. Under the list's lock.
+    /// The slot, and the front if there is one. Owner only, or under the list's lock.
+    #[inline]
     pub(crate) fn slots(&self) -> impl Iterator<Item = &Slot> {
         // SAFETY: the front is in the memory of the owner's thread, good until that
         // ends, and the end takes the cache off the list first, under its lock.

@@ -1,6 +1,6 @@
 //! Pools in `static`s with a slot in the thread's own memory.
 
-use pool_object::{Loan, Policy, Pool, static_pool};
+use pool_object::{Guard, Loan, Policy, Pool, static_pool};
 use std::{
     sync::{
         Barrier,
@@ -40,7 +40,7 @@ fn it_is_a_pool_with_a_slot_in_front() {
     let plain = Pool::get(&BYTES);
     BYTES.put(
         Pool::try_get(&BYTES)
-            .map(pool_object::Guard::detach)
+            .map(Guard::detach)
             .unwrap(),
     );
     drop(plain);
@@ -52,6 +52,35 @@ fn it_is_a_pool_with_a_slot_in_front() {
     // Open again after it was swept.
     drop(BYTES.get());
     assert_eq!(BYTES.stats().idle, 1);
+}
+
+#[test]
+fn every_way_to_get_finds_what_is_in_the_threads_front() {
+    static_pool! {
+        static FOUND: Pool<u8> = Pool::from_fn(|| 7);
+    }
+    // Once for the front to open, then one object into it.
+    drop(FOUND.get());
+    let keep = FOUND.get();
+    drop(FOUND.get());
+    drop(keep);
+    FOUND.clear();
+    let ways: [fn() -> Box<u8>; 5] = [
+        || FOUND.try_get().map(Guard::detach).expect("one is idle"),
+        || FOUND.take(),
+        || Guard::detach(Pool::get(&FOUND)),
+        || Guard::detach(FOUND.get_or_else(|| unreachable!("one is idle"))),
+        || Guard::detach(FOUND.get_or_error().unwrap()),
+    ];
+    for (n, way) in ways.into_iter().enumerate() {
+        drop(FOUND.get());
+        assert_eq!(FOUND.stats().idle, 1);
+        let before = FOUND.stats();
+        assert_eq!(*way(), 7);
+        let after = FOUND.stats();
+        assert_eq!((after.idle, after.misses), (0, before.misses), "way {n}");
+        assert_eq!(after.hits.thread, before.hits.thread + 1, "way {n}");
+    }
 }
 
 #[test]
