@@ -122,16 +122,18 @@ impl Store {
     /// `cache` is in this store's list, the caller is its owner, and `front` belongs to
     /// no other and is good until the caller's thread has given its caches back.
     pub(crate) unsafe fn open_front(&self, cache: &Cache, front: NonNull<Slot>) -> bool {
-        let _caches = lock(&self.caches);
-        let opens = asymmetric::available()
-            && cache.front.get().is_none()
-            && self.budget.take_for_cache(1) == 1;
-        if opens {
-            cache.front.set(Some(front));
-            // SAFETY: good for now, says the caller.
-            unsafe { front.as_ref() }.open();
+        if cache.front.get().is_some() || self.budget.take_for_cache(1) == 0 {
+            return false;
         }
-        opens
+        if !asymmetric::available() {
+            self.budget.give_back(1);
+            return false;
+        }
+        let _caches = lock(&self.caches);
+        cache.front.set(Some(front));
+        // SAFETY: good for now, says the caller.
+        unsafe { front.as_ref() }.open();
+        true
     }
 
     /// Goes inside a cache's gate, after the sweep that is on, if one is. Owner only.

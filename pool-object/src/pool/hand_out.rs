@@ -63,7 +63,18 @@ impl<T, P: TryPolicy<T>> Pool<T, P> {
     #[inline]
     #[cfg_attr(feature = "checks", track_caller)]
     pub fn get_or_error(&self) -> Result<Guard<'_, T, P>, P::Error> {
-        self.get_or_try_else(|| self.policy.try_create())
+        Ok(Guard::new(self, self.take_or_error()?))
+    }
+
+    /// As [`get_or_error`](Self::get_or_error), with a guard that keeps the pool alive.
+    ///
+    /// # Errors
+    /// What the policy's `try_create` returned.
+    #[inline]
+    #[cfg_attr(feature = "checks", track_caller)]
+    pub fn get_owned_or_error(self: &Arc<Self>) -> Result<OwnedGuard<T, P>, P::Error> {
+        let object = self.take_or_error()?;
+        Ok(OwnedGuard::new(Arc::clone(self), object))
     }
 
     /// An object that is idle, or `None`.
@@ -107,14 +118,7 @@ impl<T, P: TryPolicy<T>> Pool<T, P> {
         &self,
         create: impl FnOnce() -> Result<T, E>,
     ) -> Result<Guard<'_, T, P>, E> {
-        let object = match self.try_take() {
-            Some(object) => object,
-            None => {
-                let made = create()?;
-                self.miss(|| made)
-            }
-        };
-        Ok(Guard::new(self, object))
+        Ok(Guard::new(self, self.take_or_try_else(create)?))
     }
 
     /// As [`try_get`](Self::try_get), with a guard that keeps the pool alive.
@@ -133,6 +137,22 @@ impl<T, P: TryPolicy<T>> Pool<T, P> {
             .or_else(|| self.take_past_the_slot())?;
         // SAFETY: every object in the depot was made from a `Box<T>`.
         Some(unsafe { object.into_box() })
+    }
+
+    #[inline(always)]
+    pub(crate) fn take_or_error(&self) -> Result<Box<T>, P::Error> {
+        self.take_or_try_else(|| self.policy.try_create())
+    }
+
+    #[inline(always)]
+    fn take_or_try_else<E>(&self, create: impl FnOnce() -> Result<T, E>) -> Result<Box<T>, E> {
+        match self.try_take() {
+            Some(object) => Ok(object),
+            None => {
+                let made = create()?;
+                Ok(self.miss(|| made))
+            }
+        }
     }
 
     #[inline(always)]
