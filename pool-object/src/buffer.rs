@@ -26,12 +26,17 @@ const PIECE: usize = 2048;
 pub struct Buffer<H: Deref<Target = BufferPool> = &'static BufferPool> {
     home: H,
     memory: ManuallyDrop<Memory>,
+    #[cfg(feature = "checks")]
+    ticket: crate::checks::Ticket,
 }
 
 impl<H: Deref<Target = BufferPool>> Buffer<H> {
     #[inline]
+    #[cfg_attr(feature = "checks", track_caller)]
     pub(crate) fn new(home: H, memory: Memory) -> Self {
         Self {
+            #[cfg(feature = "checks")]
+            ticket: home.checker().open_loan(),
             home,
             memory: ManuallyDrop::new(memory),
         }
@@ -128,6 +133,8 @@ impl<H: Deref<Target = BufferPool>> Buffer<H> {
 impl<H: Deref<Target = BufferPool>> Drop for Buffer<H> {
     #[inline]
     fn drop(&mut self) {
+        #[cfg(feature = "checks")]
+        self.home.checker().close_loan(self.ticket);
         // SAFETY: nothing uses the buffer after its drop.
         let memory = unsafe { ManuallyDrop::take(&mut self.memory) };
         self.home.put(memory);
@@ -161,7 +168,9 @@ unsafe impl<H: Deref<Target = BufferPool>> BufMut for Buffer<H> {
     }
 
     fn put_bytes(&mut self, value: u8, count: usize) {
-        self.resize(self.memory.len() + count, value);
+        self.reserve(count);
+        let len = self.memory.len() + count;
+        self.memory.resize(len, value);
     }
 }
 

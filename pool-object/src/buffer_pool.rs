@@ -2,10 +2,17 @@
 
 use crate::{
     Buffer, Pool, Stats,
+    ageing::Ageing,
     dealing::Dealing,
     size_class::{CLASSES, Class, Emptied, LARGEST, Memory},
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 /// Bytes that a [`BufferPool`] keeps idle at most, unless told otherwise: 64 MiB.
 const DEFAULT_MAX_IDLE_BYTES: usize = 64 << 20;
@@ -35,11 +42,24 @@ const DEFAULT_MAX_IDLE_BYTES: usize = 64 << 20;
 ///
 /// The bytes it may keep are dealt out among the sizes: evenly at first, and from then
 /// on, at each [`trim`](Self::trim) and now and then when buffers have to be made, by
-/// what was asked for, so that memory stays where it is used.
+/// what each size keeps in use and what it lacked, so that memory stays where it is used.
 #[derive(Debug)]
 pub struct BufferPool {
     classes: [Pool<Vec<u8>, Emptied>; CLASSES],
     dealing: Dealing,
+    /// One clock for all sizes: also what went out of use is to be trimmed.
+    ageing: Ageing,
+    oversized: Oversized,
+    #[cfg(feature = "checks")]
+    checker: crate::checks::Checker,
+}
+
+/// Buffers larger than the largest class: of no class, so that they do not pass for a
+/// need of it.
+#[derive(Debug)]
+struct Oversized {
+    made: AtomicU64,
+    dropped: AtomicU64,
 }
 
 impl BufferPool {
@@ -52,12 +72,22 @@ impl BufferPool {
         let pool = Self {
             classes: [const { Pool::new(Emptied).keep_after_panic(true) }; CLASSES],
             dealing: Dealing::new(),
+            ageing: Ageing::new(None),
+            oversized: Oversized {
+                made: AtomicU64::new(0),
+                dropped: AtomicU64::new(0),
+            },
+            #[cfg(feature = "checks")]
+            checker: crate::checks::Checker::new(crate::Checks::none()),
         };
         pool.max_idle_bytes(DEFAULT_MAX_IDLE_BYTES)
     }
 
     /// Bounds the bytes of idle buffers, over all threads and sizes together; see
     /// [`set_max_idle_bytes`](Self::set_max_idle_bytes).
+    ///
+    /// # Panics
+    /// If the pool was used already.
     #[must_use]
     pub const fn max_idle_bytes(mut self, bytes: usize) -> Self {
         self.dealing.init(bytes);
@@ -78,16 +108,40 @@ impl BufferPool {
         self.dealing.deal(&self.classes, Some(bytes));
     }
 
-    /// Has the pool [`trim`](Self::trim) itself when `period` has passed; see
-    /// [`Pool::trim_every`].
+    /// Has the pool [`trim`](Self::trim) itself when `period` has passed, all sizes
+    /// together, whichever of them is in use; see [`Pool::trim_every`].
     #[must_use]
     pub const fn trim_every(mut self, period: Duration) -> Self {
+        self.ageing = Ageing::new(Some(period));
+        self
+    }
+
+    /// Has the pool look for misuse, at some cost: for tests. What is poisoned is the
+    /// memory beyond a buffer's length.
+    #[cfg(feature = "checks")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "checks")))]
+    #[must_use]
+    pub const fn checks(mut self, checks: crate::Checks) -> Self {
         let mut class = 0;
         while class < CLASSES {
-            self.classes[class].init_trim_period(period);
+            self.classes[class].init_checks(checks);
             class += 1;
         }
+        self.checker.checks = checks;
         self
+    }
+
+    /// The buffers that have not come back yet, frozen ones too, the oldest first, if
+    /// the pool tracks them.
+    #[cfg(feature = "checks")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "checks")))]
+    pub fn loans(&self) -> Vec<crate::OpenLoan> {
+        self.checker.open_loans()
+    }
+
+    #[cfg(feature = "checks")]
+    pub(crate) const fn checker(&self) -> &crate::checks::Checker {
+        &self.checker
     }
 
     /// An empty buffer that holds at least `capacity` bytes before it must grow.
@@ -97,6 +151,7 @@ impl BufferPool {
     /// # Panics
     /// If `capacity` is more than `isize::MAX` bytes.
     #[inline]
+    #[cfg_attr(feature = "checks", track_caller)]
     pub fn get(&self, capacity: usize) -> Buffer<&Self> {
         Buffer::new(self, self.take(capacity))
     }
@@ -107,6 +162,7 @@ impl BufferPool {
     /// # Panics
     /// If `capacity` is more than `isize::MAX` bytes.
     #[inline]
+    #[cfg_attr(feature = "checks", track_caller)]
     pub fn get_owned(self: &Arc<Self>, capacity: usize) -> Buffer<Arc<Self>> {
         Buffer::new(Arc::clone(self), self.take(capacity))
     }
@@ -119,40 +175,63 @@ impl BufferPool {
     /// Drops the buffers that two trims in a row found unused, see [`Pool::trim`]; and
     /// deals out anew which sizes may keep how much.
     pub fn trim(&self) {
+        self.ageing.restart();
         self.dealing.deal(&self.classes, None);
         self.classes.iter().for_each(Pool::trim);
     }
 
-    /// The figures of all size classes together.
+    /// The figures of all sizes together, in which buffers weigh their bytes. Those that
+    /// are larger than the largest class are misses, too.
     pub fn stats(&self) -> Stats {
-        self.stats_by_class()
-            .fold(Stats::default(), |sum, (_, class)| sum + class)
+        let mut sum = self
+            .stats_by_class()
+            .fold(Stats::default(), |sum, (_, class)| sum + class);
+        sum.misses += self.oversized.made.load(Ordering::Relaxed);
+        sum.dropped.oversized += self.oversized.dropped.load(Ordering::Relaxed);
+        sum
     }
 
-    /// The figures of each size class, with its size in bytes. Buffers larger than
-    /// the largest class are counted there.
+    /// The figures of each size class, with its size in bytes. Buffers larger than the
+    /// largest are in [`stats`](Self::stats) alone.
     pub fn stats_by_class(&self) -> impl Iterator<Item = (usize, Stats)> + '_ {
-        self.classes
-            .iter()
-            .enumerate()
-            .map(|(class, pool)| (Class(class).size(), pool.stats()))
+        self.classes.iter().enumerate().map(|(class, pool)| {
+            let (size, mut stats) = (Class(class).size(), pool.stats());
+            stats.idle_weight = stats.idle * size as u64;
+            // A class counts buffers; what bounds it is its share of the bytes.
+            stats.dropped.byte_budget += std::mem::take(&mut stats.dropped.full);
+            (size, stats)
+        })
     }
 
     /// Bytes of the buffers that are idle now.
     pub fn idle_bytes(&self) -> u64 {
-        self.stats_by_class()
-            .map(|(size, stats)| size as u64 * stats.idle)
-            .sum()
+        self.stats().idle_weight
     }
 
     #[inline]
     pub(crate) fn take(&self, capacity: usize) -> Memory {
         match Class::holding(capacity) {
-            Some(class) => self.classes[class.0].take_or_else(|| {
-                self.dealing.look_at_the_time(&self.classes);
-                Vec::with_capacity(class.size())
-            }),
+            Some(class) => self.classes[class.0]
+                .take_from_slot()
+                .unwrap_or_else(|| self.take_past_the_slot(class)),
             None => self.take_oversized(capacity),
+        }
+    }
+
+    /// Out of line, as in [`Pool`].
+    #[inline(never)]
+    fn take_past_the_slot(&self, class: Class) -> Memory {
+        let pool = &self.classes[class.0];
+        pool.take_past_the_slot_and(|| self.look_at_the_time())
+            .unwrap_or_else(|| {
+                self.dealing.look_at_the_time(&self.classes);
+                pool.miss(|| Vec::with_capacity(class.size()))
+            })
+    }
+
+    fn look_at_the_time(&self) {
+        if self.ageing.is_due() {
+            self.trim();
         }
     }
 
@@ -168,7 +247,9 @@ impl BufferPool {
     #[inline(never)]
     fn take_oversized(&self, capacity: usize) -> Memory {
         debug_assert!(capacity > LARGEST);
-        self.largest().miss(|| Vec::with_capacity(capacity))
+        let memory = Box::new(Vec::with_capacity(capacity));
+        self.oversized.made.fetch_add(1, Ordering::Relaxed);
+        memory
     }
 
     #[cold]
@@ -176,12 +257,8 @@ impl BufferPool {
     fn drop_unfit(&self, memory: Memory) {
         // The other way to be unfit is to have been emptied by `Buffer::into_vec`.
         if memory.capacity() > LARGEST {
-            self.largest().drop_oversized(memory);
+            self.oversized.dropped.fetch_add(1, Ordering::Relaxed);
         }
-    }
-
-    fn largest(&self) -> &Pool<Vec<u8>, Emptied> {
-        &self.classes[CLASSES - 1]
     }
 }
 

@@ -125,13 +125,16 @@ impl<T, P> Pool<T, P> {
     ///
     /// If the policy [weighs](Policy::weigh) its objects, it is their weights that are
     /// bounded, bytes for instance. Where objects are dropped for lack of places, a pool
-    /// trims itself at most once a second, so that what threads keep and do not use
-    /// makes way.
+    /// trims itself now and then, see [`trim_when_full`](Self::trim_when_full).
     ///
     /// A thread holds places for its cache in advance (one, and up to 32 more as it
     /// needs them), so with many threads somewhat less than the bound may be kept;
     /// a quarter of it is never held in advance. Below 3, no thread has a cache and
     /// every call goes through a lock.
+    ///
+    /// # Panics
+    /// If the pool was used already: for that there is
+    /// [`set_max_idle`](Self::set_max_idle).
     #[must_use]
     pub const fn max_idle(mut self, objects: usize) -> Self {
         self.depot.init_max_idle(objects);
@@ -150,11 +153,23 @@ impl<T, P> Pool<T, P> {
     /// not used for one to two periods is dropped.
     ///
     /// There is no thread for it: those that use the pool look at the time, when they
-    /// find nothing in their slot and once in 1,024 hits. A pool that nobody uses is not
-    /// trimmed.
+    /// find nothing in their cache and once in 1,024 hits. A pool that nobody uses is not
+    /// trimmed. A trim by hand starts the period anew.
     #[must_use]
     pub const fn trim_every(mut self, period: Duration) -> Self {
         self.depot.init_trim_period(period);
+        self
+    }
+
+    /// Has the pool [`trim`](Self::trim) itself where objects are dropped for lack of
+    /// places, so that what threads keep and do not use makes way; but not sooner than
+    /// `period` after the trim before. A second, unless said otherwise;
+    /// [`Duration::MAX`] for never.
+    ///
+    /// One in 64 objects dropped so looks at the time.
+    #[must_use]
+    pub const fn trim_when_full(mut self, period: Duration) -> Self {
+        self.depot.init_pressure_period(period);
         self
     }
 
@@ -164,13 +179,13 @@ impl<T, P> Pool<T, P> {
     }
 
     #[cfg(feature = "bytes")]
-    pub(crate) const fn init_trim_period(&mut self, period: Duration) {
-        self.depot.init_trim_period(period);
-    }
-
-    #[cfg(feature = "bytes")]
     pub(crate) const fn init_max_idle(&mut self, objects: usize) {
         self.depot.init_max_idle(objects);
+    }
+
+    #[cfg(all(feature = "bytes", feature = "checks"))]
+    pub(crate) const fn init_checks(&mut self, checks: crate::Checks) {
+        self.checker.checks = checks;
     }
 
     #[cfg(not(loom_models))]
@@ -220,7 +235,7 @@ impl<T, P> Pool<T, P> {
     /// it; also out of the cache of a thread that sleeps, as [`clear`](Self::clear)
     /// does.
     pub fn trim(&self) {
-        self.depot.sweep(Sweep::Unused);
+        self.depot.trim();
     }
 
     /// The figures since the pool was made, merged over all threads.

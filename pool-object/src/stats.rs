@@ -15,6 +15,8 @@ pub struct Stats {
     pub misses: u64,
     /// Objects made ahead of use by `prewarm`.
     pub prewarmed: u64,
+    /// Those of them that found no place, so that they never were idle.
+    surplus: u64,
     /// Objects dropped instead of kept, by reason.
     pub dropped: Dropped,
     /// Objects that are idle now.
@@ -41,16 +43,23 @@ pub struct Hits {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Dropped {
-    /// No place was left under the bound on idle objects.
+    /// It was one too many for the bound on idle objects.
     pub full: u64,
+    /// It weighed more than the bound on what may be idle had left, which a lighter one
+    /// might have met: an object of a pool that [weighs](crate::Policy::weigh), unless
+    /// its weight was 1, or a buffer, of a size that has used up its share of the bytes.
+    pub byte_budget: u64,
     /// The policy's reset said not to keep it.
     pub refused: u64,
-    /// A panic passed while it was out, or its reset panicked.
+    /// A panic passed while it was out, or its reset or weighing panicked.
     pub panicked: u64,
     /// It was larger than what the pool keeps (a `BufferPool` only).
     pub oversized: u64,
     /// `clear` or `trim` took it while it was idle.
     pub aged: u64,
+    /// `set_max_idle` took it while it was idle, for it was beyond the new bound; of
+    /// buffers also a trim that dealt their bytes to other sizes.
+    pub lowered: u64,
 }
 
 impl Hits {
@@ -65,7 +74,13 @@ impl Dropped {
     /// All of them.
     #[must_use]
     pub const fn total(&self) -> u64 {
-        self.full + self.refused + self.panicked + self.oversized + self.aged
+        self.full
+            + self.byte_budget
+            + self.refused
+            + self.panicked
+            + self.oversized
+            + self.aged
+            + self.lowered
     }
 }
 
@@ -76,7 +91,9 @@ impl Stats {
     /// idle is idle still, or was handed out again, or was dropped while idle.
     #[must_use]
     pub const fn returned(&self) -> u64 {
-        (self.hits.total() + self.dropped.aged + self.idle).saturating_sub(self.prewarmed)
+        let was_idle = self.hits.total() + self.dropped.aged + self.dropped.lowered + self.idle;
+        // Counts that are read while others change them may not add up for a moment.
+        (was_idle + self.surplus).saturating_sub(self.prewarmed)
     }
 
     /// The share of objects handed out that were reused, from 0 to 1; 0 if none was.
@@ -103,12 +120,15 @@ impl Stats {
                 },
                 misses: count(&counters.misses),
                 prewarmed: count(&counters.prewarmed),
+                surplus: count(&counters.surplus),
                 dropped: Dropped {
                     full: count(&counters.full),
+                    byte_budget: count(&counters.byte_budget),
                     refused: count(&counters.refused),
                     panicked: count(&counters.panicked),
-                    oversized: count(&counters.oversized),
+                    oversized: 0,
                     aged: count(&counters.aged),
+                    lowered: count(&counters.lowered),
                 },
                 idle: idle as u64,
                 idle_weight: weight as u64,
@@ -129,12 +149,15 @@ impl std::ops::Add for Stats {
             },
             misses: self.misses + other.misses,
             prewarmed: self.prewarmed + other.prewarmed,
+            surplus: self.surplus + other.surplus,
             dropped: Dropped {
                 full: self.dropped.full + other.dropped.full,
+                byte_budget: self.dropped.byte_budget + other.dropped.byte_budget,
                 refused: self.dropped.refused + other.dropped.refused,
                 panicked: self.dropped.panicked + other.dropped.panicked,
                 oversized: self.dropped.oversized + other.dropped.oversized,
                 aged: self.dropped.aged + other.dropped.aged,
+                lowered: self.dropped.lowered + other.dropped.lowered,
             },
             idle: self.idle + other.idle,
             idle_weight: self.idle_weight + other.idle_weight,

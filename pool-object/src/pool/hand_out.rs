@@ -1,7 +1,10 @@
 //! Where an object comes from that is asked for.
 
 use super::Pool;
-use crate::{Guard, OwnedGuard, Policy, TryPolicy, object::Object};
+use crate::{
+    Guard, OwnedGuard, Policy, TryPolicy,
+    object::{Idle, Object},
+};
 use std::sync::Arc;
 
 impl<T, P: Policy<T>> Pool<T, P> {
@@ -39,16 +42,24 @@ impl<T, P: Policy<T>> Pool<T, P> {
     /// Makes up to `objects` objects ahead of their use, where every thread finds
     /// them; stops at the bound on idle objects. Says how many were made and kept.
     pub fn prewarm(&self, objects: usize) -> usize {
-        for made in 0..objects.min(self.depot.max_idle()) {
-            let idle = self.idle(Box::new(self.policy.create()));
-            if let Err(idle) = self.depot.put_shared(made, idle) {
-                // SAFETY: it was made from a `Box<T>` just now.
-                drop(unsafe { idle.object.into_box::<T>() });
-                return made;
+        for kept in 0..objects {
+            if !self.depot.has_place() {
+                return kept;
             }
+            let object = Box::new(self.policy.create());
+            let idle = Idle {
+                weight: self.policy.weigh(&object).max(1),
+                object: Object::from_box(object),
+            };
             self.depot.count(|counters| &counters.prewarmed, 1);
+            // The place may be gone, or the object heavier than what is left.
+            if let Err(idle) = self.depot.put_shared(kept, idle) {
+                self.depot.count(|counters| &counters.surplus, 1);
+                self.drop_full(idle);
+                return kept;
+            }
         }
-        objects.min(self.depot.max_idle())
+        objects
     }
 }
 
@@ -131,12 +142,7 @@ impl<T, P: TryPolicy<T>> Pool<T, P> {
 
     #[inline(always)]
     fn try_take(&self) -> Option<Box<T>> {
-        let object = self
-            .depot
-            .take_slot()
-            .or_else(|| self.take_past_the_slot())?;
-        // SAFETY: every object in the depot was made from a `Box<T>`.
-        Some(unsafe { object.into_box() })
+        self.take_from_slot().or_else(|| self.take_past_the_slot())
     }
 
     #[inline(always)]
@@ -157,33 +163,44 @@ impl<T, P: TryPolicy<T>> Pool<T, P> {
 
     #[inline(always)]
     pub(crate) fn take_or_else(&self, create: impl FnOnce() -> T) -> Box<T> {
-        match self.depot.take_slot() {
-            // SAFETY: every object in the depot was made from a `Box<T>`.
-            Some(object) => unsafe { object.into_box() },
-            None => self.take_or_make(create),
-        }
+        self.take_from_slot()
+            .unwrap_or_else(|| self.take_or_make(create))
+    }
+
+    /// What is in this thread's slot, as all of a hit that is inlined.
+    #[inline(always)]
+    pub(crate) fn take_from_slot(&self) -> Option<Box<T>> {
+        let object = self.depot.take_slot()?;
+        // SAFETY: every object in the depot was made from a `Box<T>`.
+        Some(unsafe { object.into_box() })
     }
 
     /// Out of line, so that every caller inlines the slot alone. The magazine is still
     /// without a lock.
     #[inline(never)]
     fn take_or_make(&self, create: impl FnOnce() -> T) -> Box<T> {
-        match self.depot.take() {
-            // SAFETY: every object in the depot was made from a `Box<T>`.
-            Some(object) => unsafe { object.into_box() },
-            None => self.miss(create),
-        }
+        self.take_past_the_slot_and(|| self.depot.look_at_the_time())
+            .unwrap_or_else(|| self.miss(create))
     }
 
     #[inline(never)]
-    fn take_past_the_slot(&self) -> Option<Object> {
-        self.depot.take()
+    fn take_past_the_slot(&self) -> Option<Box<T>> {
+        self.take_past_the_slot_and(|| self.depot.look_at_the_time())
+    }
+
+    /// See [`Depot::take`](crate::depot::Depot::take).
+    #[inline(always)]
+    pub(crate) fn take_past_the_slot_and(&self, now_and_then: impl FnOnce()) -> Option<Box<T>> {
+        let object = self.depot.take(now_and_then)?;
+        // SAFETY: every object in the depot was made from a `Box<T>`.
+        Some(unsafe { object.into_box() })
     }
 
     #[cold]
     #[inline(never)]
     pub(crate) fn miss(&self, create: impl FnOnce() -> T) -> Box<T> {
+        let object = Box::new(create());
         self.depot.count(|counters| &counters.misses, 1);
-        Box::new(create())
+        object
     }
 }
