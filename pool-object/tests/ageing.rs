@@ -68,6 +68,61 @@ fn nothing_goes_before_its_time() {
 }
 
 #[test]
+fn a_trim_by_hand_starts_the_period_anew() {
+    let pool = Pool::from_fn(|| 0).trim_every(Duration::ZERO);
+    pool.prewarm(20);
+    pool.trim();
+    // The next look at the time does not only start the clock.
+    let (one, other) = (pool.get(), pool.get());
+    assert_eq!(pool.stats().dropped.aged, 20);
+    drop((one, other));
+}
+
+#[test]
+fn the_time_is_not_looked_at_by_hits_past_the_slot() {
+    let pool = Pool::from_fn(|| 0).trim_every(Duration::ZERO);
+    drop([(); 3].map(|()| pool.get()));
+    for _ in 0..500 {
+        // One from the slot, one from the magazine; the third is never used.
+        drop((pool.get(), pool.get()));
+    }
+    assert_eq!((pool.stats().idle, pool.stats().dropped.aged), (3, 0));
+    (0..2000).for_each(|_| drop(pool.get()));
+    assert_eq!((pool.stats().idle, pool.stats().dropped.aged), (1, 2));
+}
+
+/// Drops more objects for lack of places than are looked at in a row.
+fn overflow(pool: &Pool<u8>) {
+    for _ in 0..10 {
+        drop([(); 100].map(|()| pool.get()));
+    }
+}
+
+#[test]
+fn where_places_run_short_what_a_sleeper_keeps_makes_way() {
+    let pool = Pool::from_fn(|| 0)
+        .max_idle(100)
+        .trim_when_full(Duration::ZERO);
+    let stats = beside_a_sleeper(&pool, || {
+        overflow(&pool);
+        // What the busy thread keeps takes the sleeper's places.
+        drop([(); 100].map(|()| pool.get()));
+    });
+    assert!(stats.dropped.aged >= 20, "{stats:?}");
+    assert!(stats.idle > 90, "{stats:?}");
+}
+
+#[test]
+fn where_places_run_short_nothing_goes_before_its_time() {
+    let pool = Pool::from_fn(|| 0)
+        .max_idle(100)
+        .trim_when_full(Duration::MAX);
+    let stats = beside_a_sleeper(&pool, || overflow(&pool));
+    assert!(stats.dropped.full > 64, "{stats:?}");
+    assert_eq!(stats.dropped.aged, 0);
+}
+
+#[test]
 fn a_static_pool_looks_at_the_time_too() {
     static_pool! {
         static AGED: Pool<u8> = Pool::from_fn(|| 0).trim_every(Duration::ZERO);
