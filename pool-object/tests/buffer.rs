@@ -233,6 +233,28 @@ fn a_size_that_is_used_often_and_lacks_nothing_needs_no_more_than_it_has() {
 }
 
 #[test]
+fn a_size_that_finds_all_it_needs_keeps_it_though_others_miss() {
+    let pool = BufferPool::new().max_idle_bytes(13 * 100_000);
+    let many = || drop((0..200).map(|_| pool.get(4096)).collect::<Vec<_>>());
+    let misses = || {
+        let mut classes = pool.stats_by_class();
+        classes.find(|&(class, _)| class == 4096).unwrap().1.misses
+    };
+    for _ in 0..3 {
+        many();
+        pool.trim();
+    }
+    let before = misses();
+    for _ in 0..20 {
+        many();
+        // Taken out of the pool, so one that has to be made each time.
+        drop(pool.get(512).into_vec());
+        pool.trim();
+    }
+    assert_eq!(misses(), before);
+}
+
+#[test]
 fn what_went_out_of_use_is_trimmed_while_another_size_is_used() {
     let pool = BufferPool::new().trim_every(Duration::ZERO);
     drop([(); 10].map(|()| pool.get(100_000)));

@@ -229,6 +229,8 @@ fn what_is_made_ahead_is_all_accounted_for() {
     assert_eq!((stats.prewarmed, stats.dropped.byte_budget), (4, 1));
     assert_eq!((stats.idle, stats.returned()), (3, 0));
     assert_eq!(made.load(Ordering::Relaxed), 4);
+    drop(pool.get());
+    assert_eq!(pool.stats().returned(), 1);
     pool.set_max_idle(9);
     assert_eq!(pool.prewarm(5), 0);
     assert_eq!(made.load(Ordering::Relaxed), 4, "none is made in vain");
