@@ -86,6 +86,15 @@ impl BufferPool {
     /// Bounds the bytes of idle buffers, over all threads and sizes together; see
     /// [`set_max_idle_bytes`](Self::set_max_idle_bytes).
     ///
+    /// ```
+    /// # use pool_object::BufferPool;
+    /// use std::time::Duration;
+    /// static BUFFERS: BufferPool = BufferPool::new()
+    ///     .max_idle_bytes(16 << 20)
+    ///     .trim_every(Duration::from_secs(60));
+    /// # BUFFERS.get(1);
+    /// ```
+    ///
     /// # Panics
     /// If the pool was used already.
     #[must_use]
@@ -104,6 +113,15 @@ impl BufferPool {
     ///
     /// It is dealt out among the 13 sizes; a size whose share is less than one buffer
     /// keeps none.
+    ///
+    /// ```
+    /// # use pool_object::BufferPool;
+    /// let pool = BufferPool::new();
+    /// drop(pool.get(100_000));
+    /// pool.set_max_idle_bytes(1 << 20);
+    /// drop(pool.get(100_000));
+    /// assert!(pool.idle_bytes() <= 1 << 20);
+    /// ```
     pub fn set_max_idle_bytes(&self, bytes: usize) {
         self.dealing.deal(&self.classes, Some(bytes));
     }
@@ -118,6 +136,14 @@ impl BufferPool {
 
     /// Has the pool look for misuse, at some cost: for tests. What is poisoned is the
     /// memory beyond a buffer's length.
+    ///
+    /// ```
+    /// # use pool_object::{BufferPool, Checks};
+    /// let pool = BufferPool::new().checks(Checks::all());
+    /// let buf = pool.get(100);
+    /// assert_eq!(pool.loans().len(), 1);
+    /// # drop(buf);
+    /// ```
     #[cfg(feature = "checks")]
     #[cfg_attr(docsrs, doc(cfg(feature = "checks")))]
     #[must_use]
@@ -148,6 +174,14 @@ impl BufferPool {
     ///
     /// More than 1 MiB is allocated for this use alone and not kept after it.
     ///
+    /// ```
+    /// # use pool_object::BufferPool;
+    /// let pool = BufferPool::new();
+    /// let mut buf = pool.get(5000);
+    /// buf.extend_from_slice(b"more than it was asked for: ");
+    /// assert_eq!(buf.capacity(), 8192);
+    /// ```
+    ///
     /// # Panics
     /// If `capacity` is more than `isize::MAX` bytes.
     #[inline]
@@ -159,6 +193,14 @@ impl BufferPool {
     /// As [`get`](Self::get), with a buffer that keeps the pool alive, and so can be
     /// frozen though the pool is in no `static`.
     ///
+    /// ```
+    /// # use pool_object::BufferPool;
+    /// let pool = std::sync::Arc::new(BufferPool::new());
+    /// let mut buf = pool.get_owned(100);
+    /// std::thread::spawn(move || buf.extend_from_slice(b"far from home")).join().unwrap();
+    /// assert_eq!(pool.stats().idle, 1);
+    /// ```
+    ///
     /// # Panics
     /// If `capacity` is more than `isize::MAX` bytes.
     #[inline]
@@ -168,12 +210,30 @@ impl BufferPool {
     }
 
     /// Drops the idle buffers; see [`Pool::clear`].
+    ///
+    /// ```
+    /// # use pool_object::BufferPool;
+    /// let pool = BufferPool::new();
+    /// drop((pool.get(100), pool.get(10_000)));
+    /// pool.clear();
+    /// assert_eq!(pool.idle_bytes(), 0);
+    /// ```
     pub fn clear(&self) {
         self.classes.iter().for_each(Pool::clear);
     }
 
     /// Drops the buffers that two trims in a row found unused, see [`Pool::trim`]; and
     /// deals out anew which sizes may keep how much.
+    ///
+    /// ```
+    /// # use pool_object::BufferPool;
+    /// let pool = BufferPool::new();
+    /// drop(pool.get(100));
+    /// pool.trim();
+    /// assert_eq!(pool.idle_bytes(), 256);
+    /// pool.trim();
+    /// assert_eq!(pool.idle_bytes(), 0);
+    /// ```
     pub fn trim(&self) {
         self.ageing.restart();
         self.dealing.deal(&self.classes, None);
@@ -182,6 +242,16 @@ impl BufferPool {
 
     /// The figures of all sizes together, in which buffers weigh their bytes. Those that
     /// are larger than the largest class are misses, too.
+    ///
+    /// ```
+    /// # use pool_object::BufferPool;
+    /// let pool = BufferPool::new();
+    /// drop((pool.get(100), pool.get(10_000)));
+    /// let stats = pool.stats();
+    /// assert_eq!((stats.misses, stats.idle, stats.idle_weight), (2, 2, 256 + 16_384));
+    /// let used = pool.stats_by_class().filter(|(_, class)| class.misses > 0);
+    /// assert_eq!(used.map(|(size, _)| size).collect::<Vec<_>>(), [256, 16_384]);
+    /// ```
     pub fn stats(&self) -> Stats {
         let mut sum = self
             .stats_by_class()

@@ -27,9 +27,8 @@ pub const DEFAULT_MAX_IDLE: usize = 1024;
 ///
 /// It answers to Go's `sync.Pool`, with a type, a bound and figures.
 ///
-/// Do not use a pool for what is cheap to make (a few words on the stack, one
-/// small allocation), nor for what is long-lived and has no state: share that
-/// behind an `Arc`.
+/// It is for objects that live long and carry nothing from one use to the next, and that
+/// cost something to make: see the [crate](crate) for when not to use one.
 ///
 /// Objects may borrow, for as long as the pool's type says and no shorter:
 ///
@@ -132,6 +131,13 @@ impl<T, P> Pool<T, P> {
     /// a quarter of it is never held in advance. Below 3, no thread has a cache and
     /// every call goes through a lock.
     ///
+    /// ```
+    /// # use pool_object::Pool;
+    /// let pool = Pool::new(String::new).max_idle(2);
+    /// drop([pool.get(), pool.get(), pool.get()]);
+    /// assert_eq!((pool.stats().idle, pool.stats().dropped.full), (2, 1));
+    /// ```
+    ///
     /// # Panics
     /// If the pool was used already: for that there is
     /// [`set_max_idle`](Self::set_max_idle).
@@ -143,6 +149,16 @@ impl<T, P> Pool<T, P> {
 
     /// Whether an object that was out while its user panicked is kept all the same,
     /// after its reset. By default it is dropped.
+    ///
+    /// ```
+    /// # use pool_object::Pool;
+    /// let pool = Pool::new(String::new).keep_after_panic(true);
+    /// let user = std::panic::catch_unwind(|| {
+    ///     let _name = pool.get();
+    ///     panic!("in use");
+    /// });
+    /// assert_eq!((user.is_err(), pool.stats().idle), (true, 1));
+    /// ```
     #[must_use]
     pub const fn keep_after_panic(mut self, keep: bool) -> Self {
         self.keep_after_panic = keep;
@@ -155,6 +171,15 @@ impl<T, P> Pool<T, P> {
     /// There is no thread for it: those that use the pool look at the time, when they
     /// find nothing in their cache and once in 1,024 hits. A pool that nobody uses is not
     /// trimmed. A trim by hand starts the period anew.
+    ///
+    /// ```
+    /// # use pool_object::Pool;
+    /// use std::time::Duration;
+    /// static PAGES: Pool<Vec<u8>> = Pool::from_fn(Vec::new)
+    ///     .trim_every(Duration::from_secs(60))
+    ///     .trim_when_full(Duration::from_secs(5));
+    /// # PAGES.get();
+    /// ```
     #[must_use]
     pub const fn trim_every(mut self, period: Duration) -> Self {
         self.depot.init_trim_period(period);
@@ -204,6 +229,18 @@ impl<T, P> Pool<T, P> {
     }
 
     /// The policy it was made with.
+    ///
+    /// ```
+    /// # use pool_object::Pool;
+    /// struct Named(&'static str);
+    /// impl pool_object::Policy<String> for Named {
+    ///     fn create(&self) -> String {
+    ///         self.0.to_string()
+    ///     }
+    /// }
+    /// let pool: Pool<String, _> = Pool::new(Named("Ada"));
+    /// assert_eq!((pool.policy().0, &pool.get()[..]), ("Ada", "Ada"));
+    /// ```
     pub const fn policy(&self) -> &P {
         &self.policy
     }
@@ -214,6 +251,14 @@ impl<T, P> Pool<T, P> {
     /// first, and if that does not do, from every thread's cache. From then on the
     /// new bound holds, but for the one object that each thread that has used the pool
     /// may keep in its slot.
+    ///
+    /// ```
+    /// # use pool_object::Pool;
+    /// let pool = Pool::new(String::new);
+    /// assert_eq!(pool.prewarm(100), 100);
+    /// pool.set_max_idle(10);
+    /// assert_eq!((pool.stats().idle, pool.stats().dropped.lowered), (10, 90));
+    /// ```
     pub fn set_max_idle(&self, objects: usize) {
         self.depot.set_max_idle(objects);
     }
@@ -225,6 +270,16 @@ impl<T, P> Pool<T, P> {
     /// caches are out of reach and stay as they are.
     ///
     /// It waits for other threads to move a pointer, never for an object.
+    ///
+    /// ```
+    /// # use pool_object::Pool;
+    /// let pool = Pool::new(String::new);
+    /// let out = pool.get();
+    /// pool.prewarm(5);
+    /// pool.clear();
+    /// drop(out);
+    /// assert_eq!((pool.stats().dropped.aged, pool.stats().idle), (5, 1));
+    /// ```
     pub fn clear(&self) {
         self.depot.sweep(Sweep::All);
     }
@@ -234,11 +289,30 @@ impl<T, P> Pool<T, P> {
     /// An object goes when two trims in a row found it unused, as Go's collector does
     /// it; also out of the cache of a thread that sleeps, as [`clear`](Self::clear)
     /// does.
+    ///
+    /// ```
+    /// # use pool_object::Pool;
+    /// let pool = Pool::new(String::new);
+    /// pool.prewarm(5);
+    /// pool.trim();
+    /// assert_eq!(pool.stats().idle, 5);
+    /// pool.trim();
+    /// assert_eq!(pool.stats().idle, 0);
+    /// ```
     pub fn trim(&self) {
         self.depot.trim();
     }
 
     /// The figures since the pool was made, merged over all threads.
+    ///
+    /// ```
+    /// # use pool_object::Pool;
+    /// let pool = Pool::new(String::new);
+    /// drop((pool.get(), pool.get()));
+    /// drop(pool.get());
+    /// let stats = pool.stats();
+    /// assert_eq!((stats.misses, stats.hits.thread, stats.idle), (2, 1, 2));
+    /// ```
     pub fn stats(&self) -> Stats {
         self.depot.stats()
     }
@@ -282,6 +356,13 @@ impl<T, C: Fn() -> T, R: Fn(&mut T) -> bool> Pool<T, WithReset<C, R>> {
 impl<T, P: TryPolicy<T>> Pool<T, P> {
     /// Resets an object and keeps it for the next use, wherever it comes from: Go's
     /// `Put`. It is dropped if the policy refuses it or no place is left.
+    ///
+    /// ```
+    /// # use pool_object::Pool;
+    /// let pool = Pool::new(String::new);
+    /// pool.put("brought along".to_string());
+    /// assert_eq!(*pool.get(), "brought along");
+    /// ```
     #[inline]
     pub fn put(&self, object: impl Into<Box<T>>) {
         self.put_back(object.into());
@@ -301,8 +382,31 @@ impl<T: Default> Default for Pool<T> {
     }
 }
 
+/// A pool of `T::default` with these objects in it, as far as the
+/// [bound](DEFAULT_MAX_IDLE) allows.
+///
+/// ```
+/// use pool_object::Pool;
+/// let pool: Pool<String> = ["some", "names"].map(String::from).into_iter().collect();
+/// assert_eq!(pool.stats().idle, 2);
+/// ```
+impl<T: Default> FromIterator<T> for Pool<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(objects: I) -> Self {
+        let mut pool = Self::default();
+        pool.extend(objects);
+        pool
+    }
+}
+
 impl<T, P: Policy<T>> Extend<T> for Pool<T, P> {
     /// Puts objects in, as [`put`](Pool::put) does.
+    ///
+    /// ```
+    /// # use pool_object::Pool;
+    /// let mut pool = Pool::new(|| 0);
+    /// pool.extend([1, 2, 3]);
+    /// assert_eq!(pool.stats().idle, 3);
+    /// ```
     fn extend<I: IntoIterator<Item = T>>(&mut self, objects: I) {
         for object in objects {
             self.put(object);

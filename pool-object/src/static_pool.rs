@@ -11,6 +11,19 @@ use std::{cell::Cell, convert::Infallible, marker::PhantomData, ptr::NonNull, th
 /// The fastest pool: in a `static`, with each thread's slot at a fixed place of the
 /// thread's own memory, which saves looking it up. Implemented by
 /// [`static_pool!`](crate::static_pool).
+///
+/// ```
+/// use pool_object::{Loan, Pool, Policy, StaticPool, static_pool};
+///
+/// static_pool! { static WORDS: Pool<String> = Pool::from_fn(String::new); }
+///
+/// /// How well any of the program's static pools does.
+/// fn report<S: StaticPool>(_: S) -> f64 {
+///     S::pool().stats().hit_rate()
+/// }
+/// (0..4).for_each(|_| drop(WORDS.get()));
+/// assert_eq!(report(WORDS), 0.75);
+/// ```
 pub trait StaticPool: Copy + 'static {
     /// What the pool hands out.
     type Object: 'static;

@@ -6,6 +6,16 @@ use crate::counters::{Count, Counters};
 ///
 /// Merged as it is read, from counts that each thread keeps for itself. While
 /// other threads use the pool it is a moment's blur; once they rest it is exact.
+///
+/// ```
+/// use pool_object::{Pool, Stats};
+///
+/// let pool = Pool::new(String::new).max_idle(3);
+/// drop([(); 4].map(|()| pool.get()));
+/// drop(pool.get());
+/// let Stats { hits, misses, dropped, idle, .. } = pool.stats();
+/// assert_eq!((hits.total(), misses, dropped.full, idle), (1, 4, 1, 3));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -28,6 +38,16 @@ pub struct Stats {
 }
 
 /// Where objects that were reused were found.
+///
+/// ```
+/// # use pool_object::{Hits, Pool};
+/// let pool = Pool::new(String::new);
+/// pool.prewarm(1);
+/// drop(pool.get());
+/// drop(pool.get());
+/// let Hits { thread, shard, stolen, .. } = pool.stats().hits;
+/// assert_eq!((thread, shard, stolen), (1, 1, 0));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Hits {
@@ -40,6 +60,16 @@ pub struct Hits {
 }
 
 /// Why objects were dropped.
+///
+/// ```
+/// # use pool_object::Pool;
+/// let pool = Pool::with_reset(String::new, |name| name.capacity() < 100);
+/// pool.get().reserve(1000);
+/// drop(pool.get());
+/// pool.clear();
+/// let dropped = pool.stats().dropped;
+/// assert_eq!((dropped.refused, dropped.aged, dropped.total()), (1, 1, 2));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Dropped {
@@ -89,6 +119,13 @@ impl Stats {
     ///
     /// Not counted where it happens, for it follows from the rest: what became
     /// idle is idle still, or was handed out again, or was dropped while idle.
+    ///
+    /// ```
+    /// # use pool_object::Pool;
+    /// let pool = Pool::new(String::new);
+    /// drop((pool.get(), pool.get()));
+    /// assert_eq!(pool.stats().returned(), 2);
+    /// ```
     #[must_use]
     pub const fn returned(&self) -> u64 {
         let was_idle = self.hits.total() + self.dropped.aged + self.dropped.lowered + self.idle;
@@ -97,6 +134,13 @@ impl Stats {
     }
 
     /// The share of objects handed out that were reused, from 0 to 1; 0 if none was.
+    ///
+    /// ```
+    /// # use pool_object::Pool;
+    /// let pool = Pool::new(String::new);
+    /// (0..4).for_each(|_| drop(pool.get()));
+    /// assert_eq!(pool.stats().hit_rate(), 0.75);
+    /// ```
     #[must_use]
     #[allow(clippy::cast_precision_loss)]
     pub fn hit_rate(&self) -> f64 {

@@ -9,6 +9,15 @@ use std::sync::Arc;
 
 impl<T, P: Policy<T>> Pool<T, P> {
     /// An object that is idle, or a new one. It goes back as the guard is dropped.
+    ///
+    /// ```
+    /// # use pool_object::Pool;
+    /// let pool = Pool::new(|| Vec::<u8>::with_capacity(4096));
+    /// let mut page = pool.get();
+    /// page.push(1);
+    /// drop(page);
+    /// assert_eq!(*pool.get(), [1], "kept as it was, for nothing resets it");
+    /// ```
     #[inline]
     #[cfg_attr(feature = "checks", track_caller)]
     pub fn get(&self) -> Guard<'_, T, P> {
@@ -34,6 +43,14 @@ impl<T, P: Policy<T>> Pool<T, P> {
 
     /// An object that is idle, or a new one, without a guard: Go's `Get`. It does
     /// not go back unless it is [`put`](Self::put).
+    ///
+    /// ```
+    /// # use pool_object::Pool;
+    /// let pool = Pool::new(String::new);
+    /// let name: Box<String> = pool.take();
+    /// pool.put(name);
+    /// assert_eq!(pool.stats().idle, 1);
+    /// ```
     #[inline]
     pub fn take(&self) -> Box<T> {
         self.take_or_else(|| self.policy.create())
@@ -41,6 +58,12 @@ impl<T, P: Policy<T>> Pool<T, P> {
 
     /// Makes up to `objects` objects ahead of their use, where every thread finds
     /// them; stops at the bound on idle objects. Says how many were made and kept.
+    ///
+    /// ```
+    /// # use pool_object::Pool;
+    /// let pool = Pool::new(String::new).max_idle(8);
+    /// assert_eq!((pool.prewarm(5), pool.prewarm(5)), (5, 3));
+    /// ```
     pub fn prewarm(&self, objects: usize) -> usize {
         for kept in 0..objects {
             if !self.depot.has_place() {
@@ -92,6 +115,14 @@ impl<T, P: TryPolicy<T>> Pool<T, P> {
     ///
     /// Looked for in the calling thread's cache and in all shards; the few that
     /// other threads keep for themselves are out of reach.
+    ///
+    /// ```
+    /// # use pool_object::Pool;
+    /// let pool = Pool::new(String::new);
+    /// assert!(pool.try_get().is_none());
+    /// drop(pool.get());
+    /// assert!(pool.try_get().is_some());
+    /// ```
     #[inline]
     #[cfg_attr(feature = "checks", track_caller)]
     pub fn try_get(&self) -> Option<Guard<'_, T, P>> {
@@ -133,6 +164,14 @@ impl<T, P: TryPolicy<T>> Pool<T, P> {
     }
 
     /// As [`try_get`](Self::try_get), with a guard that keeps the pool alive.
+    ///
+    /// ```
+    /// # use pool_object::Pool;
+    /// let pool = std::sync::Arc::new(Pool::new(String::new));
+    /// assert!(pool.try_get_owned().is_none());
+    /// drop(pool.get());
+    /// assert!(pool.try_get_owned().is_some());
+    /// ```
     #[inline]
     #[cfg_attr(feature = "checks", track_caller)]
     pub fn try_get_owned(self: &Arc<Self>) -> Option<OwnedGuard<T, P>> {
