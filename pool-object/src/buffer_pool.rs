@@ -309,7 +309,7 @@ impl BufferPool {
     pub(crate) fn put(&self, memory: Memory) {
         match Class::held_by(memory.capacity()) {
             Some(class) => self.classes[class.0].put(memory),
-            None => self.drop_unfit(memory),
+            None => self.count_unfit(memory.capacity()),
         }
     }
 
@@ -324,9 +324,9 @@ impl BufferPool {
 
     #[cold]
     #[inline(never)]
-    fn drop_unfit(&self, memory: Memory) {
+    fn count_unfit(&self, capacity: usize) {
         // The other way to be unfit is to have been emptied by `Buffer::into_vec`.
-        if memory.capacity() > LARGEST {
+        if capacity > LARGEST {
             self.oversized.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -222,7 +222,7 @@ impl<T> Front<T> {
             return false;
         }
         let missed = self.missed.replace(self.missed.get().wrapping_add(1));
-        missed % OFTEN == 0
+        missed.is_multiple_of(OFTEN)
     }
 }
 

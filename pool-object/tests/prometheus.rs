@@ -1,5 +1,5 @@
 //! The figures on a registry that others use too.
-#![cfg(feature = "prometheus")]
+#![cfg(all(feature = "prometheus", feature = "bytes"))]
 
 use pool_object::{BufferPool, Policy, Pool, PoolCollector};
 use prometheus::{
