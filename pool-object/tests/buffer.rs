@@ -332,4 +332,5 @@ fn a_reader_reads_into_it_as_it_is() {
         .block_on(async { while reader.read_buf(&mut buf).await.unwrap() > 0 {} });
     assert_eq!(&buf[..], &bytes[..]);
     assert_eq!(reader.1, [256, 56, 256, 56, 512, 312, 112, 24]);
+    assert_eq!(pool.stats().idle, 2, "the memories that it outgrew");
 }
