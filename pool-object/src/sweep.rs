@@ -28,8 +28,8 @@ impl Store {
     /// [`asymmetric::available`]), of this one only.
     ///
     /// The list's lock makes it the one sweeper of each cache. Owners never wait for
-    /// that lock inside a gate or while `taking`, so the waiting here ends; and when
-    /// this returns, each is open again.
+    /// that lock inside a gate or while their count of takes is odd, so the waiting here
+    /// ends; and when this returns, each is open again.
     pub(crate) fn sweep(&self, what: Sweep, own: Option<NonNull<Cache>>) -> Vec<Object> {
         let shards = match what {
             Sweep::All => self.shards.drain(),
