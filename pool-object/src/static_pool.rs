@@ -10,7 +10,7 @@ use std::{cell::Cell, convert::Infallible, marker::PhantomData, ptr::NonNull, th
 
 /// The fastest pool: in a `static`, with each thread's slot at a fixed place of the
 /// thread's own memory, which saves looking it up. Implemented by
-/// [`static_pool!`](crate::static_pool).
+/// [`static_pool!`](crate::static_pool), and by nothing else.
 ///
 /// ```
 /// use pool_object::{Loan, Pool, Policy, StaticPool, static_pool};
@@ -168,7 +168,8 @@ const OFTEN: usize = 1024;
 /// charge, and from when that is given back.
 ///
 /// It belongs to one cache in its life, whoever asks, and holds what was made from a
-/// `Box<T>`; so `StaticPool` is safe to implement without the macro.
+/// `Box<T>`. It stays in its place and is made without running code, as `static_pool!`
+/// makes it: nobody else is to.
 pub struct Front<T> {
     slot: Slot,
     taken: Cell<bool>,

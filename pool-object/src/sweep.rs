@@ -77,10 +77,12 @@ impl Store {
 
     /// Takes out of the shards what stands in for places that there are too many of.
     fn take_excess(&self) -> Vec<Idle> {
-        let mut taken = Vec::new();
-        while total_weight(&taken) < self.budget.excess()
+        let (mut taken, mut weight) = (Vec::new(), 0);
+        while weight < self.budget.excess()
             && self.shards.pop(0, 1, |idle| taken.push(idle)).is_some()
-        {}
+        {
+            weight += taken.last().map_or(0, |idle| idle.weight);
+        }
         taken
     }
 }

@@ -172,3 +172,16 @@ fn after_a_bound_was_lowered_a_heavy_slots_places_come_back() {
     drop((heavy, light));
     assert_eq!((pool.stats().idle_weight, pool.stats().idle), (1, 1));
 }
+
+#[test]
+fn what_weighs_more_than_can_be_counted_is_not_kept() {
+    let pool = Pool::new(Weighed);
+    pool.put(usize::MAX);
+    pool.put(usize::MAX - 1);
+    let stats = pool.stats();
+    assert_eq!((stats.idle, stats.idle_weight), (0, 0));
+    assert_eq!(stats.dropped.total(), 2);
+    // Nor does it take anything from the others.
+    pool.put(1);
+    assert_eq!((pool.stats().idle, *pool.get()), (1, 1));
+}

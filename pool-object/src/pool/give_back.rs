@@ -35,7 +35,7 @@ impl<T, P: TryPolicy<T>> Pool<T, P> {
         let fit = self.policy.reset(&mut object);
         #[cfg(feature = "checks")]
         let fit = fit && self.check(&mut object);
-        let weight = fit.then(|| self.policy.weigh(&object).max(1));
+        let weight = fit.then(|| self.weight_of(&object));
         std::mem::forget(panicked);
         match weight {
             Some(weight) => keep(Idle {
@@ -51,6 +51,12 @@ impl<T, P: TryPolicy<T>> Pool<T, P> {
         if let Err(idle) = self.depot.put_slot(idle) {
             self.put_past_the_slot(idle);
         }
+    }
+
+    /// What the policy says it weighs, within what places can be counted.
+    #[inline(always)]
+    pub(super) fn weight_of(&self, object: &T) -> usize {
+        self.policy.weigh(object).clamp(1, isize::MAX as usize)
     }
 
     /// Out of line, as `take_or_make` is.

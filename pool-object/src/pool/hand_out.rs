@@ -71,7 +71,7 @@ impl<T, P: Policy<T>> Pool<T, P> {
             }
             let object = Box::new(self.policy.create());
             let idle = Idle {
-                weight: self.policy.weigh(&object).max(1),
+                weight: self.weight_of(&object),
                 object: Object::from_box(object),
             };
             self.depot.count(|counters| &counters.prewarmed, 1);
