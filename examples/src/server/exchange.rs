@@ -16,7 +16,7 @@ use super::handler::Request;
 use super::method::{Figures, Slot};
 use super::running::{Running, Stop};
 use super::session::Session;
-use super::slow;
+use super::slow::{self, Times};
 use crate::sampled;
 use crate::urgency;
 use crate::wire::buffers::Buffer;
@@ -105,6 +105,7 @@ impl Exchange {
         let reply = Reply::to(id, version, &head);
         self.context.begin(head, session);
         if let Err(failure) = self.call(&session.running, body, read_at, *now) {
+            self.tell_if_slow(session, *now - read_at, failure.number());
             let reply = reply.failed(session, &self.context.head().func, failure);
             self.context.end(true);
             return Begun::Done(reply);
@@ -205,8 +206,12 @@ impl Exchange {
         if panicked {
             running.count_panic();
         }
-        if self.context.took(at) > running.slow {
-            slow::tell(&self.context, &result, at);
+        let took = self.context.took(at);
+        if took > running.slow {
+            let code = result.as_ref().map_or_else(Failure::number, |_| Code::OK.0);
+            let waited = self.context.waited();
+            let ran = took.saturating_sub(waited);
+            self.tell_slow(&Times { waited, ran }, code);
         }
         let Extras {
             meta,
@@ -231,6 +236,22 @@ impl Exchange {
         reply
     }
 
+    /// One that has not been called may have waited for too long.
+    #[cold]
+    fn tell_if_slow(&self, session: &Session, waited: Duration, code: i32) {
+        if waited > session.running.slow {
+            let ran = Duration::ZERO;
+            self.tell_slow(&Times { waited, ran }, code);
+        }
+    }
+
+    #[cold]
+    fn tell_slow(&self, times: &Times, code: i32) {
+        let context = &self.context;
+        let id = || context.request_id();
+        slow::tell(context.session(), context.head(), id, times, code);
+    }
+
     /// Nothing is left of any request.
     #[inline]
     pub(super) fn reset(&mut self) {
@@ -238,6 +259,8 @@ impl Exchange {
             self.busy = false;
             // A handler that panics as it is dropped hurts nobody.
             let _ = caught(|| self.slot.abort());
+            // What it wanted to be sent along is not for who comes next.
+            self.context.take_extras();
         }
         self.context.end(false);
     }
@@ -393,5 +416,56 @@ impl Reply {
         };
         let encoded = running.codec.encode(out, &reply, usize::MAX);
         encoded.expect("a short message fits");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use bytes::BytesMut;
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::server::running::ServerOptions;
+    use crate::server::service::Service;
+    use crate::wire::frame;
+
+    #[tokio::test]
+    async fn what_a_dropped_request_wanted_to_say_is_not_said_to_the_next_one() {
+        let service = Service::new("Echo", "rpcdemo.Echo")
+            .raw("Echo", |_, body| async { Ok(body) })
+            .raw("Never", |context: Context, _| async move {
+                context.set_metadata("secret", "of the first");
+                context.set_attachment("of the first");
+                drop(context);
+                std::future::pending().await
+            });
+        let (stop, peer) = (watch::Sender::new(Stop::No), ([127, 0, 0, 1], 1).into());
+        let running = Running::new(service, peer, ServerOptions::default(), stop);
+        let session = Session::new(Arc::new(running), peer);
+        let session = Arc::new(session);
+        let request = |method: &'static str| {
+            let mut frame = BytesMut::new();
+            let head = RequestProtocol {
+                func: Bytes::from_static(method.as_bytes()),
+                ..RequestProtocol::default()
+            };
+            frame::encode(&mut frame, 7, 1, &head, b"body", 100).unwrap();
+            frame.freeze()
+        };
+        let mut exchange = Exchange::default();
+        let begin = |exchange: &mut Exchange, method| {
+            let (mut now, mut cx) = (Instant::now(), task::Context::from_waker(Waker::noop()));
+            exchange.begin(&mut cx, &session, request(method), now, &mut now)
+        };
+        let begun = begin(&mut exchange, "/rpcdemo.Echo/Never");
+        assert!(matches!(begun, Begun::Waiting(_)));
+        exchange.reset();
+        let Begun::Done(reply) = begin(&mut exchange, "/rpcdemo.Echo/Echo") else {
+            panic!("it waits for nothing");
+        };
+        assert!(reply.head.trans_info.is_empty(), "{reply:?}");
+        assert_eq!(reply.body, "body");
     }
 }

@@ -212,9 +212,10 @@ mod tests {
     #[tokio::test]
     async fn who_finds_a_reply_while_writing_another_does_not_sleep_over_it() {
         let service = Service::new("Echo", "rpcdemo.Echo");
+        let peer = ([127, 0, 0, 1], 1).into();
         let stop = watch::Sender::new(Stop::No);
-        let running = Running::new(service, ServerOptions::default(), stop);
-        let session = Session::new(Arc::new(running), ([127, 0, 0, 1], 1).into());
+        let running = Running::new(service, peer, ServerOptions::default(), stop);
+        let session = Session::new(Arc::new(running), peer);
         let mut frame = bytes::BytesMut::new();
         let head = crate::wire::RequestProtocol::default();
         crate::wire::frame::encode(&mut frame, 7, 1, &head, b"", 100).unwrap();
