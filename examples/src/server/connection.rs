@@ -17,10 +17,11 @@ use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, timeout};
 
-use super::exchange::{self, Begun};
+use super::exchange::Begun;
 use super::handle_param;
 use super::outbox::{Batch, Load, Phase};
 use super::registry::Registered;
+use super::reply;
 use super::session::Session;
 use crate::sampled;
 use crate::wire::buffers::{BUFFERS, READ};
@@ -259,7 +260,7 @@ impl Connection {
     fn refuse_late(&mut self) {
         while let Some(frame) = self.frames.split(self.reader.framer()) {
             self.session.figures.accepted.add(1);
-            let reply = exchange::stopping(&self.session, frame);
+            let reply = reply::stopping(&self.session, frame);
             self.out.push(&reply, &self.session.running);
         }
     }

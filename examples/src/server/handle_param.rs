@@ -8,8 +8,9 @@ use pool_object::{Loan, Policy, Pool, static_pool};
 use tokio::time::Instant;
 
 use super::context;
-use super::exchange::{self, Exchange, Reply};
+use super::exchange::Exchange;
 use super::failure::Failure;
+use super::reply::{self, Reply};
 use super::session::Session;
 use super::slow::{self, Times};
 use crate::wire::{Code, RequestProtocol};
@@ -106,7 +107,7 @@ impl HandleParam {
     pub(super) fn refuse(&mut self, failure: Failure) {
         if let Some(session) = &self.session {
             self.tell_if_slow(session, failure.number());
-            let reply = exchange::refuse(session, self.frame.clone(), failure);
+            let reply = reply::refuse(session, self.frame.clone(), failure);
             self.answer(reply);
         }
     }

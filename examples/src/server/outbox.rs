@@ -4,7 +4,7 @@ use std::task::{Context, Waker};
 
 use parking_lot::Mutex;
 
-use super::exchange::Reply;
+use super::reply::Reply;
 use super::running::Running;
 use crate::wire::buffers::{BUFFERS, Buffer, WRITE};
 
@@ -202,8 +202,8 @@ mod tests {
     use tokio::sync::watch;
 
     use super::*;
-    use crate::server::exchange;
     use crate::server::failure::Failure;
+    use crate::server::reply;
     use crate::server::running::{ServerOptions, Stop};
     use crate::server::service::Service;
     use crate::server::session::Session;
@@ -222,7 +222,7 @@ mod tests {
         let frame = frame.freeze();
         let reply = |frame: &Bytes| {
             let failure = Failure::framework(Code::SERVER_SYSTEM, "a reply");
-            exchange::refuse(&session, frame.clone(), failure)
+            reply::refuse(&session, frame.clone(), failure)
         };
         let cx = Context::from_waker(Waker::noop());
 
