@@ -33,9 +33,17 @@ pub enum ConfigError {
     /// More policies than there can be, or none.
     #[error("the number of policies must be from 1 to {MAX_POLICIES}, not {0}")]
     Policies(u64),
-    /// With none of these nothing could be done.
+    /// With a time of nothing, nothing could be done.
     #[error("{0} must be above 0")]
     Zero(&'static str),
+    /// With none of these nothing could be done, and more there cannot be.
+    #[error("{key} must be from 1 to {most}")]
+    Count {
+        /// What.
+        key: &'static str,
+        /// How many at most.
+        most: usize,
+    },
     /// A pool of workers has no room for so many.
     #[error("{workers} workers and a queue of {queue} are more than {MAX_POOL} together")]
     TooMany {
@@ -71,7 +79,7 @@ impl ConfigError {
     fn keys(&self) -> &[&'static str] {
         match self {
             Self::Policies(_) => &["policies", "policy"],
-            Self::Zero(key) => std::slice::from_ref(key),
+            Self::Zero(key) | Self::Count { key, .. } => std::slice::from_ref(key),
             Self::TooMany { .. } => &["workers", "queue"],
             Self::NoMethod(_) => &["method-timeout"],
             Self::Profile(_) => &["qps", "peak", "duration"],

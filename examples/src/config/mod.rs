@@ -174,24 +174,27 @@ impl Options {
         let duration = or(self.duration, Duration::from_secs(27));
         let workers = self.workers.unwrap_or_else(|| 64 * num_cpus::get());
         let queue = self.queue.unwrap_or(4096);
-        if workers.checked_add(queue).is_none_or(|sum| sum > MAX_POOL) {
-            return Err(ConfigError::TooMany { workers, queue });
-        }
         let server = ServerOptions::default();
         let idle = or(self.idle, server.idle);
         let max_frame = self.max_frame.unwrap_or(server.max_frame);
         let max_in_flight = self.max_in_flight.unwrap_or(server.max_in_flight);
         let max_connections = self.max_connections.unwrap_or(MAX_CONNECTIONS);
-        for (key, is_zero) in [
-            ("workers", workers == 0),
-            ("idle", idle.is_zero()),
-            ("max-frame", max_frame == 0),
-            ("max-in-flight", max_in_flight == 0),
-            ("max-connections", max_connections == 0),
+        let frame = u32::MAX as usize;
+        for (key, count, most) in [
+            ("workers", workers, MAX_POOL),
+            ("max-frame", max_frame, frame),
+            ("max-in-flight", max_in_flight, MAX_POOL),
+            ("max-connections", max_connections, MAX_POOL),
         ] {
-            if is_zero {
-                return Err(ConfigError::Zero(key));
+            if !(1..=most).contains(&count) {
+                return Err(ConfigError::Count { key, most });
             }
+        }
+        if queue > MAX_POOL - workers {
+            return Err(ConfigError::TooMany { workers, queue });
+        }
+        if idle.is_zero() {
+            return Err(ConfigError::Zero("idle"));
         }
         let is_method = |name: &&String| [ECHO, CHECK, NOTIFY].contains(&name.as_str());
         if let Some(unknown) = self.method_timeout.keys().find(|name| !is_method(name)) {
@@ -312,6 +315,38 @@ mod tests {
         let again = again.settle().unwrap();
         assert_eq!(again.to_toml(), settings.to_toml());
         assert!(again.control && again.webhook.is_some());
+    }
+
+    #[test]
+    fn what_is_said_of_connections_is_what_a_server_is_told() {
+        let file = parsed(
+            r#"
+            idle = "2s"
+            keep-alive = "3s"
+            max-frame = 4000
+            max-in-flight = 5
+            max-connections = 6
+            "#,
+        );
+        let settings = file.unwrap().settle().unwrap();
+        let ServerOptions {
+            idle,
+            keep_alive,
+            max_frame,
+            max_in_flight,
+            max_connections,
+            ..
+        } = settings.server();
+        let second = Duration::from_secs(1);
+        assert_eq!((idle, keep_alive), (2 * second, Some(3 * second)));
+        assert_eq!((max_frame, max_in_flight, max_connections), (4000, 5, 6));
+        let never = parsed("keep-alive = \"0s\"").unwrap().settle().unwrap();
+        assert_eq!(never.server().keep_alive, None);
+        // The usual ones are the server's own.
+        let usual = Options::default().settle().unwrap().server();
+        let own = ServerOptions::default();
+        assert_eq!((usual.idle, usual.keep_alive), (own.idle, own.keep_alive));
+        assert_eq!(usual.max_in_flight_bytes, own.max_in_flight_bytes);
     }
 
     #[test]

@@ -24,6 +24,8 @@ fn bad_input_gets_one_line_and_exit_status_2() {
         (&["--log", "a=b=c"], "log filter"),
         (&["serve", "--queue", "2000000000"], "1073741824"),
         (&["serve", "--workers", "0"], "workers"),
+        (&["serve", "--workers", "1073741825"], "1073741824"),
+        (&["serve", "--max-frame", "9999999999"], "4294967295"),
         (&["serve", "--max-connections", "0"], "max-connections"),
         (&["serve", "--idle", "0s"], "idle"),
         (&["call", "/rpcdemo.Echo/Echo", "{"], "JSON"),
