@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use rpc_demo::client::{Balanced, BalancedOptions, CallOptions};
 use rpc_demo::server::{Context, Drained, PoolOptions, Server, ServerOptions, Service};
-use rpc_demo::wire::ContentType;
+use rpc_demo::wire::{CallType, ContentType};
 use rpc_peer::{ECHO, Peer, echo, gated, head, request, start, start_with};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -170,6 +170,31 @@ async fn who_is_told_late_that_a_server_stops_is_answered_by_another() {
     gate.add_permits(1);
     assert_eq!(early.await.unwrap(), "hello");
     assert_eq!(stopping.await.unwrap().lost, 0);
+}
+
+#[tokio::test]
+async fn a_peer_that_never_pauses_does_not_hold_up_the_shutdown() {
+    for service in [echo().inline(), pooled()] {
+        let (server, addr) = start(service).await;
+        // Answers would have to be read.
+        let mut one_way = head(1, ECHO, 4);
+        one_way.call_type = CallType::OneWay as i32;
+        let calls = request(&one_way, b"without a pause").repeat(10_000);
+        let mut peer = std::net::TcpStream::connect(addr).unwrap();
+        let peer =
+            std::thread::spawn(
+                move || {
+                    while std::io::Write::write_all(&mut peer, &calls).is_ok() {}
+                },
+            );
+        while server.stats().accepted == 0 {
+            tokio::task::yield_now().await;
+        }
+        // Without an end of its own it would outlast the test.
+        let drained = server.shutdown(Duration::from_secs(100_000)).await;
+        assert_eq!((drained.accepted, drained.lost), (drained.replied, 0));
+        peer.join().unwrap();
+    }
 }
 
 #[tokio::test]
