@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 
 use crate::rpc_peer::{ECHO, Peer, RAW, head, request};
-use crate::served::{Served, figure, rpc_demo, run};
+use crate::served::{Served, figure, get, rpc_demo, run};
 
 #[test]
 fn bad_input_gets_one_line_and_exit_status_2() {
@@ -165,6 +165,9 @@ fn what_is_said_of_connections_and_times_is_kept_to() {
         peer.send(&request(&head(2, ECHO, RAW), &[0; 4096])).await;
         assert!(peer.next().await.is_none(), "a frame too long");
     });
+    let (_, services) = get(addrs["admin"], "/services");
+    let no_time = "\"timeouts\":{\"/rpcdemo.Echo/Echo\":0.0}";
+    assert!(services.contains(no_time), "{services}");
     for reason in ["idle", "crowded", "too_long"] {
         let name = "rpc_demo_connections_broken_total{service=\"Echo\",reason=";
         let broken = figure(addrs["admin"], &format!("{name}\"{reason}\"}}"));
