@@ -1,30 +1,17 @@
 //! The figures of services: of each method the golden three, of each pool its queue.
 
 use super::page::Page;
-use crate::quantiles::Quantiles;
-use crate::server::{LatencySnapshot, MethodStats, ServiceStats};
+use crate::server::{MethodStats, ServiceStats};
 
 const LATENCY: (&str, &str) = ("latency_seconds", "How long handlers take");
+const DELAY: (&str, &str) = (
+    "schedule_delay_seconds",
+    "From a request's reading to its start on a worker",
+);
 const METHOD_LATENCY: (&str, &str) = (
     "method_latency_seconds",
     "How long the handlers of a method take",
 );
-
-/// The five that are shown, in seconds.
-pub(super) fn seconds(of: &Quantiles) -> [(&'static str, f64); 5] {
-    [
-        ("0.5", of.p50),
-        ("0.9", of.p90),
-        ("0.99", of.p99),
-        ("0.999", of.p999),
-        ("1", of.max),
-    ]
-    .map(|(quantile, micros)| (quantile, micros / 1e6))
-}
-
-fn took(latency: LatencySnapshot) -> [(&'static str, f64); 5] {
-    seconds(&latency.into())
-}
 
 impl Page {
     /// How many, how many of them failed and how long they took.
@@ -57,6 +44,11 @@ impl Page {
                 .iter()
                 .map(|(why, count)| (of(&[("reason", (*why).to_owned())]), *count)),
         );
+        self.counters(
+            "accept_failures_total",
+            "Times that a connection could not be accepted",
+            [(of(&[]), stats.accept_failures)],
+        );
         if let Some(load) = stats.load {
             for (name, help, count) in [
                 ("requests_waiting", "Requests that wait", load.queued),
@@ -70,7 +62,10 @@ impl Page {
                 self.gauges(name, help, [(of(&[]), count as u64)]);
             }
         }
-        self.quantiles(LATENCY, &of(&[]), took(stats.latency));
+        self.histogram(LATENCY, &of(&[]), &stats.latency);
+        if let Some(waited) = &stats.waited {
+            self.histogram(DELAY, &of(&[]), waited);
+        }
         for method in &stats.methods {
             self.method(&of(&[("method", method.name.clone())]), method);
         }
@@ -92,6 +87,6 @@ impl Page {
             "Requests for a method that failed, by code",
             errors.map(|(code, count)| (of("code", code.to_string()), *count)),
         );
-        self.quantiles(METHOD_LATENCY, labels, took(stats.latency));
+        self.histogram(METHOD_LATENCY, labels, &stats.latency);
     }
 }
