@@ -30,24 +30,31 @@
 mod class;
 mod codel;
 mod control;
+mod controlled;
 mod dagor;
 mod desk;
 mod elastic;
+mod epoch;
 mod face;
 mod figures;
+mod lane;
 mod schedule;
 #[cfg(test)]
 mod simulation;
+mod token;
+mod unserved;
 mod vegas;
 
 pub use class::Class;
 pub use codel::Codel;
 pub use control::Control;
 pub use dagor::{Dagor, Level};
-pub use desk::{Unserved, WhyUnserved};
 pub use elastic::Elastic;
 pub use figures::{ClassStats, ControlStats};
+pub use unserved::{Unserved, WhyUnserved};
 pub use vegas::Vegas;
 
+pub(crate) use controlled::Controlled;
 pub(crate) use desk::{Desk, Resize};
 pub(crate) use face::controlled;
+pub(crate) use token::Token;

@@ -347,7 +347,7 @@ fn a_panic_costs_its_job_alone(build: Build) {
     pool.submit(Class::new(), job(1)).unwrap();
     pool.close();
     assert_eq!(events.all(), [Ran(666), Ran(1)]);
-    assert_eq!(pool.stats().running, 0);
+    assert_eq!(pool.stats().total.running, 0);
 }
 
 fn a_stalled_pool_grows(build: Build) {
@@ -363,7 +363,7 @@ fn a_stalled_pool_grows(build: Build) {
     pool.submit(Class::new(), job(1)).unwrap();
     pool.submit(Class::new(), job(2)).unwrap();
     assert!(matches!(starts.recv(), Ok(1 | 2)), "beside the first");
-    assert!((2..=3).contains(&pool.stats().capacity));
+    assert!((2..=3).contains(&pool.stats().total.capacity));
     drop(go);
     pool.close();
 }
@@ -372,7 +372,7 @@ fn a_limit_stays_within_its_bounds(build: Build) {
     let (pool, events, _starts) = build(1, 10_000, Control::new().vegas(Vegas::new(2, 5)));
     for name in 0..2000 {
         pool.submit(Class::new(), job(name)).unwrap();
-        assert!((2..=5).contains(&pool.stats().capacity));
+        assert!((2..=5).contains(&pool.stats().total.capacity));
     }
     pool.close();
     assert_eq!(events.all().len(), 2000);
@@ -437,7 +437,7 @@ fn each_job_is_accounted_for_once(build: Build) {
         sum(|class| class.started + class.shed + class.expired),
         names.len()
     );
-    assert_eq!((stats.queued, stats.running), (0, 0));
+    assert_eq!((stats.total.queued, stats.total.running), (0, 0));
 }
 
 /// What became of a call, by its handle.
