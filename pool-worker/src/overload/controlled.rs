@@ -40,6 +40,12 @@ impl<T: Send + 'static> Controlled<T> {
     }
 
     pub(crate) fn submit(&self, class: Class, job: T) -> Result<(), SubmitError<T>> {
+        let offered = self.offer(class, job);
+        offered.inspect_err(|error| self.desk.count(class.priority, error.reason()))
+    }
+
+    /// As [`submit`](Self::submit), for who will try elsewhere: a refusal is not counted.
+    pub(crate) fn offer(&self, class: Class, job: T) -> Result<(), SubmitError<T>> {
         let submitted = self.desk.submit(class, job, || {
             // The job has its submitter's span; who comes with the token gets another.
             let token = Carried::alone(Token::of(&self.desk));

@@ -123,7 +123,8 @@ impl<T> Desk<T> {
     }
 
     /// Accepts the job if its level is let in and the pool takes a token for it, or
-    /// there is a job that makes room. Then what the token gave is to be done.
+    /// there is a job that makes room. Then what the token gave is to be done. Who is
+    /// turned away is not counted yet.
     pub(super) fn submit<A>(
         &self,
         class: Class,
@@ -152,12 +153,6 @@ impl<T> Desk<T> {
         let (after, room) = match taken {
             Ok(taken) => taken,
             Err(reason) => {
-                let account = state.figures.of(class.priority);
-                match reason {
-                    Reason::Refused => account.refused += 1,
-                    Reason::Closed => account.closed += 1,
-                    _ => account.full += 1,
-                }
                 let delay = state.last_delay.max(stands);
                 drop(state);
                 let job = carried.into_job();
@@ -183,6 +178,17 @@ impl<T> Desk<T> {
             panic::contain(|| self.give_back(job, why, now));
         }
         Ok(after)
+    }
+
+    /// Counts a job that was turned away, and that its submitter tries nowhere else.
+    pub(super) fn count(&self, priority: u8, reason: Reason) {
+        let mut state = self.state.lock();
+        let account = state.figures.of(priority);
+        match reason {
+            Reason::Refused => account.refused += 1,
+            Reason::Closed => account.closed += 1,
+            _ => account.full += 1,
+        }
     }
 
     fn admit(

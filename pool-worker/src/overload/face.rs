@@ -13,6 +13,20 @@ macro_rules! controlled {
             }
         }
 
+        /// A job goes with its class; so pools of a [`MultiPool`](crate::MultiPool)
+        /// take it.
+        impl<T: Send + 'static> crate::TrySubmit<(Class, T)> for $pool<T> {
+            fn try_submit(&self, (class, job): (Class, T)) -> Result<(), SubmitError<(Class, T)>> {
+                let submitted = self.submit(class, job);
+                submitted.map_err(|error| error.map(|job| (class, job)))
+            }
+
+            fn offer(&self, (class, job): (Class, T)) -> Result<(), SubmitError<(Class, T)>> {
+                let offered = self.controlled.offer(class, job);
+                offered.map_err(|error| error.map(|job| (class, job)))
+            }
+        }
+
         impl<T: Send + 'static> $pool<T> {
             /// The options of a pool, as for a [`FuncPool`]; a bound on blocked
             /// submitters has no effect, and delays are always recorded. A size that
