@@ -7,7 +7,7 @@ use crate::overload::{Codel, Elastic};
 const MS: Duration = Duration::from_millis(1);
 
 /// A desk that is told the time, in milliseconds, and what it gives back.
-fn desk(control: Control) -> (Arc<Desk<u32>>, impl Fn(u64), Arc<Mutex<Vec<Back>>>) {
+fn desk(control: Control) -> (Arc<Desk<u32>>, impl Fn(u64), Given) {
     let time = Arc::new(std::sync::atomic::AtomicU64::new(0));
     let epoch = Epoch::is_told(std::time::Instant::now(), Arc::clone(&time));
     let back = Arc::new(Mutex::new(Vec::new()));
@@ -22,7 +22,7 @@ fn desk(control: Control) -> (Arc<Desk<u32>>, impl Fn(u64), Arc<Mutex<Vec<Back>>
     (Arc::new(desk), set_time, back)
 }
 
-type Back = (u32, WhyUnserved, Duration);
+type Given = Arc<Mutex<Vec<(u32, WhyUnserved, Duration)>>>;
 
 /// A job with a token, of which there is one more.
 fn submit(desk: &Desk<u32>, priority: u8, job: u32) {
