@@ -293,14 +293,15 @@ mod tests {
         assert!(gate.level() < Level::of(5, 99), "{:?}", gate.level());
     }
 
-    /// Windows of a second in which so many come and so many of them are run, after
-    /// this delay.
+    /// Windows of a second in which so many come, of all priorities, and so many of them
+    /// are run, after this delay.
     fn seconds(gate: &mut Gate, from: u64, came: u64, ran: u64, delay: Duration) {
         for second in from..from + 5 {
-            for user in 0..came {
-                let now = Duration::from_secs(second);
-                gate.admits(now, Level::of(5, user), Duration::ZERO);
-                if user < ran {
+            let now = Duration::from_secs(second);
+            for nth in 0..came {
+                let level = Level::of((nth * 64 / came) as u8, nth);
+                gate.admits(now, level, Duration::ZERO);
+                if nth < ran {
                     gate.waited(delay, true);
                 }
             }
