@@ -84,7 +84,7 @@ fn each_job_is_accounted_for_once(build: Build) {
             .map(|part| {
                 scope.spawn(move || {
                     let submit = |nth: u32| {
-                        let name = part * 1000 + nth;
+                        let name = 10_000 + part * 1000 + nth;
                         let class = Class::new()
                             .priority((nth % 7) as u8)
                             .user(u64::from(nth * 31))
