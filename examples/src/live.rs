@@ -119,8 +119,8 @@ impl From<&ServiceStats> for LiveService {
         let control = stats.control.as_ref().map(|control| LiveControl {
             level: control.level.business(),
             users: users(control.level),
-            queued: control.queued,
-            running: [control.running, control.capacity],
+            queued: control.total.queued,
+            running: [control.total.running, control.total.capacity],
         });
         let timeouts = stats.methods.iter();
         let timeouts = timeouts.map(|method| (method.name.clone(), micros(method.timeout)));

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use super::message::{Alarm, NotifyReply, NotifyRequest};
 use super::service::NOTIFY;
 use crate::client::{Balanced, CallError, CallOptions, ClientFigures};
-use crate::sampled;
+use crate::{sampled, urgency};
 
 /// So many alarms may wait before the outbox is full.
 const MOST: usize = 100_000;
@@ -42,7 +42,7 @@ pub struct Outbox {
 #[derive(Debug, Default)]
 struct Waiting {
     alarms: Vec<Alarm>,
-    /// Of the request that raised the first of them.
+    /// Of the request that raised the first of them, and as urgent as any.
     context: Option<Context>,
     closed: bool,
 }
@@ -77,14 +77,20 @@ impl Outbox {
     }
 
     /// Puts alarms in. The call they go with bears the id of the request that raised
-    /// the first of them; not its deadline, since it has its answer by then.
+    /// the first of them, not its deadline, since it has its answer by then, and is as
+    /// urgent as the most urgent of those that raised them.
     pub fn put(&self, alarms: Vec<Alarm>) {
         if alarms.is_empty() {
             return;
         }
         let mut waiting = self.waiting.lock();
-        if waiting.alarms.is_empty() {
-            waiting.context = Context::current().map(|current| Context::new(current.id()));
+        if let Some(current) = Context::current() {
+            let first = waiting.context.take();
+            let first = first.filter(|_| !waiting.alarms.is_empty());
+            let first = first.unwrap_or_else(|| Context::new(current.id()));
+            waiting.context = Some(urgency::at_least(first, &current));
+        } else if waiting.alarms.is_empty() {
+            waiting.context = None;
         }
         waiting.alarms.extend(alarms);
         drop(waiting);
@@ -203,6 +209,7 @@ mod tests {
     use super::*;
     use crate::client::{BalancedOptions, Client, ClientOptions};
     use crate::server::{Context, Failure, PoolOptions, Server, ServerOptions, Service};
+    use crate::urgency::{PRIORITY, USER};
     use crate::wire::Code;
 
     fn alarms(policies: std::ops::Range<u32>) -> Vec<Alarm> {
@@ -251,6 +258,31 @@ mod tests {
         Arc::clone(&outbox).consume().await;
         assert_eq!(outbox.waiting(), 0);
         assert_eq!(*told.lock(), [[0, 1, 2]]);
+    }
+
+    #[tokio::test]
+    async fn a_call_is_as_urgent_as_the_most_urgent_that_raised_its_alarms() {
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let service = Service::new("alarm.Notify", "alarm.Notify").method(
+            "Notify",
+            move |context: Context, _: NotifyRequest| {
+                let said = [PRIORITY, USER].map(|key| context.metadata()[key].clone());
+                tell.send(said).unwrap();
+                async { Ok(NotifyReply::default()) }
+            },
+        );
+        let mut server = Server::new(ServerOptions::default());
+        let addr = server.serve(service, "127.0.0.1:0").await;
+        let client = Balanced::new(vec![addr.unwrap()], BalancedOptions::default()).await;
+        let outbox = Arc::new(Outbox::new(client));
+        for (policy, priority, user) in [(0, "20", "a"), (1, "10", "b"), (2, "40", "c")] {
+            let request = super::Context::new("id").with(PRIORITY, priority);
+            let put = || outbox.put(alarms(policy..policy + 1));
+            request.with(USER, user).call(put);
+        }
+        outbox.close();
+        outbox.consume().await;
+        assert_eq!(told.recv().await.unwrap(), ["10", "b"]);
     }
 
     #[tokio::test]

@@ -1,5 +1,7 @@
 //! The figures of services: of each method the golden three, of each pool its queue.
 
+use pool_worker::overload::ControlStats;
+
 use super::page::Page;
 use crate::server::{MethodStats, ServiceStats};
 
@@ -62,6 +64,9 @@ impl Page {
                 self.gauges(name, help, [(of(&[]), count as u64)]);
             }
         }
+        if let Some(control) = &stats.control {
+            self.control(&of(&[]), control);
+        }
         self.histogram(LATENCY, &of(&[]), &stats.latency);
         if let Some(waited) = &stats.waited {
             self.histogram(DELAY, &of(&[]), waited);
@@ -69,6 +74,39 @@ impl Page {
         for method in &stats.methods {
             self.method(&of(&[("method", method.name.clone())]), method);
         }
+    }
+
+    /// Who is let in, and what became of requests by how urgent they were.
+    fn control(&mut self, labels: &[(&'static str, String)], control: &ControlStats) {
+        self.gauges(
+            "admitted_level",
+            "What is less urgent is refused: priority times 128, and a part of its users",
+            [(labels.to_vec(), u64::from(control.level.number()))],
+        );
+        let ends = control.classes.iter().flat_map(|class| {
+            let ends = [
+                ("ran", class.ran),
+                ("panicked", class.panicked),
+                ("cancelled", class.cancelled),
+                ("refused", class.refused),
+                ("full", class.full),
+                ("closed", class.closed),
+                ("shed", class.shed),
+                ("expired", class.expired),
+                ("displaced", class.displaced),
+                ("dropped", class.dropped),
+            ];
+            ends.map(|(end, count)| {
+                let priority = ("priority", class.priority.to_string());
+                let end = ("end", end.to_owned());
+                ([labels, &[priority, end]].concat(), count)
+            })
+        });
+        self.counters(
+            "control_requests_total",
+            "Requests for a controlled service, by priority and what became of them",
+            ends,
+        );
     }
 
     /// The golden three: errors, latency, success.
