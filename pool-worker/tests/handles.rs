@@ -136,6 +136,30 @@ async fn a_task_that_waits_is_dropped_when_it_is_cancelled() {
     assert_eq!((pool.stats().cancelled, pool.stats().ran), (1, 1));
 }
 
+#[tokio::test]
+async fn a_job_that_is_cancelled_in_its_last_poll_is_cancelled() {
+    let pool = tasks::Pool::new(1);
+    for panics in [false, true] {
+        let (give, given) = oneshot::channel::<Arc<pool_worker::Handle<Arc<()>>>>();
+        let result = Arc::new(());
+        let inside = Arc::clone(&result);
+        let handle = pool.spawn(async move {
+            let handle = given.await.unwrap();
+            assert!(handle.cancel());
+            assert!(!panics, "as intended");
+            inside
+        });
+        let handle = Arc::new(handle.await.unwrap());
+        assert!(give.send(Arc::clone(&handle)).is_ok());
+        pool.wait_idle().await;
+        let handle = Arc::into_inner(handle).unwrap();
+        assert!(matches!(handle.await, Err(JobError::Cancelled)));
+        assert_eq!(Arc::strong_count(&result), 1);
+    }
+    let stats = pool.stats();
+    assert_eq!((stats.cancelled, stats.panicked, stats.ran), (1, 1, 0));
+}
+
 #[test]
 fn a_job_that_ended_is_not_cancelled() {
     let pool = threads::Pool::new(1);
