@@ -4,11 +4,11 @@
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pool_worker::{tasks, threads};
+use pool_worker::{CloseError, ReopenError, tasks, threads};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -82,6 +82,88 @@ async fn a_state_goes_from_job_to_job_on_tasks() {
     pool.close(LONG).await.unwrap();
     assert_eq!(*seen.lock().unwrap(), [1, 3, 4]);
     assert_eq!((pool.stats().ran, pool.stats().panicked), (3, 1));
+}
+
+/// The state of a worker, which says that it is dropped, and waits.
+struct Slow(Sender<()>, Receiver<()>);
+
+impl Drop for Slow {
+    fn drop(&mut self) {
+        self.0.send(()).unwrap();
+        self.1.recv().unwrap_err();
+    }
+}
+
+/// One such state; when it is dropped; and what lets that go on.
+fn slow() -> (Mutex<Option<Slow>>, Receiver<()>, Sender<()>) {
+    let (dropping, dropped) = channel();
+    let (gate, closed) = channel();
+    (Mutex::new(Some(Slow(dropping, closed))), dropped, gate)
+}
+
+#[test]
+fn a_close_waits_for_the_drop_of_a_state() {
+    let (state, dropped, gate) = slow();
+    let pool = threads::FuncPool::builder().capacity(1).build_with_state(
+        move || state.lock().unwrap().take().unwrap(),
+        |_: &mut Slow, ()| (),
+    );
+    pool.submit(()).unwrap();
+    pool.wait_idle();
+    let late = pool.close(Duration::ZERO);
+    assert_eq!(late, Err(CloseError::Late { unfinished: 0 }));
+    dropped.recv().unwrap();
+    assert_eq!(pool.stats().workers, 1);
+    assert_eq!(pool.reopen(), Err(ReopenError::Draining));
+    drop(gate);
+    while pool.stats().workers > 0 {
+        std::thread::yield_now();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_close_waits_for_the_drop_of_a_state_on_tasks() {
+    let (state, dropped, gate) = slow();
+    let pool = tasks::FuncPool::builder().capacity(1).build_with_state(
+        move || state.lock().unwrap().take().unwrap(),
+        |state: Slow, ()| async { state },
+    );
+    pool.submit(()).await.unwrap();
+    pool.wait_idle().await;
+    let late = pool.close(Duration::ZERO).await;
+    assert_eq!(late, Err(CloseError::Late { unfinished: 0 }));
+    dropped.recv().unwrap();
+    assert_eq!(pool.stats().workers, 1);
+    assert_eq!(pool.reopen(), Err(ReopenError::Draining));
+    drop(gate);
+    while pool.stats().workers > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Panics as it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("as intended");
+    }
+}
+
+#[tokio::test]
+async fn a_state_that_panics_as_it_drops_holds_no_close_up() {
+    let pool = threads::FuncPool::builder()
+        .capacity(1)
+        .build_with_state(|| Bomb, |_: &mut Bomb, ()| ());
+    pool.submit(()).unwrap();
+    pool.close(LONG).unwrap();
+
+    let pool = tasks::FuncPool::builder()
+        .capacity(1)
+        .build_with_state(|| Bomb, |bomb: Bomb, ()| async { bomb });
+    pool.submit(()).await.unwrap();
+    pool.close(LONG).await.unwrap();
+    assert_eq!(pool.stats().ran, 1);
 }
 
 /// A hook that counts its calls there. The panic of the second costs nothing.

@@ -16,6 +16,7 @@ use crate::error::{CloseError, DisplaceError, Reason, SubmitError};
 use crate::face::face;
 use crate::options::Builder;
 use crate::outcome::Outcome;
+use crate::panic;
 use crate::span::Carried;
 use crate::submit::{Submission, to_wait};
 use crate::sync::Mutex;
@@ -277,7 +278,7 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
     /// # Panics
     /// Outside of a runtime, when [`runtime`](Self::runtime) was not given;
     /// when the capacity is 0; when capacity and queue bound together are
-    /// above 2^30; when an idle timeout was given and the runtime has no time.
+    /// above 2^29; when an idle timeout was given and the runtime has no time.
     pub fn build<F, Fut>(self, run: F) -> FuncPool<T>
     where
         F: Fn(T) -> Fut + Send + Sync + 'static,
@@ -333,12 +334,12 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
         let make_run = move || {
             let shared = Arc::clone(&shared);
             // Shared with the one job that the worker has at a time.
-            let place = Arc::new(Mutex::new(None));
+            let place = Arc::new(Place(Mutex::new(None)));
             move |job| {
                 let place = Arc::clone(&place);
-                let state = place.lock().take().unwrap_or_else(&shared.0);
+                let state = place.0.lock().take().unwrap_or_else(&shared.0);
                 let future = (shared.1)(state, job);
-                async move { *place.lock() = Some(future.await) }
+                async move { *place.0.lock() = Some(future.await) }
             }
         };
         let here = move |job| -> Here {
@@ -383,6 +384,17 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
         // A task is never refused.
         let _ = dispatcher.prestart(0);
         FuncPool { dispatcher, here }
+    }
+}
+
+/// Where the state of a worker lies between its jobs.
+struct Place<S>(Mutex<Option<S>>);
+
+/// A panic of the state's own drop costs the worker nothing.
+impl<S> Drop for Place<S> {
+    fn drop(&mut self) {
+        let state = self.0.lock().take();
+        panic::contain(|| drop(state));
     }
 }
 

@@ -283,7 +283,7 @@ impl Builder<Pool> {
     /// # Panics
     /// Outside of a runtime, when [`runtime`](Self::runtime) was not given;
     /// when the capacity is 0; when capacity and queue bound together are
-    /// above 2^30; when an idle timeout was given and the runtime has no time.
+    /// above 2^29; when an idle timeout was given and the runtime has no time.
     pub fn build(self) -> Pool {
         let builder: Builder<FuncPool<Job>> = self.convert();
         Pool {

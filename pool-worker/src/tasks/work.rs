@@ -36,8 +36,9 @@ impl Stretch {
     fn is_over(&mut self, started: Option<u64>) -> bool {
         self.jobs += 1;
         self.jobs == STRETCH_JOBS
-            || started
-                .is_some_and(|started| started - *self.since.get_or_insert(started) > STRETCH_TICKS)
+            || started.is_some_and(|started| {
+                started.saturating_sub(*self.since.get_or_insert(started)) > STRETCH_TICKS
+            })
     }
 }
 
@@ -48,13 +49,14 @@ pin_project! {
         T: Send,
         T: 'static,
     {
-        // The first to be dropped: no job outlives the account of it.
+        // In the order of their drops. Nothing of the user's outlives the worker: no job
+        // outlives the account of it, and no state a close.
         #[pin]
         at: At<T, Fut>,
-        worker: Worker<Carried<T>>,
-        run: F,
         // That of the job which runs.
         span: Option<Span>,
+        run: F,
+        worker: Worker<Carried<T>>,
         stretch: Stretch,
         // Tells that it has slept for too long; made when it first sleeps.
         timeout: Option<Pin<Box<Sleep>>>,

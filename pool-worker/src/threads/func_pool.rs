@@ -15,6 +15,7 @@ use crate::error::{CloseError, DisplaceError, Reason, SubmitError};
 use crate::face::face;
 use crate::options::Builder;
 use crate::outcome::Outcome;
+use crate::panic;
 use crate::span::Carried;
 use crate::submit::{Submission, to_wait};
 use crate::try_submit::{BulkError, TrySubmit, submit_all};
@@ -238,7 +239,7 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
     ///
     /// # Panics
     /// When the capacity is 0, when capacity and queue bound together are
-    /// above 2^30, and when the system gives no thread for the first worker.
+    /// above 2^29, and when the system gives no thread for the first worker.
     pub fn build<F>(self, run: F) -> FuncPool<T>
     where
         F: Fn(T) + Send + Sync + 'static,
@@ -307,7 +308,7 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
         let drive = move |worker| {
             let (make, run) = &*shared;
             let mut state = None;
-            work::work(worker, |hand: &mut Option<Carried<T>>| {
+            let worker = work::work(worker, |hand: &mut Option<Carried<T>>| {
                 let job = hand.take().expect("a job was taken");
                 job.run(|job| {
                     // Not there while it is in use, so a panic drops it.
@@ -317,6 +318,9 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
                 });
                 Outcome::Ran
             });
+            // Before the worker, which a close waits for.
+            panic::contain(|| drop(state));
+            drop(worker);
         };
         let here = move |job| (here.1)(&mut (here.0)(), job);
         self.build_driven(drive, Box::new(here))
@@ -329,7 +333,7 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
     where
         F: Fn(&mut Option<Carried<T>>) -> Outcome + Send + Sync + 'static,
     {
-        self.build_driven(move |worker| work::work(worker, &run), here)
+        self.build_driven(move |worker| drop(work::work(worker, &run)), here)
     }
 
     fn build_driven<F>(mut self, drive: F, here: Box<dyn Fn(T) + Send + Sync>) -> FuncPool<T>
