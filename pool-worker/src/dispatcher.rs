@@ -1,6 +1,6 @@
 //! Where jobs and workers meet; the same for both engines.
 //!
-//! Locks are taken on the slow paths alone, never two of them at once, and
+//! Locks are taken on the slow paths alone, never these two at once, and
 //! nothing of the user's runs under them.
 
 mod account;
@@ -22,7 +22,7 @@ use crate::nesting;
 use crate::options::Options;
 use crate::queue::Queue;
 use crate::rejections;
-use crate::sync::{AtomicBool, Mutex};
+use crate::sync::Mutex;
 use crate::worker::Worker;
 
 /// Starts a worker of the engine; gives it back if the system refuses.
@@ -40,9 +40,8 @@ pub(crate) struct Dispatcher<J: Send + 'static> {
     pub(crate) cancelled: AtomicU64,
     rejected: rejections::Counters,
     displaced: AtomicU64,
-    paused: AtomicBool,
-    /// Whether there are more workers than the capacity allows.
-    surplus: AtomicBool,
+    /// The most jobs that were told to have run.
+    ran_told: AtomicU64,
     workers: Mutex<Workers>,
     line: Mutex<Line<J>>,
     launch: Launch<J>,
@@ -66,8 +65,7 @@ impl<J: Send + 'static> Dispatcher<J> {
             cancelled: AtomicU64::new(0),
             rejected: rejections::Counters::default(),
             displaced: AtomicU64::new(0),
-            paused: AtomicBool::new(false),
-            surplus: AtomicBool::new(false),
+            ran_told: AtomicU64::new(0),
             workers: Mutex::new(Workers::new(options.capacity)),
             line: Mutex::new(Line::new()),
             launch,

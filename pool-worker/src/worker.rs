@@ -70,14 +70,13 @@ impl<J: Send + 'static> Worker<J> {
     #[inline]
     pub(crate) fn next(&mut self, hand: &mut Option<J>) -> bool {
         let ended = self.account == Account::Ended;
-        let paused = self.dispatcher.is_paused() || self.dispatcher.has_surplus();
         let queue = &self.dispatcher.queue;
-        let taken = match queue.take_unless(paused, hand, ended) {
+        let taken = match queue.take(hand, ended) {
             None if ended => {
                 self.account = Account::Empty;
                 if queue.finish() {
                     self.dispatcher.admit_line();
-                    queue.take_unless(paused, hand, false)
+                    queue.take(hand, false)
                 } else {
                     None
                 }

@@ -6,12 +6,15 @@
 #![cfg(loom_models)]
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
+use loom::sync::atomic::AtomicUsize;
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
+use pool_worker::abandoning::Abandoned;
 use pool_worker::threads::{FuncPool, Pool};
-use pool_worker::{CloseError, JobError, Reason};
+use pool_worker::{CloseError, JobError, Reason, ReopenError};
 
 const LONG: Duration = Duration::from_secs(1_000_000);
 
@@ -221,7 +224,7 @@ fn last_job_against_wait_idle() {
 }
 
 /// Rules out: a worker goes to sleep for a pause that is over by then, while
-/// a job waits. Fails when `resume` ends the pause without the lock.
+/// a job waits. Fails when `resume` does not rouse who sleeps.
 #[test]
 fn resume_against_sleep() {
     model(2, || {
@@ -297,7 +300,8 @@ fn slot_reuse() {
 
 /// Rules out: the submitter finds no sleeper and no room for a worker, because
 /// one is about to leave for its idle timeout, and that one does not look. The
-/// other is busy until this job has started. Time passes at once here. Fails when who retires does not relay.
+/// other is busy until this job has started. Time passes at once here. Fails
+/// when who retires does not relay.
 #[test]
 fn expiry_against_submit() {
     model(1, || {
@@ -338,5 +342,75 @@ fn block_against_take_without_a_limit() {
         started.add();
         started.wait_for(2);
         pool.close(LONG).unwrap();
+    });
+}
+
+/// Rules out: workers look whether jobs are held back, the capacity is lowered, and
+/// each of them takes a job after that. Fails when `Ledger::take` looks at the flag
+/// only once, before its loop.
+#[test]
+fn lower_against_take() {
+    model(2, || {
+        let (ran, running) = (Tally::new(), Arc::new(AtomicUsize::new(0)));
+        let tally = Arc::clone(&ran);
+        let builder = FuncPool::builder().capacity(2).queue(1).prestart(2);
+        let pool = builder.build(move |()| {
+            assert_eq!(running.fetch_add(1, SeqCst), 0, "at a capacity of 1");
+            thread::yield_now();
+            running.fetch_sub(1, SeqCst);
+            tally.add();
+        });
+        pool.set_capacity(1);
+        pool.submit(()).unwrap();
+        pool.submit(()).unwrap();
+        ran.wait_for(2);
+        pool.close(LONG).unwrap();
+    });
+}
+
+/// Rules out: a job both makes room for another and runs, or neither; and a job is
+/// refused though the worker has just made room. Fails when `displace` does not
+/// offer the job once more after it found none to take.
+#[test]
+fn displace_against_take() {
+    model(2, || {
+        let (pool, ran) = counting(1, 1);
+        pool.submit(()).unwrap();
+        pool.submit(()).unwrap();
+        let displaced = pool.submit_displacing(()).unwrap().len();
+        ran.wait_for(3 - displaced);
+        pool.close(LONG).unwrap();
+        assert_eq!(ran.get(), 3 - displaced);
+    });
+}
+
+/// Rules out: a pool is opened again while its worker is about to leave, which then
+/// counts as the one that will see the next job. Fails when `reopen` does not look
+/// whether workers are left.
+#[test]
+fn reopen_against_the_last_to_leave() {
+    model(2, || {
+        let (pool, ran) = counting(1, 1);
+        let _late = pool.close(Duration::ZERO);
+        while pool.reopen() == Err(ReopenError::Draining) {
+            thread::yield_now();
+        }
+        pool.submit(()).unwrap();
+        ran.wait_for(1);
+        pool.close(LONG).unwrap();
+    });
+}
+
+/// Rules out: a job is accepted while the runtime takes the last worker away, lies in
+/// its slot only after that one has looked, and is forgotten. Fails when `last_left`
+/// gives up what is ready, not what is accepted.
+#[test]
+fn abandon_against_submit() {
+    model(2, || {
+        let pool = Abandoned::default();
+        let accepted = [(); 2].map(|()| pool.try_submit());
+        let accepted = accepted.into_iter().filter(|accepted| *accepted).count();
+        pool.wait_idle();
+        assert_eq!(pool.stats().cancelled as usize, accepted);
     });
 }

@@ -254,7 +254,7 @@ impl Builder<Pool> {
     ///
     /// # Panics
     /// When the capacity is 0, when capacity and queue bound together are
-    /// above 2^30, and when the system gives no thread for the first worker.
+    /// above 2^29, and when the system gives no thread for the first worker.
     pub fn build(self) -> Pool {
         let builder: Builder<FuncPool<Job>> = self.convert();
         Pool {

@@ -1,7 +1,6 @@
 //! Every row of what `ants` has, and every bug that bit its users: one test
 //! each, named after it.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -166,19 +165,17 @@ fn with_pre_alloc_workers_are_there_before_the_first_job<P: Pool>() {
 }
 
 fn with_panic_handler_it_is_told_and_the_slot_is_free<P: Pool>() {
-    static TOLD: AtomicUsize = AtomicUsize::new(0);
+    let (tell, told) = channel();
     let pool = P::build(Options {
-        panic_handler: |panic| {
-            assert_eq!(panic.message(), Some("as intended"));
-            TOLD.fetch_add(1, Ordering::SeqCst);
-        },
+        panic_handler: Arc::new(move |panic| {
+            tell.send(panic.message().map(str::to_owned)).unwrap();
+        }),
         ..Options::new(1, 0)
     });
-    let before = TOLD.load(Ordering::SeqCst);
     pool.submit(Box::new(|| panic!("as intended"))).unwrap();
     drop(run_gated(&pool, 1));
     pool.close(LONG).unwrap();
-    assert!(TOLD.load(Ordering::SeqCst) > before);
+    assert!(told.try_iter().eq([Some("as intended".to_owned())]));
 }
 
 fn running_free_waiting_and_cap_tell_the_truth<P: Pool>() {

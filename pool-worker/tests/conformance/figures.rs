@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use pool_worker::DelaySnapshot;
 
-use crate::harness::{LONG, Options, Pool, until};
+use crate::harness::{LONG, Options, Pool, soon, until};
 
 over_all_pools! {
     the_oldest_age_tells_what_quantiles_hide_when_workers_stall,
@@ -15,6 +15,7 @@ over_all_pools! {
     time_in_the_queue_is_told_apart_from_time_blocked,
     figures_follow_a_job_through_the_pool,
     a_pool_that_does_not_record_still_counts,
+    what_ran_is_never_told_to_be_less_than_before,
 }
 
 fn every_job_has_its_delay_and_its_run_time<P: Pool>() {
@@ -87,6 +88,31 @@ fn figures_follow_a_job_through_the_pool<P: Pool>() {
     until(|| pool.stats().ran == 4 && pool.stats().idle == 2);
     assert_eq!(pool.stats().running, 0);
     pool.close(LONG).unwrap();
+}
+
+/// A panic is counted before its job is, and what was told to have run does not make
+/// up for that.
+fn what_ran_is_never_told_to_be_less_than_before<P: Pool>() {
+    let (tell, told) = channel::<()>();
+    let (gate, closed) = channel::<()>();
+    let closed = Mutex::new(closed);
+    let pool = P::build(Options {
+        panic_handler: Arc::new(move |_| {
+            tell.send(()).unwrap();
+            closed.lock().unwrap().recv().unwrap_err();
+        }),
+        ..Options::new(1, 2)
+    });
+    pool.submit(Box::new(|| ())).unwrap();
+    pool.submit(Box::new(|| ())).unwrap();
+    pool.wait_idle();
+    assert_eq!(pool.stats().ran, 2);
+    pool.submit(Box::new(|| panic!("as intended"))).unwrap();
+    soon(&told);
+    assert_eq!((pool.stats().ran, pool.stats().panicked), (2, 1));
+    drop(gate);
+    pool.close(LONG).unwrap();
+    assert_eq!((pool.stats().ran, pool.stats().panicked), (2, 1));
 }
 
 fn a_pool_that_does_not_record_still_counts<P: Pool>() {

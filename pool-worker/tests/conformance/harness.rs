@@ -4,6 +4,7 @@
 //! has a thread for each worker that a case uses.
 
 use std::mem::ManuallyDrop;
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
@@ -42,7 +43,7 @@ pub(crate) struct Options {
     pub(crate) prestart: usize,
     /// Jobs that may block at once, where that takes a runtime.
     pub(crate) threads: usize,
-    pub(crate) panic_handler: fn(pool_worker::JobPanic<'_>),
+    pub(crate) panic_handler: Arc<dyn Fn(pool_worker::JobPanic<'_>) + Send + Sync>,
 }
 
 impl Options {
@@ -55,7 +56,7 @@ impl Options {
             idle_timeout: None,
             prestart: 0,
             threads: capacity,
-            panic_handler: |_| (),
+            panic_handler: Arc::new(|_| ()),
         }
     }
 
@@ -71,7 +72,7 @@ impl Options {
             .queue(self.queue)
             .max_blocked(self.max_blocked)
             .record_delay(self.record_delay)
-            .panic_handler(self.panic_handler)
+            .panic_handler(move |panic| (self.panic_handler)(panic))
     }
 }
 

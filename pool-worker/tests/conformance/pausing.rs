@@ -13,6 +13,7 @@ over_all_pools! {
     nothing_starts_in_a_pause_and_all_goes_on_after_it,
     what_runs_goes_on_in_a_pause,
     a_paused_pool_drains_when_it_is_closed,
+    a_close_ends_a_pause_for_good,
     a_pause_gets_all_workers_going_again,
     wait_idle_waits_for_the_last_job,
     wait_idle_of_an_idle_pool_does_not_wait,
@@ -74,6 +75,22 @@ fn a_paused_pool_drains_when_it_is_closed<P: Pool>() {
     }
     pool.close(LONG).unwrap();
     assert_eq!(ran.load(Ordering::SeqCst), 8);
+}
+
+fn a_close_ends_a_pause_for_good<P: Pool>() {
+    let pool = P::new(1, 1);
+    pool.pause();
+    pool.close(LONG).unwrap();
+    assert!(!pool.is_paused());
+    pool.pause();
+    assert!(!pool.is_paused(), "there is nothing to pause");
+    pool.reopen().unwrap();
+    assert!(!pool.is_paused());
+    let (ran, seen) = channel();
+    pool.submit(Box::new(move || ran.send(()).unwrap()))
+        .unwrap();
+    soon(&seen);
+    pool.close(LONG).unwrap();
 }
 
 fn a_pause_gets_all_workers_going_again<P: Pool>() {
