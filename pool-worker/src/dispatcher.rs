@@ -9,8 +9,8 @@ mod capacity;
 mod life;
 mod rousing;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Weak};
 
 pub(crate) use self::admission::{Queued, Rejected};
 pub(crate) use self::rousing::Rest;
@@ -20,6 +20,7 @@ use crate::idle::Workers;
 use crate::line::Line;
 use crate::nesting;
 use crate::options::Options;
+use crate::permits::Permits;
 use crate::queue::Queue;
 use crate::rejections;
 use crate::sync::Mutex;
@@ -44,6 +45,8 @@ pub(crate) struct Dispatcher<J: Send + 'static> {
     ran_told: AtomicU64,
     workers: Mutex<Workers>,
     line: Mutex<Line<J>>,
+    /// Its sub-pools, where submitters may wait as well.
+    parts: Mutex<Vec<Weak<Permits>>>,
     launch: Launch<J>,
 }
 
@@ -68,6 +71,7 @@ impl<J: Send + 'static> Dispatcher<J> {
             ran_told: AtomicU64::new(0),
             workers: Mutex::new(Workers::new(options.capacity)),
             line: Mutex::new(Line::new()),
+            parts: Mutex::default(),
             launch,
             options,
         })
@@ -76,6 +80,19 @@ impl<J: Send + 'static> Dispatcher<J> {
     /// Whether this is called from one of its own jobs.
     pub(crate) fn is_within(self: &Arc<Self>) -> bool {
         nesting::is_within(self.address())
+    }
+
+    /// A sub-pool begins.
+    pub(crate) fn add_part(&self, part: &Arc<Permits>) {
+        let mut parts = self.parts.lock();
+        parts.retain(|part| part.strong_count() > 0);
+        parts.push(Arc::downgrade(part));
+    }
+
+    /// The sub-pools that are left.
+    fn parts(&self) -> Vec<Arc<Permits>> {
+        let parts = self.parts.lock();
+        parts.iter().filter_map(Weak::upgrade).collect()
     }
 
     /// For who is about to wait for the end of all jobs.

@@ -343,6 +343,54 @@ fn many_submitters_share_a_sub_pool_and_keep_its_limit() {
     assert_eq!(pool.stats().ran, 900);
 }
 
+#[test]
+fn a_close_releases_who_waits_for_a_place_of_a_sub_pool() {
+    let pool = Arc::new(threads::Pool::builder().max_blocked(1).build());
+    let part = threads::SubPool::new(&pool, "part", 1);
+    let (gate, job) = gated();
+    part.submit(job).unwrap();
+    std::thread::scope(|scope| {
+        let blocked = scope.spawn(|| part.submit(|| ()));
+        until(|| pool.stats().waiting == 1);
+        let crowded = part.submit(|| ()).unwrap_err();
+        assert_eq!(crowded.reason(), Reason::Crowded);
+        // The job goes on: only the close can release it.
+        pool.close(Duration::ZERO).unwrap_err();
+        let refused = blocked.join().unwrap().unwrap_err();
+        assert_eq!((refused.reason(), refused.pool()), (Reason::Closed, "part"));
+    });
+    drop(gate);
+    part.wait_idle();
+    let stats = pool.stats();
+    assert_eq!((stats.waiting, pool.blocked().count), (0, 1));
+    let by = stats.rejected_by;
+    assert_eq!((stats.rejected, by.closed, by.crowded), (2, 1, 1));
+}
+
+#[tokio::test]
+async fn a_close_releases_who_waits_for_a_place_of_a_sub_pool_of_tasks() {
+    let pool = Arc::new(tasks::Pool::new(2));
+    let part = tasks::SubPool::new(&pool, "part", 1);
+    let (gate, open) = tokio::sync::oneshot::channel::<()>();
+    part.submit(async { drop(open.await) }).await.unwrap();
+    let mut blocked = std::pin::pin!(part.submit(async {}));
+    let once = std::future::poll_fn(|cx| {
+        let polled = blocked.as_mut().poll(cx);
+        std::task::Poll::Ready(polled.is_pending())
+    });
+    assert!(once.await);
+    assert_eq!(pool.stats().waiting, 1);
+    let late = pool.close(Duration::ZERO).await;
+    assert_eq!(late, Err(CloseError::Late { unfinished: 1 }));
+    let refused = blocked.await.unwrap_err();
+    assert_eq!((refused.reason(), refused.pool()), (Reason::Closed, "part"));
+    drop(gate);
+    part.wait_idle().await;
+    let stats = pool.stats();
+    assert_eq!((stats.waiting, stats.rejected_by.closed), (0, 1));
+    assert_eq!(pool.blocked().count, 1);
+}
+
 #[tokio::test]
 async fn a_sub_pool_of_tasks_gives_its_place_back_whatever_happens() {
     let pool = Arc::new(tasks::Pool::new(4));

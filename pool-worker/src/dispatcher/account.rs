@@ -33,6 +33,7 @@ impl<J: Send + 'static> Dispatcher<J> {
             (workers.count, workers.asleep.len(), workers.capacity)
         };
         let waiting = self.line.lock().len();
+        let waiting_in_parts: usize = self.parts().iter().map(|part| part.waiting()).sum();
         // Before the others: what became of a job is counted before the job is, so of
         // these all that did not run are among those, and more, which merely have yet to
         // be counted as finished.
@@ -56,7 +57,7 @@ impl<J: Send + 'static> Dispatcher<J> {
             queued: counts.queued as usize,
             running,
             idle: workers.saturating_sub(running).max(asleep),
-            waiting,
+            waiting: waiting + waiting_in_parts,
             workers,
             capacity,
         }

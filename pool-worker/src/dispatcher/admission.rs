@@ -88,8 +88,12 @@ impl<J: Send + 'static> Dispatcher<J> {
     /// Counts a rejection that the submitter will see.
     #[cold]
     pub(crate) fn reject(&self, rejected: Rejected<J>) -> Rejected<J> {
-        self.rejected.add(rejected.reason);
+        self.count_rejection(rejected.reason);
         rejected
+    }
+
+    pub(crate) fn count_rejection(&self, reason: Reason) {
+        self.rejected.add(reason);
     }
 
     /// A submitter that was blocked since then got in.

@@ -81,6 +81,9 @@ impl<J: Send + 'static> Dispatcher<J> {
         sleepers.into_iter().for_each(Sleeper::rouse);
         let wakers = self.line.lock().wakers();
         wakers.into_iter().for_each(Waker::wake);
+        for part in self.parts() {
+            part.wake_all();
+        }
         Ok(())
     }
 
