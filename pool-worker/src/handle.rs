@@ -194,15 +194,16 @@ impl<R> fmt::Debug for Handle<R> {
 }
 
 impl<R> Report<R> {
-    /// The job starts, or goes on; false if it was called off. With a waker it
-    /// can be called off until it ends.
-    pub(crate) fn run(&self, waker: Option<&Waker>) -> bool {
+    /// The job starts, or goes on, unless it was called off. With a waker it can be
+    /// called off until it ends.
+    pub(crate) fn run(&self, waker: Option<&Waker>) -> Result<(), Outcome> {
         let mut state = self.state.lock();
-        if matches!(state.stage, Stage::CalledOff | Stage::Aborted) {
-            return false;
+        match state.stage {
+            Stage::CalledOff => return Err(Outcome::CalledOff),
+            Stage::Aborted => return Err(Outcome::Cancelled),
+            _ => state.stage = Stage::Running(waker.cloned()),
         }
-        state.stage = Stage::Running(waker.cloned());
-        true
+        Ok(())
     }
 
     /// The job has ended so.

@@ -9,6 +9,7 @@
 
 mod calls;
 mod controlled_pool;
+mod func_build;
 mod func_pool;
 mod job;
 mod pool;

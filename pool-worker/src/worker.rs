@@ -115,23 +115,35 @@ impl<J: Send + 'static> Worker<J> {
     #[inline]
     pub(crate) fn ended(&mut self, outcome: Caught) {
         debug_assert!(self.account == Account::Running);
-        if let Some(shard) = &self.seat.shard {
-            let now = self.dispatcher.clock.now();
-            self.now = Some(now);
-            shard.record_ran(now.saturating_sub(self.started));
-        }
-        if !matches!(outcome, Ok(Outcome::Ran)) {
+        if matches!(outcome, Ok(Outcome::Ran)) {
+            self.record_ran();
+        } else {
             self.ended_otherwise(outcome);
         }
         self.account = Account::Ended;
     }
 
+    #[inline]
+    fn record_ran(&mut self) {
+        if let Some(shard) = &self.seat.shard {
+            let now = self.dispatcher.clock.now();
+            self.now = Some(now);
+            shard.record_ran(now.saturating_sub(self.started));
+        }
+    }
+
     #[cold]
     #[inline(never)]
     fn ended_otherwise(&mut self, outcome: Caught) {
+        if matches!(outcome, Ok(Outcome::CalledOff)) {
+            // It waited, but did not run.
+            self.now = None;
+        } else {
+            self.record_ran();
+        }
         let (payload, job) = match outcome {
             Ok(Outcome::Ran) => return,
-            Ok(Outcome::Cancelled) => {
+            Ok(Outcome::Cancelled | Outcome::CalledOff) => {
                 self.dispatcher.cancelled.fetch_add(1, Relaxed);
                 return;
             }

@@ -53,6 +53,8 @@ impl<J: Send + 'static> Dispatcher<J> {
             };
             // Before it is finished: it never counts as one that ran.
             self.displaced.fetch_add(1, Relaxed);
+            let waited = self.clock.now().saturating_sub(oldest.accepted_at);
+            self.recorder.record_displaced(waited);
             displaced.extend(hand);
             if self.queue.finish() || oldest.unblocks {
                 self.admit_line();

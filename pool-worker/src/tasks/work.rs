@@ -237,3 +237,22 @@ fn set_timeout<J: Send + 'static>(
     }
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stretch_is_over_by_its_jobs_or_its_time() {
+        let mut stretch = Stretch::default();
+        assert!((1..STRETCH_JOBS).all(|_| !stretch.is_over(None)));
+        assert!(stretch.is_over(None));
+
+        let mut stretch = Stretch::default();
+        assert!(!stretch.is_over(Some(STRETCH_TICKS)));
+        // The counter of another processor may be a little behind.
+        assert!(!stretch.is_over(Some(STRETCH_TICKS - 1)));
+        assert!(!stretch.is_over(Some(2 * STRETCH_TICKS)));
+        assert!(stretch.is_over(Some(2 * STRETCH_TICKS + 1)));
+    }
+}

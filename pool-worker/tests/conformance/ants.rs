@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pool_worker::{CloseError, Reason, ReopenError};
 
-use crate::harness::{Job, LONG, Options, Pool, soon, until};
+use crate::harness::{Job, LONG, Options, Pool, gated, soon, until};
 
 over_all_pools! {
     new_pool_with_a_size_runs_so_many_and_blocks_the_next,
@@ -31,11 +31,6 @@ over_all_pools! {
     trap_a_nested_submit_to_a_full_pool_fails_instead_of_waiting_for_itself,
     trap_a_job_that_closes_its_own_pool_is_told,
     trap_a_job_that_waits_for_its_own_end_panics,
-}
-
-fn gated() -> (Sender<()>, Job) {
-    let (gate, closed) = channel::<()>();
-    (gate, Box::new(move || assert!(closed.recv().is_err())))
 }
 
 /// So many jobs, all running.
