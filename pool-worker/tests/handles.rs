@@ -194,14 +194,3 @@ async fn a_job_may_not_await_another_of_its_pool() {
     pool.wait_idle().await;
     assert_eq!(pool.stats().ran, 2);
 }
-
-#[tokio::test]
-async fn the_pools_of_the_process_are_made_once() {
-    let threads = threads::Pool::global();
-    assert_eq!(threads.spawn(|| 6 * 7).unwrap().wait().unwrap(), 42);
-    assert!(std::ptr::eq(threads, threads::Pool::global()));
-    let tasks = tasks::Pool::global();
-    let handle = tasks.spawn(async { 6 * 7 }).await.unwrap();
-    assert_eq!(handle.await.unwrap(), 42);
-    assert!(std::ptr::eq(tasks, tasks::Pool::global()));
-}

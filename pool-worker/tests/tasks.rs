@@ -191,7 +191,7 @@ fn submitting_is_send_and_pools_are_shared() {
 }
 
 #[tokio::test]
-async fn a_close_that_is_dropped_leaves_the_pool_closed_and_its_jobs_go_on() {
+async fn release_context_a_close_that_is_given_up_leaves_the_pool_closed_and_its_jobs_go_on() {
     let (pool, gate) = busy().await;
     {
         let mut close = pin!(pool.close(LONG));

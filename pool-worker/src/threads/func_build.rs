@@ -123,7 +123,9 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
         let launch = self.settings.launch(name, drive);
         let dispatcher = Dispatcher::new(self.options, launch);
         // Workers are made as jobs come; but without any, an accepted job
-        // would be lost when the system has no thread to give.
+        // would be lost when the system has no thread to give. This one looks for
+        // jobs before it first sleeps: the first job needs to ask for no other.
+        dispatcher.queue.disarm();
         assert!(
             dispatcher.prestart(1).is_ok(),
             "no thread for the first worker"

@@ -1,6 +1,7 @@
 //! Every row of what `ants` has, and every bug that bit its users: one test
 //! each, named after it.
 
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use crate::harness::{Job, LONG, Options, Pool, gated, soon, until};
 
 over_all_pools! {
     new_pool_with_a_size_runs_so_many_and_blocks_the_next,
+    submit_after_submit_reuses_one_worker,
     new_pool_without_a_size_is_unlimited,
     an_unlimited_pool_can_be_tuned_all_the_same,
     with_nonblocking_a_full_pool_fails_at_once,
@@ -54,6 +56,16 @@ fn new_pool_with_a_size_runs_so_many_and_blocks_the_next<P: Pool>() {
         drop(gates);
         blocked.join().unwrap().unwrap();
     });
+    pool.close(LONG).unwrap();
+}
+
+fn submit_after_submit_reuses_one_worker<P: Pool>() {
+    let pool = P::new(3, 4);
+    for round in 1..=20 {
+        pool.submit(Box::new(|| ())).unwrap();
+        pool.wait_idle();
+        assert_eq!((pool.stats().workers, pool.stats().ran), (1, round));
+    }
     pool.close(LONG).unwrap();
 }
 
@@ -179,6 +191,18 @@ fn running_free_waiting_and_cap_tell_the_truth<P: Pool>() {
     let stats = pool.stats();
     let told = (stats.running, stats.free(), stats.waiting, stats.capacity);
     assert_eq!(told, (2, 1, 0, 3));
+    let (third, job) = gated();
+    pool.submit(job).unwrap();
+    until(|| pool.stats().running == 3);
+    std::thread::scope(|scope| {
+        let blocked = scope.spawn(|| pool.submit(Box::new(|| ())));
+        until(|| pool.stats().waiting == 1);
+        let stats = pool.stats();
+        assert_eq!((stats.free(), stats.capacity), (0, 3));
+        drop(third);
+        blocked.join().unwrap().unwrap();
+    });
+    assert_eq!(pool.stats().waiting, 0);
     drop(gates);
     pool.close(LONG).unwrap();
 }
@@ -290,13 +314,20 @@ fn bug_202_release_hangs_on_nothing<P: Pool>() {
 }
 
 fn bug_212_nothing_runs_on_after_close<P: Pool>() {
+    static POOLS: AtomicUsize = AtomicUsize::new(0);
     let pool = P::build(Options {
+        // Found by it among the threads of the process.
+        name: format!("bug212-{}", POOLS.fetch_add(1, Relaxed)),
         idle_timeout: Some(Duration::from_secs(3600)),
         ..Options::new(3, 0)
     });
-    drop(run_gated(&pool, 3));
+    let gates = run_gated(&pool, 3);
+    assert!(pool.alive() >= 3 || !cfg!(target_os = "linux"));
+    drop(gates);
     pool.close(LONG).unwrap();
     assert_eq!(pool.stats().workers, 0);
+    // Nothing of the user's runs by now; the system needs a moment to be rid of them.
+    until(|| pool.alive() == 0);
 }
 
 fn bug_358_pre_alloc_and_reboot_go_together<P: Pool>() {

@@ -35,6 +35,7 @@ impl std::fmt::Debug for Refused {
 /// The options that both engines share.
 #[derive(Clone)]
 pub(crate) struct Options {
+    pub(crate) name: String,
     pub(crate) capacity: usize,
     pub(crate) queue: usize,
     pub(crate) max_blocked: usize,
@@ -49,6 +50,7 @@ pub(crate) struct Options {
 impl Options {
     pub(crate) fn new(capacity: usize, queue: usize) -> Self {
         Self {
+            name: "suite".to_owned(),
             capacity,
             queue,
             max_blocked: usize::MAX,
@@ -66,7 +68,7 @@ impl Options {
             None => builder,
         };
         builder
-            .name("suite")
+            .name(self.name)
             .prestart(self.prestart)
             .capacity(self.capacity)
             .queue(self.queue)
@@ -103,6 +105,8 @@ pub(crate) trait Pool: Send + Sync + Sized + 'static {
     fn blocked(&self) -> DelaySnapshot;
     fn run_time(&self) -> DelaySnapshot;
     fn stats(&self) -> Stats;
+    /// Threads or tasks of the pool that the system still has.
+    fn alive(&self) -> usize;
 
     fn new(capacity: usize, queue: usize) -> Self {
         Self::build(Options::new(capacity, queue))
@@ -126,6 +130,18 @@ pub(crate) type Rest = (usize, Reason, Vec<Job>);
 /// What comes over a channel; fails instead of hanging for ever.
 pub(crate) fn soon<T>(from: &Receiver<T>) -> T {
     from.recv_timeout(LONG).expect("nothing came")
+}
+
+/// As the system tells it, where it does.
+fn threads_named(name: &str) -> usize {
+    let Ok(threads) = std::fs::read_dir("/proc/self/task") else {
+        return 0;
+    };
+    let names = threads.filter_map(|thread| {
+        // It may have ended meanwhile.
+        std::fs::read_to_string(thread.ok()?.path().join("comm")).ok()
+    });
+    names.filter(|known| known.trim() == name).count()
 }
 
 fn refused<J>(error: SubmitError<J>, back: impl FnOnce(J) -> Job) -> Refused {
@@ -201,6 +217,9 @@ macro_rules! on_threads {
             }
             fn wait_idle_inside(&self) {
                 self.wait_idle();
+            }
+            fn alive(&self) -> usize {
+                threads_named(self.name())
             }
             figures!();
         }
@@ -301,6 +320,9 @@ macro_rules! on_tasks {
             }
             fn wait_idle_inside(&self) {
                 at_once(self.pool.wait_idle());
+            }
+            fn alive(&self) -> usize {
+                self.runtime.metrics().num_alive_tasks()
             }
             figures!(pool);
         }

@@ -20,7 +20,6 @@ over_all_pools! {
     wait_idle_sees_jobs_that_jobs_submit,
     a_closed_pool_opens_again_and_counts_on,
     only_a_drained_pool_opens_again,
-    the_oldest_that_waits_tells_of_stalled_workers_what_quantiles_hide,
 }
 
 fn counting(ran: &Arc<AtomicUsize>) -> Box<dyn FnOnce() + Send> {
@@ -171,24 +170,4 @@ fn only_a_drained_pool_opens_again<P: Pool>() {
     pool.reopen().unwrap();
     pool.submit(Box::new(|| ())).unwrap();
     pool.close(LONG).unwrap();
-}
-
-fn the_oldest_that_waits_tells_of_stalled_workers_what_quantiles_hide<P: Pool>() {
-    let pool = P::new(1, 10);
-    assert_eq!(pool.oldest_waiting(), None);
-    let (gate, closed) = channel::<()>();
-    pool.submit(Box::new(move || assert!(closed.recv().is_err())))
-        .unwrap();
-    until(|| pool.stats().running == 1);
-    assert_eq!(pool.oldest_waiting(), None);
-    for _ in 0..5 {
-        pool.submit(Box::new(|| ())).unwrap();
-    }
-    // The one worker is stalled: nothing starts, so nothing is recorded.
-    until(|| pool.oldest_waiting().unwrap() >= Duration::from_millis(5));
-    assert_eq!(pool.delay().count, 1);
-    drop(gate);
-    pool.wait_idle();
-    assert_eq!(pool.oldest_waiting(), None);
-    assert!(pool.delay().max >= Duration::from_millis(4));
 }
