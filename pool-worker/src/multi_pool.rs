@@ -239,10 +239,11 @@ macro_rules! as_its_pools {
             /// As `submit` of one of the pools; with the job.
             pub $($async)? fn submit<$($bound)*>(&self, job: $job) -> Result<(), SubmitError<$job>> {
                 match self.offer_round(job) {
-                    Err(full) if full.reason() == Reason::Full => {
-                        self.least_loaded().submit(full.into_job())$(.$await)?
+                    Ok(()) => Ok(()),
+                    // Waits there, or is counted where it is refused.
+                    Err(refused) => {
+                        self.least_loaded().submit(refused.into_job())$(.$await)?
                     }
-                    offered => offered,
                 }
             }
 

@@ -102,6 +102,8 @@ fn many_pools_are_tuned_closed_and_opened_again_as_one() {
     }
     pools.close(LONG).unwrap();
     assert_eq!(pools.stats().ran, 3);
+    assert_eq!(pools.submit(|| ()).unwrap_err().reason(), Reason::Closed);
+    assert_eq!(pools.stats().rejected_by.closed, 1);
 }
 
 /// The strategies, a window and a batch over pools of tasks.
