@@ -1,7 +1,8 @@
 //! Where jobs and workers meet; the same for both engines.
 //!
-//! Locks are taken on the slow paths alone, never these two at once, and
-//! nothing of the user's runs under them.
+//! Locks are taken on the slow paths alone, and none of them while another is held,
+//! but for the recorder's when a worker gets a new seat. No job, hook or handler runs
+//! under them.
 
 mod account;
 mod admission;

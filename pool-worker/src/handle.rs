@@ -76,8 +76,9 @@ struct State<R> {
 
 /// The handle of a job that was submitted with `spawn`.
 ///
-/// A future of the result; [`wait`](Self::wait) blocks for it. Dropped, it
-/// lets the job go on: a panic then goes to the panic handler of the pool.
+/// A future of the result; [`wait`](Self::wait) blocks for it. Dropped, it lets the job
+/// go on: its result is dropped, and a panic from then on goes to the panic handler of
+/// the pool. One that the handle had been given by then is dropped with it.
 #[must_use = "a handle that is dropped lets the job go on; its result is lost"]
 pub struct Handle<R> {
     state: Arc<Mutex<State<R>>>,

@@ -144,7 +144,7 @@ impl<T: Send + 'static> FuncPool<T> {
     ///
     /// # Errors
     /// As [`submit`](Self::submit); with the jobs from the first that was not
-    /// accepted on.
+    /// accepted on: all that the iterator has, which therefore has to end.
     pub async fn submit_all(
         &self,
         jobs: impl IntoIterator<Item = T, IntoIter: Send>,

@@ -151,7 +151,7 @@ impl<T: Send + 'static> FuncPool<T> {
     ///
     /// # Errors
     /// As [`submit`](Self::submit); with the jobs from the first that was not
-    /// accepted on.
+    /// accepted on: all that the iterator has, which therefore has to end.
     pub fn submit_all(&self, jobs: impl IntoIterator<Item = T>) -> Result<usize, BulkError<T>> {
         submit_all(jobs, |job| self.submit(job))
     }
