@@ -44,6 +44,14 @@ impl Span {
 
 #[cfg(feature = "tokio")]
 impl Span {
+    /// No span.
+    pub(crate) fn none() -> Self {
+        #[cfg(feature = "tracing")]
+        return Self(None);
+        #[cfg(not(feature = "tracing"))]
+        Self
+    }
+
     /// Runs `run` in the span.
     #[inline]
     pub(crate) fn run<R>(&self, run: impl FnOnce() -> R) -> R {

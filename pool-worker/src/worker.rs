@@ -20,8 +20,8 @@ pub(crate) struct Worker<J: Send + 'static> {
     /// that came meanwhile, because their submitters woke no one.
     roused: bool,
     /// The end of the last job, which is the start of the next when that
-    /// follows at once: one look at the clock a job.
-    now: Option<u64>,
+    /// follows at once: one look at the clock a job. 0 if there is none.
+    now: u64,
     accepted_at: u64,
     started: u64,
     /// It runs, so it was told to begin and is to be told to end.
@@ -44,7 +44,7 @@ impl<J: Send + 'static> Worker<J> {
             seat,
             account: Account::Empty,
             roused: true,
-            now: None,
+            now: 0,
             accepted_at: 0,
             started: 0,
             begun: false,
@@ -105,7 +105,10 @@ impl<J: Send + 'static> Worker<J> {
         let Some(shard) = &self.seat.shard else {
             return;
         };
-        self.started = self.now.unwrap_or_else(|| self.dispatcher.clock.now());
+        self.started = match self.now {
+            0 => self.dispatcher.clock.now(),
+            now => now,
+        };
         // A job may have come after the last one ended: it did not wait.
         let queued = self.started.saturating_sub(self.accepted_at);
         shard.record_queued(queued);
@@ -127,7 +130,7 @@ impl<J: Send + 'static> Worker<J> {
     fn record_ran(&mut self) {
         if let Some(shard) = &self.seat.shard {
             let now = self.dispatcher.clock.now();
-            self.now = Some(now);
+            self.now = now;
             shard.record_ran(now.saturating_sub(self.started));
         }
     }
@@ -137,7 +140,7 @@ impl<J: Send + 'static> Worker<J> {
     fn ended_otherwise(&mut self, outcome: Caught) {
         if matches!(outcome, Ok(Outcome::CalledOff)) {
             // It waited, but did not run.
-            self.now = None;
+            self.now = 0;
         } else {
             self.record_ran();
         }
@@ -159,14 +162,14 @@ impl<J: Send + 'static> Worker<J> {
                 options.panic_handler.as_ref(),
                 JobPanic { pool, job, payload },
             );
-            self.now = None;
+            self.now = 0;
         }
     }
 
     /// The worker did something else, so the end of its last job is no longer
     /// the start of its next.
     pub(crate) fn paused(&mut self) {
-        self.now = None;
+        self.now = 0;
     }
 
     /// When the job of the last [`next`](Self::next) started; none in a pool
@@ -179,7 +182,7 @@ impl<J: Send + 'static> Worker<J> {
     /// What to do after [`next`](Self::next) found nothing.
     #[cold]
     pub(crate) fn rest(&mut self, waker: &Waker) -> Rest {
-        self.now = None;
+        self.now = 0;
         let rest = self.dispatcher.rest(&self.seat, waker);
         match rest {
             Rest::Sleep => self.roused = false,
