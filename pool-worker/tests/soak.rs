@@ -124,6 +124,7 @@ trait Soaked: Send + Sync + 'static {
     /// Submits in the way of this number.
     fn submit(&self, way: u64, account: &Account, job: Job);
     fn meddle(&self, way: u64, dice: &mut Dice);
+    fn is_closed(&self) -> bool;
     fn stats(&self) -> Stats;
     fn wait_idle(&self);
 }
@@ -181,6 +182,10 @@ macro_rules! soaked {
                     }
                     _ => _ = (pool.stats(), pool.delay(), pool.oldest_waiting()),
                 }
+            }
+
+            fn is_closed(&self) -> bool {
+                self.0.is_closed()
             }
 
             fn stats(&self) -> Stats {
@@ -260,13 +265,19 @@ fn soak(pool: &impl Soaked, seconds: u64, seed: u64) {
                         let account = Arc::clone(account);
                         let job = Job { account, number };
                         pool.submit(dice.below(9), &Arc::clone(&job.account), job);
+                        // Some are submitted to a closed pool, but not most.
+                        while pool.is_closed() && dice.below(100) > 0 {
+                            std::thread::yield_now();
+                        }
                     }
                     submitting.fetch_sub(1, SeqCst);
                 });
             }
             let mut dice = Dice(seed ^ (rounds + 0x9E37));
+            // Each at least once.
+            let mut ways = 0..WAYS;
             while submitting.load(SeqCst) > 0 {
-                let way = chosen(&mut dice);
+                let way = ways.next().unwrap_or_else(|| chosen(&mut dice));
                 pool.meddle(way, &mut dice);
                 meddled[way as usize] += 1;
             }
@@ -405,6 +416,10 @@ impl Soaked for Others {
             }
             _ => _ = (self.stats(), self.part.taken()),
         }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.whole.is_closed()
     }
 
     fn stats(&self) -> Stats {
