@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use crate::dispatcher::Dispatcher;
-use crate::error::CloseError;
+use crate::error::{CloseError, ReopenError};
 use crate::histogram::Merged;
 use crate::options::sealed::Sealed;
 use crate::overload::ControlStats;
@@ -35,6 +35,9 @@ pub trait Core: Send + Sync {
     fn oldest(&self) -> Option<std::time::Duration>;
     fn unfinished(&self) -> usize;
     fn close(&self) -> Result<(), CloseError>;
+    fn is_closed(&self) -> bool;
+    fn reopen(&self) -> Result<(), ReopenError>;
+    fn set_capacity(&self, capacity: usize);
     fn is_within(&self) -> bool;
     fn poll_drained(&self, waker: &Waker) -> Poll<()>;
     fn poll_idle(&self, waker: &Waker) -> Poll<()>;
@@ -62,6 +65,15 @@ impl<J: Send + 'static> Core for Arc<Dispatcher<J>> {
     }
     fn close(&self) -> Result<(), CloseError> {
         Dispatcher::close(self)
+    }
+    fn is_closed(&self) -> bool {
+        self.queue.is_closed()
+    }
+    fn reopen(&self) -> Result<(), ReopenError> {
+        Dispatcher::reopen(self)
+    }
+    fn set_capacity(&self, capacity: usize) {
+        Dispatcher::set_capacity(self, capacity);
     }
     fn is_within(&self) -> bool {
         Dispatcher::is_within(self)

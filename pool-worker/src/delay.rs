@@ -42,6 +42,8 @@ pub(crate) struct Recorder {
     /// Workers with a shard of their own.
     most: usize,
     blocked: Option<Histogram>,
+    /// How long jobs waited that no worker has taken.
+    displaced: Option<Histogram>,
 }
 
 impl Recorder {
@@ -55,6 +57,7 @@ impl Recorder {
             shards: Mutex::new(Vec::new()),
             most,
             blocked: records.then(Histogram::new),
+            displaced: records.then(Histogram::new),
         }
     }
 
@@ -82,9 +85,21 @@ impl Recorder {
         }
     }
 
+    /// Records how long a job waited that made room for another.
+    pub(crate) fn record_displaced(&self, ticks: u64) {
+        if let Some(displaced) = &self.displaced {
+            displaced.record_shared(ticks);
+        }
+    }
+
     pub(crate) fn queued(&self) -> Merged {
         let shards = self.shards.lock();
-        Merged::of(shards.iter().map(|shard| &shard.queued))
+        Merged::of(
+            shards
+                .iter()
+                .map(|shard| &shard.queued)
+                .chain(&self.displaced),
+        )
     }
 
     pub(crate) fn ran(&self) -> Merged {

@@ -1,7 +1,8 @@
 //! Where jobs and workers meet; the same for both engines.
 //!
-//! Locks are taken on the slow paths alone, never two of them at once, and
-//! nothing of the user's runs under them.
+//! Locks are taken on the slow paths alone, and none of them while another is held,
+//! but for the recorder's when a worker gets a new seat. No job, hook or handler runs
+//! under them.
 
 mod account;
 mod admission;
@@ -9,8 +10,8 @@ mod capacity;
 mod life;
 mod rousing;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Weak};
 
 pub(crate) use self::admission::{Queued, Rejected};
 pub(crate) use self::rousing::Rest;
@@ -20,9 +21,10 @@ use crate::idle::Workers;
 use crate::line::Line;
 use crate::nesting;
 use crate::options::Options;
+use crate::permits::Permits;
 use crate::queue::Queue;
 use crate::rejections;
-use crate::sync::{AtomicBool, Mutex};
+use crate::sync::Mutex;
 use crate::worker::Worker;
 
 /// Starts a worker of the engine; gives it back if the system refuses.
@@ -40,11 +42,12 @@ pub(crate) struct Dispatcher<J: Send + 'static> {
     pub(crate) cancelled: AtomicU64,
     rejected: rejections::Counters,
     displaced: AtomicU64,
-    paused: AtomicBool,
-    /// Whether there are more workers than the capacity allows.
-    surplus: AtomicBool,
+    /// The most jobs that were told to have run.
+    ran_told: AtomicU64,
     workers: Mutex<Workers>,
     line: Mutex<Line<J>>,
+    /// Its sub-pools, where submitters may wait as well.
+    parts: Mutex<Vec<Weak<Permits>>>,
     launch: Launch<J>,
 }
 
@@ -66,10 +69,10 @@ impl<J: Send + 'static> Dispatcher<J> {
             cancelled: AtomicU64::new(0),
             rejected: rejections::Counters::default(),
             displaced: AtomicU64::new(0),
-            paused: AtomicBool::new(false),
-            surplus: AtomicBool::new(false),
+            ran_told: AtomicU64::new(0),
             workers: Mutex::new(Workers::new(options.capacity)),
             line: Mutex::new(Line::new()),
+            parts: Mutex::default(),
             launch,
             options,
         })
@@ -78,6 +81,19 @@ impl<J: Send + 'static> Dispatcher<J> {
     /// Whether this is called from one of its own jobs.
     pub(crate) fn is_within(self: &Arc<Self>) -> bool {
         nesting::is_within(self.address())
+    }
+
+    /// A sub-pool begins.
+    pub(crate) fn add_part(&self, part: &Arc<Permits>) {
+        let mut parts = self.parts.lock();
+        parts.retain(|part| part.strong_count() > 0);
+        parts.push(Arc::downgrade(part));
+    }
+
+    /// The sub-pools that are left.
+    fn parts(&self) -> Vec<Arc<Permits>> {
+        let parts = self.parts.lock();
+        parts.iter().filter_map(Weak::upgrade).collect()
     }
 
     /// For who is about to wait for the end of all jobs.

@@ -36,8 +36,9 @@ macro_rules! face {
 
             /// Changes how many jobs run at once, from now on. Raised, blocked
             /// submitters and queued jobs go on at once; lowered, no running
-            /// job is touched, and no further one starts until fewer run.
-            /// Answers to `Tune` of `ants`.
+            /// job is touched, and once this has returned no further one is
+            /// taken to run until fewer do. Does not block. Answers to `Tune` of
+            /// `ants`.
             ///
             /// # Panics
             /// When `capacity` is 0, or above
@@ -46,9 +47,10 @@ macro_rules! face {
                 $dispatcher.set_capacity(capacity);
             }
 
-            /// Lets no job start from now on. Those that run go on, and jobs
-            /// are accepted while there is room; one that a worker has just
-            /// taken may still start. A close ends the pause.
+            /// Lets no job be taken to run from now on. Those that run go on, and
+            /// jobs are accepted while there is room; each worker may be about to
+            /// start one that it has just taken. A close ends the pause, and a
+            /// closed pool cannot be paused. Does not block.
             pub fn pause(&$self) {
                 $dispatcher.pause();
             }
@@ -63,8 +65,9 @@ macro_rules! face {
                 $dispatcher.is_paused()
             }
 
-            /// The schedule delay of every job that started: from accepted to
-            /// started.
+            /// The schedule delay of every job whose turn came: from accepted to
+            /// started; or to when it was dropped, if it had been cancelled by
+            /// then, or made room for another.
             pub fn delay(&$self) -> crate::DelaySnapshot {
                 $dispatcher.queued()
             }
@@ -86,7 +89,7 @@ macro_rules! face {
             }
 
             /// How long jobs ran, from their start to their end, waiting
-            /// included; those that panicked too.
+            /// included; those that panicked or were cancelled meanwhile too.
             pub fn run_time(&$self) -> crate::DelaySnapshot {
                 $dispatcher.ran()
             }

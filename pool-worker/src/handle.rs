@@ -12,7 +12,7 @@ use crate::block_on::block_on;
 use crate::nesting;
 use crate::outcome::Outcome;
 use crate::overload::WhyUnserved;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, MutexGuard};
 
 /// Why a job has no result.
 #[derive(thiserror::Error)]
@@ -70,12 +70,15 @@ struct State<R> {
     stage: Stage<R>,
     /// Waits for the end.
     waiter: Option<Waker>,
+    /// The handle was dropped: nobody will be told.
+    detached: bool,
 }
 
 /// The handle of a job that was submitted with `spawn`.
 ///
-/// A future of the result; [`wait`](Self::wait) blocks for it. Dropped, it
-/// lets the job go on: a panic then goes to the panic handler of the pool.
+/// A future of the result; [`wait`](Self::wait) blocks for it. Dropped, it lets the job
+/// go on: its result is dropped, and a panic from then on goes to the panic handler of
+/// the pool. One that the handle had been given by then is dropped with it.
 #[must_use = "a handle that is dropped lets the job go on; its result is lost"]
 pub struct Handle<R> {
     state: Arc<Mutex<State<R>>>,
@@ -94,6 +97,7 @@ pub(crate) fn handle<R>(pool: usize) -> (Handle<R>, Report<R>) {
     let state = Arc::new(Mutex::new(State {
         stage: Stage::Queued,
         waiter: None,
+        detached: false,
     }));
     let report = Report {
         state: Arc::clone(&state),
@@ -116,10 +120,12 @@ impl<R> Handle<R> {
         }
     }
 
-    /// Calls the job off; true if that is why it will not come to its end. A
-    /// job that has not started never does, which is told at once; it keeps its
-    /// place in the queue until its turn, when it is dropped. A job that runs on tasks is dropped where it waits; on
-    /// threads it goes on. Ended is ended.
+    /// Calls the job off; true if the handle tells [`JobError::Cancelled`] for it.
+    ///
+    /// A job that has not started never does, which is told at once; it keeps its
+    /// place in the queue until its turn, when it is dropped. A job that runs on
+    /// tasks is dropped where it waits; if it comes to its end just now, its result
+    /// is. On threads a running job goes on, and ended is ended: both are false.
     pub fn cancel(&self) -> bool {
         let mut state = self.state.lock();
         let (stage, waker) = match &mut state.stage {
@@ -171,6 +177,15 @@ impl<R> Future for Handle<R> {
     }
 }
 
+impl<R> Drop for Handle<R> {
+    fn drop(&mut self) {
+        // Alone, it has nobody left to tell.
+        if Arc::strong_count(&self.state) > 1 {
+            self.state.lock().detached = true;
+        }
+    }
+}
+
 impl<R> fmt::Debug for Handle<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle")
@@ -180,28 +195,37 @@ impl<R> fmt::Debug for Handle<R> {
 }
 
 impl<R> Report<R> {
-    /// The job starts, or goes on; false if it was called off. With a waker it
-    /// can be called off until it ends.
-    pub(crate) fn run(&self, waker: Option<&Waker>) -> bool {
+    /// The job starts, or goes on, unless it was called off. With a waker it can be
+    /// called off until it ends.
+    pub(crate) fn run(&self, waker: Option<&Waker>) -> Result<(), Outcome> {
         let mut state = self.state.lock();
-        if matches!(state.stage, Stage::CalledOff | Stage::Aborted) {
-            return false;
+        match state.stage {
+            Stage::CalledOff => return Err(Outcome::CalledOff),
+            Stage::Aborted => return Err(Outcome::Cancelled),
+            _ => state.stage = Stage::Running(waker.cloned()),
         }
-        state.stage = Stage::Running(waker.cloned());
-        true
+        Ok(())
     }
 
     /// The job has ended so.
     pub(crate) fn end(&self, result: std::thread::Result<R>) -> Outcome {
+        let state = self.state.lock();
+        if matches!(state.stage, Stage::Aborted) {
+            // So its handle was promised. The result is dropped when nothing is locked.
+            tell(state, Err(JobError::Cancelled));
+            return match result {
+                Ok(_) => Outcome::Cancelled,
+                Err(payload) => Outcome::Panicked(Some(payload)),
+            };
+        }
         match result {
             Ok(result) => {
-                self.tell(Ok(result));
+                tell(state, Ok(result));
                 Outcome::Ran
             }
-            // Nobody can come to hold the handle again.
-            Err(payload) if Arc::strong_count(&self.state) == 1 => Outcome::Panicked(Some(payload)),
+            Err(payload) if state.detached => Outcome::Panicked(Some(payload)),
             Err(payload) => {
-                self.tell(Err(JobError::Panicked(payload)));
+                tell(state, Err(JobError::Panicked(payload)));
                 Outcome::Panicked(None)
             }
         }
@@ -214,27 +238,28 @@ impl<R> Report<R> {
 
     /// The job will not run.
     pub(crate) fn not_run(self, error: JobError) {
-        if !matches!(self.state.lock().stage, Stage::CalledOff) {
-            self.tell(Err(error));
-        }
-    }
-
-    fn tell(&self, result: Result<R, JobError>) {
-        let mut state = self.state.lock();
-        state.stage = Stage::Ended(result);
-        let waiter = state.waiter.take();
-        drop(state);
-        if let Some(waiter) = waiter {
-            waiter.wake();
+        let state = self.state.lock();
+        if !matches!(state.stage, Stage::CalledOff) {
+            tell(state, Err(error));
         }
     }
 }
 
 impl<R> Drop for Report<R> {
     fn drop(&mut self) {
-        let ended = matches!(self.state.lock().stage, Stage::Ended(_) | Stage::Taken);
-        if !ended {
-            self.tell(Err(JobError::Cancelled));
+        let state = self.state.lock();
+        if !matches!(state.stage, Stage::Ended(_) | Stage::Taken) {
+            tell(state, Err(JobError::Cancelled));
         }
+    }
+}
+
+/// The job has ended so: whoever waits for that is told.
+fn tell<R>(mut state: MutexGuard<'_, State<R>>, result: Result<R, JobError>) {
+    state.stage = Stage::Ended(result);
+    let waiter = state.waiter.take();
+    drop(state);
+    if let Some(waiter) = waiter {
+        waiter.wake();
     }
 }

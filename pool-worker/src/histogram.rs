@@ -1,4 +1,5 @@
-//! A log-linear histogram of durations, in ticks of the pool's clock, that is cheap enough to be always on.
+//! A log-linear histogram of durations, in ticks of the pool's clock, that is cheap
+//! enough to be always on.
 //!
 //! Each power of two is cut into 32 equal buckets, so a bucket is at most 1/32
 //! of its lower bound wide, and its middle is off by at most 1/64.
@@ -96,6 +97,14 @@ impl Merged {
             None => 0,
         };
         Self { counts, max }
+    }
+
+    /// How many there were of about each length, in rising order.
+    #[cfg(feature = "prometheus")]
+    pub(crate) fn counted(&self) -> impl Iterator<Item = (u64, u64)> {
+        let counted = self.counts.iter().copied().enumerate();
+        let counted = counted.filter(|(_, count)| *count > 0);
+        counted.map(|(bucket, count)| (middle_of(bucket), count))
     }
 
     /// The figures in time, where a tick takes so many nanoseconds.

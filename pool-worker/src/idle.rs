@@ -57,6 +57,10 @@ pub(crate) struct Workers {
     /// The last to sleep is roused first: its cache is warm, and those at the
     /// bottom are the ones that are not needed.
     pub(crate) asleep: Vec<Sleeper>,
+    /// No job is to start.
+    pub(crate) paused: bool,
+    /// Whether the queue holds its jobs back, for one reason or the other.
+    pub(crate) held: bool,
     /// How many workers live, asleep or not.
     pub(crate) count: usize,
     /// Seats of workers that left.
@@ -77,6 +81,8 @@ impl Workers {
             capacity,
             retiring: 0,
             asleep: Vec::new(),
+            paused: false,
+            held: false,
             count: 0,
             vacant: Vec::new(),
             seats: 0,

@@ -1,5 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(loom_models)]
+#[doc(hidden)]
+pub mod abandoning;
 mod any_pool;
 mod batch;
 mod block_on;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::any_pool::{AnyPool, all};
 use crate::block_on::block_on;
-use crate::error::{CloseError, Reason, SubmitError};
+use crate::error::{CloseError, Reason, ReopenError, SubmitError};
 use crate::stats::Stats;
 use crate::threads;
 use crate::try_submit::TrySubmit;
@@ -104,6 +104,39 @@ impl<P: AnyPool> MultiPool<P> {
         let pools = self.pools.len();
         let found = self.pools.get(index);
         found.ok_or(MultiPoolError::NoSuchPool { index, pools })
+    }
+
+    /// Whether all pools were closed.
+    pub fn is_closed(&self) -> bool {
+        self.pools.iter().all(|pool| pool.core().is_closed())
+    }
+
+    /// Opens all pools again after a close that has drained. Answers to `Reboot`.
+    ///
+    /// # Errors
+    /// Of the first pool that cannot be opened; those before it are open then, and
+    /// those that are open are passed over the next time. [`ReopenError::Open`] when
+    /// all were.
+    pub fn reopen(&self) -> Result<(), ReopenError> {
+        let mut outcome = Err(ReopenError::Open);
+        for pool in &self.pools {
+            match pool.core().reopen() {
+                Ok(()) => outcome = Ok(()),
+                Err(ReopenError::Open) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        outcome
+    }
+
+    /// Sets the capacity of each pool. Answers to `Tune`.
+    ///
+    /// # Panics
+    /// As `set_capacity` of one of the pools.
+    pub fn set_capacity(&self, capacity: usize) {
+        for pool in &self.pools {
+            pool.core().set_capacity(capacity);
+        }
     }
 
     /// The pool that all jobs of a key go to. There they start in the order of
@@ -236,10 +269,11 @@ macro_rules! as_its_pools {
             /// As `submit` of one of the pools; with the job.
             pub $($async)? fn submit<$($bound)*>(&self, job: $job) -> Result<(), SubmitError<$job>> {
                 match self.offer_round(job) {
-                    Err(full) if full.reason() == Reason::Full => {
-                        self.least_loaded().submit(full.into_job())$(.$await)?
+                    Ok(()) => Ok(()),
+                    // Waits there, or is counted where it is refused.
+                    Err(refused) => {
+                        self.least_loaded().submit(refused.into_job())$(.$await)?
                     }
-                    offered => offered,
                 }
             }
 

@@ -157,8 +157,8 @@ impl<P: Buildable> Builder<P> {
         self.convert()
     }
 
-    /// The name of the pool, in errors, spans, panics and thread names.
-    /// `"pool"` by default.
+    /// The name of the pool, in errors, panics, thread names, metrics and the spans
+    /// of named jobs. `"pool"` by default.
     pub fn name(mut self, name: impl AsRef<str>) -> Self {
         self.options.name = Arc::from(name.as_ref());
         self

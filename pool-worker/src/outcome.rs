@@ -9,8 +9,20 @@ pub(crate) enum Outcome {
     Panicked(Option<Box<dyn Any + Send>>),
     /// It has a name, and nobody was there for its panic.
     NamedPanicked(&'static str, Box<dyn Any + Send>),
-    /// Its handle cancelled it.
+    /// Its handle cancelled it as it ran.
     Cancelled,
+    /// Its handle cancelled it before it started.
+    CalledOff,
+}
+
+impl Outcome {
+    /// The same, of a job with this name.
+    pub(crate) fn of(self, name: &'static str) -> Self {
+        match self {
+            Self::Panicked(Some(payload)) => Self::NamedPanicked(name, payload),
+            outcome => outcome,
+        }
+    }
 }
 
 /// A plain job tells nothing: it ran.

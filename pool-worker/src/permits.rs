@@ -1,12 +1,18 @@
 //! The places of a sub-pool.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 
+use crate::dispatcher::Dispatcher;
+use crate::error::{Reason, SubmitError};
 use crate::sync::Mutex;
 
 struct State {
     free: usize,
+    /// Submitters that wait for a place.
+    waiting: usize,
     /// Wait for a place, or for all of them.
     wakers: Vec<Waker>,
 }
@@ -21,23 +27,37 @@ pub(crate) struct Permits {
 pub(crate) struct Permit(Arc<Permits>);
 
 impl Permits {
+    /// The places of a part of the pool, which wakes who waits for one as it closes.
+    ///
     /// # Panics
     /// When `limit` is 0.
-    pub(crate) fn new(name: &str, limit: usize) -> Arc<Self> {
+    pub(crate) fn new<J: Send + 'static>(
+        pool: &Arc<Dispatcher<J>>,
+        name: &str,
+        limit: usize,
+    ) -> Arc<Self> {
         assert!(limit > 0, "the limit of a sub-pool is at least 1");
         let state = State {
             free: limit,
+            waiting: 0,
             wakers: Vec::new(),
         };
-        Arc::new(Self {
+        let permits = Arc::new(Self {
             name: Arc::from(name),
             limit,
             state: Mutex::new(state),
-        })
+        });
+        pool.add_part(&permits);
+        permits
     }
 
     pub(crate) fn taken(&self) -> usize {
         self.limit - self.state.lock().free
+    }
+
+    /// Submitters that wait for a place.
+    pub(crate) fn waiting(&self) -> usize {
+        self.state.lock().waiting
     }
 
     pub(crate) fn try_acquire(self: &Arc<Self>) -> Option<Permit> {
@@ -46,42 +66,106 @@ impl Permits {
         Some(Permit(Arc::clone(self)))
     }
 
-    pub(crate) fn poll_acquire(self: &Arc<Self>, waker: &Waker) -> Poll<Permit> {
-        self.poll(waker, |free| *free > 0).map(|mut state| {
-            state.free -= 1;
-            Permit(Arc::clone(self))
-        })
+    /// Waits for a place.
+    pub(crate) fn acquire<'a, J: Send + 'static>(
+        self: &'a Arc<Self>,
+        pool: &'a Arc<Dispatcher<J>>,
+    ) -> Acquire<'a, J> {
+        Acquire {
+            permits: self,
+            pool,
+            since: None,
+        }
+    }
+
+    /// A job that this part does not let in.
+    pub(crate) fn refuse<J: Send + 'static, F>(
+        &self,
+        pool: &Dispatcher<J>,
+        reason: Reason,
+        job: F,
+    ) -> SubmitError<F> {
+        pool.count_rejection(reason);
+        SubmitError::new(&self.name, reason, job)
     }
 
     /// Whether no place is taken.
     pub(crate) fn poll_idle(&self, waker: &Waker) -> Poll<()> {
-        self.poll(waker, |free| *free == self.limit).map(drop)
+        let mut state = self.state.lock();
+        if state.free == self.limit {
+            return Poll::Ready(());
+        }
+        state.remember(waker);
+        Poll::Pending
     }
 
-    /// One lock for the look and the waker: what is given back later wakes it.
-    fn poll(
-        &self,
-        waker: &Waker,
-        reached: impl FnOnce(&usize) -> bool,
-    ) -> Poll<crate::sync::MutexGuard<'_, State>> {
-        let mut state = self.state.lock();
-        if reached(&state.free) {
-            return Poll::Ready(state);
+    /// Lets everyone who waits look again.
+    pub(crate) fn wake_all(&self) {
+        let wakers = std::mem::take(&mut self.state.lock().wakers);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl State {
+    fn remember(&mut self, waker: &Waker) {
+        if !self.wakers.iter().any(|known| known.will_wake(waker)) {
+            self.wakers.push(waker.clone());
         }
-        if !state.wakers.iter().any(|known| known.will_wake(waker)) {
-            state.wakers.push(waker.clone());
+    }
+}
+
+/// Resolves with a place, or with why there will be none.
+pub(crate) struct Acquire<'a, J: Send + 'static> {
+    permits: &'a Arc<Permits>,
+    pool: &'a Arc<Dispatcher<J>>,
+    /// When it began to wait.
+    since: Option<u64>,
+}
+
+impl<J: Send + 'static> Future for Acquire<'_, J> {
+    type Output = Result<Permit, Reason>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        // One lock for the look and the waker: a place that is given back later, and a
+        // close that comes later, wake it.
+        let mut state = this.permits.state.lock();
+        if let Some(free) = state.free.checked_sub(1) {
+            state.free = free;
+            return Poll::Ready(Ok(Permit(Arc::clone(this.permits))));
         }
+        if this.pool.queue.is_closed() {
+            return Poll::Ready(Err(Reason::Closed));
+        }
+        if this.since.is_none() {
+            let options = &this.pool.options;
+            if this.pool.is_within() {
+                return Poll::Ready(Err(Reason::Nested));
+            }
+            if state.waiting >= options.max_blocked {
+                return Poll::Ready(Err(options.reason_not_to_block()));
+            }
+            state.waiting += 1;
+            this.since = Some(this.pool.clock.now());
+        }
+        state.remember(cx.waker());
         Poll::Pending
+    }
+}
+
+impl<J: Send + 'static> Drop for Acquire<'_, J> {
+    fn drop(&mut self) {
+        if let Some(since) = self.since {
+            self.permits.state.lock().waiting -= 1;
+            self.pool.record_blocked(since);
+        }
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut state = self.0.state.lock();
-        state.free += 1;
+        self.0.state.lock().free += 1;
         // All of them look: who was woken and gave up cannot keep it to itself.
-        let wakers = std::mem::take(&mut state.wakers);
-        drop(state);
-        wakers.into_iter().for_each(Waker::wake);
+        self.0.wake_all();
     }
 }

@@ -1,21 +1,33 @@
 //! The figures of pools as Prometheus metrics (feature `prometheus`).
 
+mod classes;
+mod delays;
+
+use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts};
 
+use self::classes::Classes;
+use self::delays::Delays;
 use crate::any_pool::{AnyPool, Core};
-use crate::delay_snapshot::DelaySnapshot;
-use crate::overload::ControlStats;
+use crate::stats::Stats;
 
-/// A [`Collector`] for the figures of any number of pools, labelled by name.
+/// A [`Collector`] for the figures of any number of pools, labelled by name: of
+/// pools with the same name it tells the sums, and of the oldest jobs the oldest.
+/// A registry takes one of them, beside collectors of any other kind.
 ///
 /// It reads them when it is scraped; jobs pay nothing for it. It outlives its
 /// pools, and keeps their functions alive. Of a pool that is
 /// [controlled](crate::overload) it tells what became of jobs by priority too.
+///
+/// Delays are a histogram with the usual `le` buckets, 1, 2 and 5 of each power
+/// of ten from 1 µs to 100 s, so any quantile over any time can be asked for:
+/// `histogram_quantile(0.99, rate(pool_worker_delay_seconds_bucket[5m]))`. The
+/// bounds of a bucket, and so its count, are as exact as
+/// [`RELATIVE_ERROR`](crate::DelaySnapshot::RELATIVE_ERROR) says, and so is the sum.
 ///
 /// ```
 /// use pool_worker::{PoolCollector, threads::Pool};
@@ -30,16 +42,19 @@ use crate::overload::ControlStats;
 /// assert!(text.contains(r#"pool_worker_jobs_total{outcome="ran",pool="thumbnails"} 1"#));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Default)]
 pub struct PoolCollector {
     pools: Vec<Box<dyn Core>>,
+    descs: Vec<Desc>,
 }
 
 impl PoolCollector {
     /// One without pools.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            pools: Vec::new(),
+            descs: Metrics::new().descs(),
+        }
     }
 
     /// Adds a pool. Its name is the value of the label `pool`.
@@ -50,6 +65,12 @@ impl PoolCollector {
     }
 }
 
+impl Default for PoolCollector {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// The metrics, made anew for each scrape.
 struct Metrics {
     submitted: IntCounterVec,
@@ -57,12 +78,11 @@ struct Metrics {
     rejected: IntCounterVec,
     level: IntGaugeVec,
     oldest: GaugeVec,
-    delay: GaugeVec,
-    delay_count: IntCounterVec,
-    admitted: IntGaugeVec,
-    class_jobs: IntCounterVec,
-    class_delay: GaugeVec,
+    delays: Delays,
+    classes: Classes,
 }
+
+const VALID: &str = "names and labels are valid";
 
 fn opts(name: &str, help: &str) -> Opts {
     Opts::new(format!("pool_worker_{name}"), help)
@@ -70,17 +90,13 @@ fn opts(name: &str, help: &str) -> Opts {
 
 impl Metrics {
     fn new() -> Self {
-        const VALID: &str = "names and labels are valid";
         let counter = |name: &str, help: &str, labels: &[&str]| {
             IntCounterVec::new(opts(name, help), labels).expect(VALID)
         };
-        let gauge = |name: &str, help: &str, labels: &[&str]| {
-            GaugeVec::new(opts(name, help), labels).expect(VALID)
-        };
         let level = opts("level", "Jobs, submitters and workers by what they do");
-        let admitted = opts(
-            "admitted_level",
-            "What is less urgent is refused: priority times 128, and a part of its users",
+        let oldest = opts(
+            "oldest_waiting_seconds",
+            "Age of the oldest job that waits for a worker; 0 if none does",
         );
         Self {
             submitted: counter("submitted_total", "Jobs accepted", &["pool"]),
@@ -95,38 +111,15 @@ impl Metrics {
                 &["pool", "reason"],
             ),
             level: IntGaugeVec::new(level, &["pool", "of"]).expect(VALID),
-            oldest: gauge(
-                "oldest_waiting_seconds",
-                "Age of the oldest job that waits for a worker; 0 if none does",
-                &["pool"],
-            ),
-            delay: gauge(
-                "delay_seconds",
-                "How long jobs were in a stage since the pool was built, by quantile",
-                &["pool", "stage", "quantile"],
-            ),
-            delay_count: counter(
-                "delay_count",
-                "How many delays were recorded, by stage",
-                &["pool", "stage"],
-            ),
-            admitted: IntGaugeVec::new(admitted, &["pool"]).expect(VALID),
-            class_jobs: counter(
-                "class_jobs_total",
-                "Jobs of a pool that is controlled, by priority and what became of them",
-                &["pool", "priority", "outcome"],
-            ),
-            class_delay: gauge(
-                "class_delay_seconds",
-                "How long jobs of a priority waited that were run, or not, by quantile",
-                &["pool", "priority", "served", "quantile"],
-            ),
+            oldest: GaugeVec::new(oldest, &["pool"]).expect(VALID),
+            delays: Delays::new(),
+            classes: Classes::new(),
         }
     }
 
-    fn set(&self, pool: &dyn Core) {
-        let name = pool.name();
-        let stats = pool.stats();
+    /// The figures of the pools of one name.
+    fn set(&mut self, name: &str, pools: &[&dyn Core]) {
+        let stats: Stats = pools.iter().map(|pool| pool.stats()).sum();
         let rejected = stats.rejected_by;
         self.submitted
             .with_label_values(&[name])
@@ -162,93 +155,55 @@ impl Metrics {
             let gauge = self.level.with_label_values(&[name, of]);
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         }
-        let tick = pool.tick();
-        let oldest = pool.oldest().unwrap_or_default();
+        let oldest = pools.iter().filter_map(|pool| pool.oldest()).max();
         let gauge = self.oldest.with_label_values(&[name]);
-        gauge.set(oldest.as_secs_f64());
-        for (stage, delay) in ["blocked", "queued", "run"].iter().zip(pool.recorded()) {
-            let delay = delay.snapshot(tick);
-            let counter = self.delay_count.with_label_values(&[name, stage]);
-            counter.inc_by(delay.count);
-            for (quantile, value) in quantiles(&delay) {
-                let gauge = self.delay.with_label_values(&[name, stage, quantile]);
-                gauge.set(value.as_secs_f64());
-            }
-        }
-        if let Some(control) = pool.control() {
-            self.set_control(name, &control);
+        gauge.set(oldest.unwrap_or_default().as_secs_f64());
+        self.delays.set(name, pools);
+        for control in pools.iter().filter_map(|pool| pool.control()) {
+            self.classes.add(name, &control);
         }
     }
 
-    fn set_control(&self, name: &str, control: &ControlStats) {
-        let gauge = self.admitted.with_label_values(&[name]);
-        gauge.set(i64::from(control.level.number()));
-        for class in &control.classes {
-            let priority = &*class.priority.to_string();
-            for (outcome, value) in [
-                ("ran", class.ran),
-                ("panicked", class.panicked),
-                ("cancelled", class.cancelled),
-                ("shed", class.shed),
-                ("expired", class.expired),
-                ("displaced", class.displaced),
-                ("dropped", class.dropped),
-                ("refused", class.refused),
-                ("full", class.full),
-                ("closed", class.closed),
-            ] {
-                let labels = [name, priority, outcome];
-                self.class_jobs.with_label_values(&labels).inc_by(value);
-            }
-            for (served, delay) in [("yes", &class.delay), ("no", &class.unserved_delay)] {
-                for (quantile, value) in quantiles(delay) {
-                    let labels = [name, priority, served, quantile];
-                    let gauge = self.class_delay.with_label_values(&labels);
-                    gauge.set(value.as_secs_f64());
-                }
-            }
-        }
-    }
-
-    fn all(&self) -> [&dyn Collector; 10] {
+    fn vectors(&self) -> [&dyn Collector; 8] {
+        let [level, jobs, delay] = self.classes.vectors();
         [
             &self.submitted,
             &self.jobs,
             &self.rejected,
             &self.level,
             &self.oldest,
-            &self.delay,
-            &self.delay_count,
-            &self.admitted,
-            &self.class_jobs,
-            &self.class_delay,
+            level,
+            jobs,
+            delay,
         ]
     }
-}
 
-fn quantiles(delay: &DelaySnapshot) -> [(&'static str, Duration); 5] {
-    [
-        ("0.5", delay.p50),
-        ("0.9", delay.p90),
-        ("0.99", delay.p99),
-        ("0.999", delay.p999),
-        ("1", delay.max),
-    ]
+    fn descs(&self) -> Vec<Desc> {
+        let vectors = self.vectors().into_iter().flat_map(Collector::desc);
+        let mut descs: Vec<_> = vectors.cloned().collect();
+        descs.push(Delays::desc());
+        descs
+    }
 }
 
 impl Collector for PoolCollector {
     fn desc(&self) -> Vec<&Desc> {
-        // Unchecked by the registry then, which would have to have them live here.
-        Vec::new()
+        self.descs.iter().collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let metrics = Metrics::new();
+        let mut by_name = BTreeMap::<_, Vec<&dyn Core>>::new();
         for pool in &self.pools {
-            metrics.set(&**pool);
+            by_name.entry(pool.name()).or_default().push(&**pool);
         }
-        let all = metrics.all();
-        all.into_iter().flat_map(Collector::collect).collect()
+        let mut metrics = Metrics::new();
+        for (name, pools) in by_name {
+            metrics.set(name, &pools);
+        }
+        let vectors = metrics.vectors().into_iter();
+        let mut families: Vec<_> = vectors.flat_map(Collector::collect).collect();
+        families.push(metrics.delays.collect());
+        families
     }
 }
 

@@ -73,34 +73,28 @@ impl<J> Queue<J> {
         self.slots.put(place.0, job, accepted_at);
     }
 
-    /// Takes the oldest job in `hand` and, in the same step, reports an earlier
-    /// one as finished. `None` if there is none ready; then nothing was
-    /// reported.
+    /// Takes the oldest job in `hand`, for a worker, and in the same step reports an
+    /// earlier one as finished. `None` if there is none ready or jobs are
+    /// [held](Self::hold); then nothing was reported.
     #[inline]
     pub(crate) fn take(&self, hand: &mut Option<J>, finishing: bool) -> Option<Taken> {
-        let (ticket, unblocks) = self
-            .ledger
-            .take(finishing, |ticket| self.slots.is_ready(ticket))?;
+        self.take_as(hand, finishing, false)
+    }
+
+    /// Takes the oldest job out, not to be run: held or not.
+    pub(crate) fn take_out(&self, hand: &mut Option<J>) -> Option<Taken> {
+        self.take_as(hand, false, true)
+    }
+
+    #[inline]
+    fn take_as(&self, hand: &mut Option<J>, finishing: bool, held: bool) -> Option<Taken> {
+        let is_ready = |number| self.slots.is_ready(number);
+        let (ticket, unblocks) = self.ledger.take(finishing, held, is_ready)?;
         let accepted_at = self.slots.take(ticket, hand);
         Some(Taken {
             accepted_at,
             unblocks,
         })
-    }
-
-    /// As [`take`](Self::take), but takes nothing while the pool is paused.
-    #[inline]
-    pub(crate) fn take_unless(
-        &self,
-        paused: bool,
-        hand: &mut Option<J>,
-        finishing: bool,
-    ) -> Option<Taken> {
-        if paused {
-            None
-        } else {
-            self.take(hand, finishing)
-        }
     }
 
     /// Reports a job as finished; true if submitters are blocked.
@@ -135,6 +129,11 @@ impl<J> Queue<J> {
         self.ledger.disarm()
     }
 
+    /// Lets no worker take a job from here on, or all of them again.
+    pub(crate) fn hold(&self, held: bool) {
+        self.ledger.hold(held);
+    }
+
     /// Asks finishing workers to let blocked submitters in.
     pub(crate) fn flag_blocked(&self) {
         self.ledger.flag_blocked();
@@ -161,7 +160,7 @@ impl<J> Queue<J> {
 impl<J> Drop for Queue<J> {
     fn drop(&mut self) {
         let mut hand = None;
-        while self.take(&mut hand, true).is_some() {
+        while self.take_out(&mut hand).is_some() {
             hand = None;
         }
     }

@@ -1,6 +1,7 @@
 //! The submitter's span goes with the job, with the feature `tracing`; without
 //! it a job travels alone.
 
+use std::sync::Arc;
 #[cfg(feature = "tokio")]
 use std::{
     future::{Future, poll_fn},
@@ -43,6 +44,14 @@ impl Span {
 
 #[cfg(feature = "tokio")]
 impl Span {
+    /// No span.
+    pub(crate) fn none() -> Self {
+        #[cfg(feature = "tracing")]
+        return Self(None);
+        #[cfg(not(feature = "tracing"))]
+        Self
+    }
+
     /// Runs `run` in the span.
     #[inline]
     pub(crate) fn run<R>(&self, run: impl FnOnce() -> R) -> R {
@@ -106,5 +115,38 @@ impl<J> Carried<J> {
         return (self.job, self.span);
         #[cfg(not(feature = "tracing"))]
         (self.job, Span)
+    }
+}
+
+/// The name of a job, and the span `job` that tells it.
+pub(crate) struct Name {
+    pub(crate) job: &'static str,
+    #[cfg(feature = "tracing")]
+    pool: Arc<str>,
+    /// Made as the job starts.
+    #[cfg(feature = "tracing")]
+    span: Option<tracing::Span>,
+}
+
+#[cfg_attr(not(feature = "tracing"), allow(unused_variables))]
+impl Name {
+    pub(crate) fn new(job: &'static str, pool: &Arc<str>) -> Self {
+        Self {
+            job,
+            #[cfg(feature = "tracing")]
+            pool: Arc::clone(pool),
+            #[cfg(feature = "tracing")]
+            span: None,
+        }
+    }
+
+    /// Runs `run`, or a part of the job, in the span.
+    pub(crate) fn run<R>(&mut self, run: impl FnOnce() -> R) -> R {
+        #[cfg(feature = "tracing")]
+        let _entered = self
+            .span
+            .get_or_insert_with(|| tracing::info_span!("job", name = self.job, pool = &*self.pool))
+            .enter();
+        run()
     }
 }

@@ -4,8 +4,10 @@ use crate::rejections::Rejections;
 
 /// The figures of a pool at one moment.
 ///
-/// Each is exact at some moment during the call; together they may be a few
-/// jobs apart while the pool works.
+/// What is counted never goes back, and is exact once the pool is idle. While it works
+/// the figures are of moments during the call, and so may be a few jobs apart. A worker
+/// reports that a job has ended as it takes the next or finds none; until then the job
+/// counts as running.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -24,7 +26,8 @@ pub struct Stats {
     pub shed: u64,
     /// Accepted jobs whose [deadline](crate::overload::Class::deadline) passed.
     pub expired: u64,
-    /// Jobs given back to the submitter, for whichever reason.
+    /// Jobs given back to the submitter, for whichever reason; by a
+    /// [sub-pool](crate::threads::SubPool) of this one too.
     pub rejected: u64,
     /// The same by reason.
     pub rejected_by: Rejections,
@@ -34,7 +37,7 @@ pub struct Stats {
     pub running: usize,
     /// Workers without a job.
     pub idle: usize,
-    /// Submitters blocked because the pool is full.
+    /// Submitters blocked because the pool is full, or one of its sub-pools.
     pub waiting: usize,
     /// Workers, with a job or without.
     pub workers: usize,

@@ -30,7 +30,11 @@ pub(crate) struct Submission<'a, J: Send + 'static> {
 impl<'a, J: Send + 'static> Submission<'a, J> {
     /// For a job that was offered and found the pool full.
     pub(crate) fn new(dispatcher: &'a Arc<Dispatcher<J>>, job: J) -> Self {
-        let since = dispatcher.clock.now();
+        Self::since(dispatcher, job, dispatcher.clock.now())
+    }
+
+    /// The same, where that was then.
+    pub(crate) fn since(dispatcher: &'a Arc<Dispatcher<J>>, job: J, since: u64) -> Self {
         Self {
             dispatcher,
             state: State::Here { job, since },

@@ -12,6 +12,7 @@
 
 mod calls;
 mod controlled_pool;
+mod func_build;
 mod func_pool;
 mod job;
 mod pool;

@@ -21,7 +21,8 @@ pub trait TrySubmit<J> {
     /// Accepts jobs in order for as long as there is room. Says how many.
     ///
     /// # Errors
-    /// Those from the first that was not accepted on.
+    /// Those from the first that was not accepted on: all that the iterator has, which
+    /// therefore has to end.
     fn try_submit_all(&self, jobs: impl IntoIterator<Item = J>) -> Result<usize, BulkError<J>> {
         submit_all(jobs, |job| self.try_submit(job))
     }

@@ -20,8 +20,8 @@ pub(crate) struct Worker<J: Send + 'static> {
     /// that came meanwhile, because their submitters woke no one.
     roused: bool,
     /// The end of the last job, which is the start of the next when that
-    /// follows at once: one look at the clock a job.
-    now: Option<u64>,
+    /// follows at once: one look at the clock a job. 0 if there is none.
+    now: u64,
     accepted_at: u64,
     started: u64,
     /// It runs, so it was told to begin and is to be told to end.
@@ -44,7 +44,7 @@ impl<J: Send + 'static> Worker<J> {
             seat,
             account: Account::Empty,
             roused: true,
-            now: None,
+            now: 0,
             accepted_at: 0,
             started: 0,
             begun: false,
@@ -70,14 +70,13 @@ impl<J: Send + 'static> Worker<J> {
     #[inline]
     pub(crate) fn next(&mut self, hand: &mut Option<J>) -> bool {
         let ended = self.account == Account::Ended;
-        let paused = self.dispatcher.is_paused() || self.dispatcher.has_surplus();
         let queue = &self.dispatcher.queue;
-        let taken = match queue.take_unless(paused, hand, ended) {
+        let taken = match queue.take(hand, ended) {
             None if ended => {
                 self.account = Account::Empty;
                 if queue.finish() {
                     self.dispatcher.admit_line();
-                    queue.take_unless(paused, hand, false)
+                    queue.take(hand, false)
                 } else {
                     None
                 }
@@ -106,7 +105,10 @@ impl<J: Send + 'static> Worker<J> {
         let Some(shard) = &self.seat.shard else {
             return;
         };
-        self.started = self.now.unwrap_or_else(|| self.dispatcher.clock.now());
+        self.started = match self.now {
+            0 => self.dispatcher.clock.now(),
+            now => now,
+        };
         // A job may have come after the last one ended: it did not wait.
         let queued = self.started.saturating_sub(self.accepted_at);
         shard.record_queued(queued);
@@ -116,23 +118,35 @@ impl<J: Send + 'static> Worker<J> {
     #[inline]
     pub(crate) fn ended(&mut self, outcome: Caught) {
         debug_assert!(self.account == Account::Running);
-        if let Some(shard) = &self.seat.shard {
-            let now = self.dispatcher.clock.now();
-            self.now = Some(now);
-            shard.record_ran(now.saturating_sub(self.started));
-        }
-        if !matches!(outcome, Ok(Outcome::Ran)) {
+        if matches!(outcome, Ok(Outcome::Ran)) {
+            self.record_ran();
+        } else {
             self.ended_otherwise(outcome);
         }
         self.account = Account::Ended;
     }
 
+    #[inline]
+    fn record_ran(&mut self) {
+        if let Some(shard) = &self.seat.shard {
+            let now = self.dispatcher.clock.now();
+            self.now = now;
+            shard.record_ran(now.saturating_sub(self.started));
+        }
+    }
+
     #[cold]
     #[inline(never)]
     fn ended_otherwise(&mut self, outcome: Caught) {
+        if matches!(outcome, Ok(Outcome::CalledOff)) {
+            // It waited, but did not run.
+            self.now = 0;
+        } else {
+            self.record_ran();
+        }
         let (payload, job) = match outcome {
             Ok(Outcome::Ran) => return,
-            Ok(Outcome::Cancelled) => {
+            Ok(Outcome::Cancelled | Outcome::CalledOff) => {
                 self.dispatcher.cancelled.fetch_add(1, Relaxed);
                 return;
             }
@@ -148,14 +162,14 @@ impl<J: Send + 'static> Worker<J> {
                 options.panic_handler.as_ref(),
                 JobPanic { pool, job, payload },
             );
-            self.now = None;
+            self.now = 0;
         }
     }
 
     /// The worker did something else, so the end of its last job is no longer
     /// the start of its next.
     pub(crate) fn paused(&mut self) {
-        self.now = None;
+        self.now = 0;
     }
 
     /// When the job of the last [`next`](Self::next) started; none in a pool
@@ -168,7 +182,7 @@ impl<J: Send + 'static> Worker<J> {
     /// What to do after [`next`](Self::next) found nothing.
     #[cold]
     pub(crate) fn rest(&mut self, waker: &Waker) -> Rest {
-        self.now = None;
+        self.now = 0;
         let rest = self.dispatcher.rest(&self.seat, waker);
         match rest {
             Rest::Sleep => self.roused = false,

@@ -18,16 +18,6 @@ fn message(error: JobError) -> &'static str {
     }
 }
 
-#[test]
-fn a_handle_gives_the_result_of_a_thread() {
-    let pool = threads::Pool::new(2);
-    let handles: Vec<_> = (0..100u64)
-        .map(|n| pool.spawn(move || n * n).unwrap())
-        .collect();
-    let squares = handles.into_iter().map(|handle| handle.wait().unwrap());
-    assert_eq!(squares.sum::<u64>(), 328_350);
-}
-
 #[tokio::test]
 async fn a_handle_is_a_future_on_either_engine() {
     let (threads, tasks) = (threads::Pool::new(1), tasks::Pool::new(1));
@@ -85,29 +75,19 @@ async fn a_panic_reaches_the_handle_and_not_the_handler() {
 }
 
 #[test]
-fn a_job_that_is_cancelled_before_its_start_never_runs() {
+fn a_job_that_runs_on_a_thread_is_not_cancelled() {
     let pool = threads::Pool::builder().capacity(1).queue(2).build();
     let (gate, open) = channel::<()>();
     let (started, running) = channel();
-    let first = pool
-        .spawn(move || {
-            started.send(()).unwrap();
-            open.recv().unwrap_err();
-        })
-        .unwrap();
-    let held = Arc::new(());
-    let inside = Arc::clone(&held);
-    let second = pool.spawn(move || drop(inside)).unwrap();
+    let job = pool.spawn(move || {
+        started.send(()).unwrap();
+        open.recv().unwrap_err();
+    });
+    let job = job.unwrap();
     running.recv().unwrap();
-    assert!(!first.cancel(), "a thread cannot be stopped");
-    assert!(second.cancel());
-    assert!(second.cancel(), "it stays called off");
+    assert!(!job.cancel());
     drop(gate);
-    assert!(matches!(second.wait(), Err(JobError::Cancelled)));
-    first.wait().unwrap();
-    pool.close(LONG).unwrap();
-    assert_eq!((pool.stats().cancelled, pool.stats().ran), (1, 1));
-    assert_eq!(Arc::strong_count(&held), 1);
+    job.wait().unwrap();
 }
 
 #[tokio::test]
@@ -134,6 +114,30 @@ async fn a_task_that_waits_is_dropped_when_it_is_cancelled() {
     pool.close(LONG).await.unwrap();
     assert_eq!(Arc::strong_count(&held), 1);
     assert_eq!((pool.stats().cancelled, pool.stats().ran), (1, 1));
+}
+
+#[tokio::test]
+async fn a_job_that_is_cancelled_in_its_last_poll_is_cancelled() {
+    let pool = tasks::Pool::new(1);
+    for panics in [false, true] {
+        let (give, given) = oneshot::channel::<Arc<pool_worker::Handle<Arc<()>>>>();
+        let result = Arc::new(());
+        let inside = Arc::clone(&result);
+        let handle = pool.spawn(async move {
+            let handle = given.await.unwrap();
+            assert!(handle.cancel());
+            assert!(!panics, "as intended");
+            inside
+        });
+        let handle = Arc::new(handle.await.unwrap());
+        assert!(give.send(Arc::clone(&handle)).is_ok());
+        pool.wait_idle().await;
+        let handle = Arc::into_inner(handle).unwrap();
+        assert!(matches!(handle.await, Err(JobError::Cancelled)));
+        assert_eq!(Arc::strong_count(&result), 1);
+    }
+    let stats = pool.stats();
+    assert_eq!((stats.cancelled, stats.panicked, stats.ran), (1, 1, 0));
 }
 
 #[test]
@@ -171,41 +175,6 @@ fn a_rejected_job_comes_back_as_it_was() {
 }
 
 #[test]
-fn a_cancel_is_told_at_once_though_the_worker_is_stalled() {
-    let pool = threads::Pool::builder().capacity(1).build();
-    let (gate, closed) = channel::<()>();
-    pool.submit(move || assert!(closed.recv().is_err()))
-        .unwrap();
-    let queued = pool.spawn(|| unreachable!("it was cancelled")).unwrap();
-    assert!(queued.cancel());
-    assert!(queued.is_finished());
-    let result: Result<(), _> = queued.wait();
-    assert!(matches!(result, Err(JobError::Cancelled)));
-    drop(gate);
-    pool.close(LONG).unwrap();
-    assert_eq!(pool.stats().cancelled, 1);
-}
-
-#[test]
-fn a_displaced_handle_says_so() {
-    let pool = threads::Pool::builder().capacity(1).queue(1).build();
-    let (gate, closed) = channel::<()>();
-    let (began, begun) = channel();
-    pool.submit(move || {
-        began.send(()).unwrap();
-        assert!(closed.recv().is_err());
-    })
-    .unwrap();
-    begun.recv().unwrap();
-    let old = pool.spawn(|| 1).unwrap();
-    assert_eq!(pool.submit_displacing(|| ()).unwrap(), 1);
-    assert!(matches!(old.wait(), Err(JobError::Displaced)));
-    drop(gate);
-    pool.close(LONG).unwrap();
-    assert_eq!(pool.stats().displaced, 1);
-}
-
-#[test]
 fn a_job_may_not_wait_for_another_of_its_pool() {
     let pool = Arc::new(threads::Pool::new(1));
     let inside = Arc::clone(&pool);
@@ -224,15 +193,4 @@ async fn a_job_may_not_await_another_of_its_pool() {
     assert!(matches!(result, Ok(Err(JobError::Nested))));
     pool.wait_idle().await;
     assert_eq!(pool.stats().ran, 2);
-}
-
-#[tokio::test]
-async fn the_pools_of_the_process_are_made_once() {
-    let threads = threads::Pool::global();
-    assert_eq!(threads.spawn(|| 6 * 7).unwrap().wait().unwrap(), 42);
-    assert!(std::ptr::eq(threads, threads::Pool::global()));
-    let tasks = tasks::Pool::global();
-    let handle = tasks.spawn(async { 6 * 7 }).await.unwrap();
-    assert_eq!(handle.await.unwrap(), 42);
-    assert!(std::ptr::eq(tasks, tasks::Pool::global()));
 }

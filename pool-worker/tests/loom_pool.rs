@@ -1,67 +1,19 @@
 //! Models of the sleep, wake and hand-over protocols, over the whole pool.
 //!
 //! A lost wake-up shows as a deadlock, which loom reports; a job lost or run
-//! twice fails an assertion. No model waits for its jobs by `close`, which
-//! would wake everyone and so hide what it looks for.
+//! twice fails an assertion.
 #![cfg(loom_models)]
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use loom::sync::{Condvar, Mutex};
 use loom::thread;
 use pool_worker::threads::{FuncPool, Pool};
-use pool_worker::{CloseError, JobError, Reason};
+use pool_worker::{JobError, Reason};
 
-const LONG: Duration = Duration::from_secs(1_000_000);
+mod tally;
 
-/// Explores every schedule with at most this many preemptions.
-fn model(preemptions: usize, f: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(preemptions);
-    builder.max_branches = 20_000;
-    builder.check(f);
-}
-
-/// Counts up, and waits for a count.
-#[derive(Default)]
-struct Tally {
-    count: Mutex<usize>,
-    changed: Condvar,
-}
-
-impl Tally {
-    fn new() -> Arc<Self> {
-        Arc::new(Self::default())
-    }
-
-    fn add(&self) {
-        *self.count.lock().unwrap() += 1;
-        self.changed.notify_all();
-    }
-
-    fn wait_for(&self, wanted: usize) {
-        let mut count = self.count.lock().unwrap();
-        while *count < wanted {
-            count = self.changed.wait(count).unwrap();
-        }
-    }
-
-    fn get(&self) -> usize {
-        *self.count.lock().unwrap()
-    }
-}
-
-/// A pool whose jobs count themselves.
-fn counting(capacity: usize, queue: usize) -> (Arc<FuncPool<()>>, Arc<Tally>) {
-    let ran = Tally::new();
-    let tally = Arc::clone(&ran);
-    let pool = FuncPool::builder()
-        .capacity(capacity)
-        .queue(queue)
-        .build(move |()| tally.add());
-    (Arc::new(pool), ran)
-}
+use tally::{LONG, Tally, counting, model};
 
 /// Rules out: the worker sees no job and sleeps, while the submitter sees no
 /// sleeper and wakes no one. Fails when `Dispatcher::rest` does not look at
@@ -95,67 +47,6 @@ fn hand_over_against_block() {
         assert_eq!(pool.stats().waiting, 0);
         pool.close(LONG).unwrap();
         assert_eq!(ran.get(), 2);
-    });
-}
-
-/// Rules out: a submitter blocks just as the pool closes, and is never told.
-/// The one worker is busy until the submitter is back, so only the close can
-/// release it. Fails when `close` does not wake the line.
-#[test]
-fn blocked_submitter_against_close() {
-    model(2, || {
-        let (started, back) = (Tally::new(), Tally::new());
-        let pool = {
-            let (started, back) = (Arc::clone(&started), Arc::clone(&back));
-            Arc::new(
-                FuncPool::builder()
-                    .capacity(1)
-                    .queue(0)
-                    .build(move |_: u8| {
-                        started.add();
-                        back.wait_for(1);
-                    }),
-            )
-        };
-        pool.submit(1).unwrap();
-        started.wait_for(1);
-        let submitter = {
-            let pool = Arc::clone(&pool);
-            thread::spawn(move || {
-                let error = pool.submit(2).unwrap_err();
-                assert_eq!(error.reason(), Reason::Closed);
-                assert_eq!(error.into_job(), 2);
-                back.add();
-            })
-        };
-        pool.close(LONG).unwrap();
-        submitter.join().unwrap();
-        assert_eq!(started.get(), 1);
-    });
-}
-
-/// Rules out: a job is accepted while the pool closes, and the drain ends
-/// without it, or never. Fails when a closed worker leaves before it looks for
-/// jobs.
-#[test]
-fn last_job_against_close() {
-    model(2, || {
-        let (pool, ran) = counting(1, 1);
-        let submitter = {
-            let pool = Arc::clone(&pool);
-            thread::spawn(move || match pool.try_submit(()) {
-                Ok(()) => 1,
-                Err(error) => {
-                    assert_eq!(error.reason(), Reason::Closed);
-                    0
-                }
-            })
-        };
-        pool.close(LONG).unwrap();
-        let ran_by_then = ran.get();
-        let accepted = submitter.join().unwrap();
-        assert_eq!(ran_by_then, accepted);
-        assert_eq!(pool.close(LONG), Err(CloseError::Closed));
     });
 }
 
@@ -207,33 +98,6 @@ fn give_up_against_admission() {
     });
 }
 
-/// Rules out: the last job ends, nobody is told, and who waits for that sleeps
-/// on. Fails when `rest` does not look at who waits.
-#[test]
-fn last_job_against_wait_idle() {
-    model(2, || {
-        let (pool, ran) = counting(1, 1);
-        pool.submit(()).unwrap();
-        pool.wait_idle();
-        assert_eq!(ran.get(), 1);
-        pool.close(LONG).unwrap();
-    });
-}
-
-/// Rules out: a worker goes to sleep for a pause that is over by then, while
-/// a job waits. Fails when `resume` ends the pause without the lock.
-#[test]
-fn resume_against_sleep() {
-    model(2, || {
-        let (pool, ran) = counting(1, 1);
-        pool.pause();
-        pool.submit(()).unwrap();
-        pool.resume();
-        ran.wait_for(1);
-        pool.close(LONG).unwrap();
-    });
-}
-
 /// Rules out: a job is cancelled just as it starts, and both runs and tells
 /// that it never will, or tells nothing. Fails when `Report::run` does not look
 /// whether the job was called off.
@@ -250,28 +114,6 @@ fn cancel_against_start() {
         let result = handle.wait();
         assert_eq!(cancelled, matches!(result, Err(JobError::Cancelled)));
         assert_eq!(ran.get(), usize::from(!cancelled));
-        pool.close(LONG).unwrap();
-    });
-}
-
-/// Rules out: the capacity is raised just as a submitter joins the line, and
-/// nobody lets it in. The running job raises it, and ends only after the other
-/// has started. Fails when `set_capacity` does not let the line in.
-#[test]
-fn blocked_submitter_against_tune() {
-    model(1, || {
-        let started = Tally::new();
-        let pool = Arc::new(Pool::builder().capacity(1).max_capacity(2).queue(0).build());
-        let (first, tuned) = (Arc::clone(&started), Arc::clone(&pool));
-        pool.submit(move || {
-            tuned.set_capacity(2);
-            first.add();
-            first.wait_for(2);
-        })
-        .unwrap();
-        let second = Arc::clone(&started);
-        pool.submit(move || second.add()).unwrap();
-        started.wait_for(2);
         pool.close(LONG).unwrap();
     });
 }
@@ -295,31 +137,6 @@ fn slot_reuse() {
     });
 }
 
-/// Rules out: the submitter finds no sleeper and no room for a worker, because
-/// one is about to leave for its idle timeout, and that one does not look. The
-/// other is busy until this job has started. Time passes at once here. Fails when who retires does not relay.
-#[test]
-fn expiry_against_submit() {
-    model(1, || {
-        let started = Tally::new();
-        let tally = Arc::clone(&started);
-        let pool = FuncPool::builder()
-            .capacity(2)
-            .queue(1)
-            .prestart(2)
-            .idle_timeout(Duration::ZERO)
-            .build(move |()| {
-                tally.add();
-                tally.wait_for(2);
-            });
-        pool.submit(()).unwrap();
-        started.wait_for(1);
-        pool.submit(()).unwrap();
-        started.wait_for(2);
-        pool.close(LONG).unwrap();
-    });
-}
-
 /// Rules out: in a pool without a limit a submitter blocks for a full ring just
 /// as a worker makes room by taking, not by finishing, and is not let in. Fails
 /// when `Ledger::take` looks at the flag only with a finished job.
@@ -338,5 +155,21 @@ fn block_against_take_without_a_limit() {
         started.add();
         started.wait_for(2);
         pool.close(LONG).unwrap();
+    });
+}
+
+/// Rules out: a job both makes room for another and runs, or neither; and a job is
+/// refused though the worker has just made room. Fails when `displace` does not
+/// offer the job once more after it found none to take.
+#[test]
+fn displace_against_take() {
+    model(2, || {
+        let (pool, ran) = counting(1, 1);
+        pool.submit(()).unwrap();
+        pool.submit(()).unwrap();
+        let displaced = pool.submit_displacing(()).unwrap().len();
+        ran.wait_for(3 - displaced);
+        pool.close(LONG).unwrap();
+        assert_eq!(ran.get(), 3 - displaced);
     });
 }

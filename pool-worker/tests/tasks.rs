@@ -189,3 +189,23 @@ fn submitting_is_send_and_pools_are_shared() {
     send(pool.submit_timeout(1, LONG));
     send(pool.close(LONG));
 }
+
+#[tokio::test]
+async fn release_context_a_close_that_is_given_up_leaves_the_pool_closed_and_its_jobs_go_on() {
+    let (pool, gate) = busy().await;
+    {
+        let mut close = pin!(pool.close(LONG));
+        assert!(poll_once(close.as_mut()).is_pending());
+    }
+    assert!(pool.is_closed());
+    assert_eq!(pool.close(LONG).await, Err(CloseError::Closed));
+    gate.add_permits(1);
+    while pool.stats().workers > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(pool.stats().ran, 1);
+    pool.reopen().unwrap();
+    gate.add_permits(1);
+    pool.submit(2).await.unwrap();
+    pool.close(LONG).await.unwrap();
+}

@@ -1,10 +1,12 @@
 //! What only the pools of threads promise.
 #![cfg(not(loom_models))]
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
-use std::time::{Duration, Instant};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use pool_worker::Reason;
 use pool_worker::threads::{FuncPool, Pool};
@@ -88,32 +90,62 @@ fn a_queue_beyond_counting_is_refused() {
     drop(Pool::builder().queue(usize::MAX).build());
 }
 
-#[test]
-fn what_does_not_fit_runs_on_the_caller() {
+/// Polls once, as a task does before it is cancelled.
+fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+#[tokio::test]
+async fn async_code_waits_for_room_and_no_thread_with_it() {
     let pool = Pool::builder().capacity(1).queue(0).build();
     let (gate, closed) = channel::<()>();
-    assert!(
-        pool.submit_or_run(move || assert!(closed.recv().is_err()))
-            .unwrap()
-    );
-    let (ran, seen) = channel();
-    let job = move || ran.send(std::thread::current().id()).unwrap();
-    assert!(!pool.submit_or_run(job).unwrap());
-    assert_eq!(seen.recv().unwrap(), std::thread::current().id());
+    pool.submit_async(move || assert!(closed.recv().is_err()))
+        .await
+        .unwrap();
+    {
+        let mut given_up = pin!(pool.submit_async(|| ()));
+        assert!(poll_once(given_up.as_mut()).is_pending());
+        assert_eq!(pool.stats().waiting, 1);
+    }
+    assert_eq!(pool.stats().waiting, 0);
+    let mut spawned = pin!(pool.spawn_async(|| 6 * 7));
+    assert!(poll_once(spawned.as_mut()).is_pending());
     drop(gate);
+    assert_eq!(spawned.await.unwrap().await.unwrap(), 42);
+    assert_eq!(pool.blocked().count, 2);
     pool.close(LONG).unwrap();
-    let error = pool.submit_or_run(|| ()).unwrap_err();
-    assert_eq!(error.reason(), Reason::Closed);
+    let refused = pool.spawn_async(|| 5).await.unwrap_err();
+    assert_eq!(
+        (refused.reason(), (refused.into_job())()),
+        (Reason::Closed, 5)
+    );
+    assert_eq!((pool.stats().submitted, pool.stats().ran), (2, 2));
+}
+
+#[tokio::test]
+async fn a_close_ends_the_wait_of_async_code() {
+    let (gate, closed) = channel::<()>();
+    let closed = std::sync::Mutex::new(closed);
+    let pool = FuncPool::builder()
+        .capacity(1)
+        .queue(0)
+        .build(move |_: u8| {
+            closed.lock().unwrap().recv().unwrap_err();
+        });
+    pool.submit_async(1).await.unwrap();
+    let mut blocked = pin!(pool.submit_async(2));
+    assert!(poll_once(blocked.as_mut()).is_pending());
+    pool.close(Duration::ZERO).unwrap_err();
+    let refused = blocked.await.unwrap_err();
+    assert_eq!((refused.reason(), refused.into_job()), (Reason::Closed, 2));
+    drop(gate);
 }
 
 #[test]
-fn a_submit_ends_at_its_deadline() {
-    let pool = Pool::builder().capacity(1).queue(0).build();
-    let (gate, closed) = channel::<()>();
-    pool.submit(move || assert!(closed.recv().is_err()))
-        .unwrap();
-    let error = pool.submit_until(|| (), Instant::now()).unwrap_err();
-    assert_eq!(error.reason(), Reason::Timeout);
-    drop(gate);
-    pool.submit_until(|| (), Instant::now() + LONG).unwrap();
+fn what_async_code_submits_is_sent_from_thread_to_thread() {
+    fn send<T: Send>(_: T) {}
+    let pool = Pool::new(1);
+    send(pool.submit_async(|| ()));
+    send(pool.spawn_async(|| 1));
+    send(FuncPool::new(1, |_: std::cell::Cell<u8>| ()).submit_async(std::cell::Cell::new(1)));
 }

@@ -1,123 +1,28 @@
-//! Many jobs, and many pools, as one: multi-pools, batches, bulk submission,
-//! calls with results, and jobs that the submitter runs.
+//! Many jobs as one, and jobs with results: batches, bulk submission, calls, and what the
+//! submitter runs itself.
 #![cfg(all(feature = "tokio", not(loom_models)))]
 
-use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use pool_worker::{
-    Batch, CloseError, JobError, MultiPool, MultiPoolError, Reason, Strategy, TrySubmit, tasks,
-    threads,
-};
+use pool_worker::{Batch, JobError, Reason, TrySubmit, tasks, threads};
 
 const LONG: Duration = Duration::from_secs(60);
 
-type Job = Box<dyn FnOnce() + Send>;
-
-fn gated() -> (Sender<()>, Job) {
-    let (gate, closed) = channel::<()>();
-    (gate, Box::new(move || assert!(closed.recv().is_err())))
-}
-
-fn until(reached: impl Fn() -> bool) {
-    let begin = Instant::now();
-    while !reached() {
-        assert!(begin.elapsed() < LONG, "the state was never reached");
-        std::thread::yield_now();
-    }
-}
-
-fn small(_nth: usize) -> threads::Pool {
-    threads::Pool::builder().capacity(1).queue(0).build()
-}
-
-#[test]
-fn a_multi_pool_of_none_is_an_error_and_so_is_a_bad_index() {
-    let none = MultiPool::new(0, Strategy::RoundRobin, small);
-    assert_eq!(none.unwrap_err(), MultiPoolError::NoPools);
-    let two = MultiPool::new(2, Strategy::RoundRobin, small).unwrap();
-    assert_eq!(two.pool(1).unwrap().stats().capacity, 1);
-    let missing = MultiPoolError::NoSuchPool { index: 2, pools: 2 };
-    assert_eq!(two.pool(2).unwrap_err(), missing);
-}
-
-#[test]
-fn round_robin_goes_around_and_past_a_full_pool() {
-    let pools = MultiPool::new(2, Strategy::RoundRobin, small).unwrap();
-    let (first, job) = gated();
-    pools.try_submit(job).unwrap();
-    let (second, job) = gated();
-    pools.try_submit(job).unwrap();
-    let running = |index| pools.pool(index).unwrap().stats().running;
-    until(|| (running(0), running(1)) == (1, 1));
-    // Full everywhere: refused once, counted once, and the job comes back.
-    let refused = pools.try_submit(Box::new(|| ()) as Job).unwrap_err();
-    assert_eq!(
-        (refused.reason(), pools.stats().rejected),
-        (Reason::Full, 1)
-    );
-    // The turn is at one or the other; the one with room gets the job.
-    drop(second);
-    until(|| running(1) == 0);
-    for _ in 0..2 {
-        let (done, seen) = channel();
-        pools.submit(move || done.send(()).unwrap()).unwrap();
-        seen.recv().unwrap();
-        until(|| running(1) == 0);
-    }
-    drop(first);
-    pools.wait_idle();
-    assert_eq!(pools.stats().ran, 4);
-    pools.close(LONG).unwrap();
-    assert_eq!(pools.close(LONG), Err(CloseError::Closed));
-}
-
-#[test]
-fn the_least_loaded_is_the_one_with_the_fewest_jobs() {
-    let make = |_| threads::Pool::builder().capacity(1).queue(8).build();
-    let pools = MultiPool::new(3, Strategy::LeastLoaded, make).unwrap();
-    let gates: Vec<_> = (0..6)
-        .map(|_| {
-            let (gate, job) = gated();
-            pools.submit(job).unwrap();
-            gate
-        })
-        .collect();
-    for pool in pools.pools() {
-        assert_eq!(pool.stats().submitted, 2);
-    }
-    drop(gates);
-    pools.close(LONG).unwrap();
-}
-
 #[tokio::test]
-async fn the_jobs_of_a_key_run_in_order_on_tasks() {
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    let make = |_| {
-        let seen = Arc::clone(&seen);
-        tasks::FuncPool::new(1, move |(key, nth): (u32, u32)| {
-            let seen = Arc::clone(&seen);
-            async move {
-                tokio::task::yield_now().await;
-                seen.lock().unwrap().push((key, nth));
-            }
-        })
+async fn a_future_of_a_batch_that_panics_is_told() {
+    let pool = tasks::Pool::new(2);
+    let batch = Batch::of(&pool);
+    let panics = async {
+        tokio::task::yield_now().await;
+        panic!("as intended");
     };
-    let pools = MultiPool::new(4, Strategy::RoundRobin, make).unwrap();
-    for nth in 0..50 {
-        for key in 0..7 {
-            pools.by_key(&key).submit((key, nth)).await.unwrap();
-        }
-    }
-    pools.wait_idle().await;
-    pools.close(LONG).await.unwrap();
-    let seen = seen.lock().unwrap();
-    assert_eq!(seen.len(), 350);
-    for key in 0..7 {
-        let of_key = seen.iter().filter(|job| job.0 == key).map(|job| job.1);
-        assert!(of_key.eq(0..50));
-    }
+    pool.submit(batch.future(panics)).await.unwrap();
+    pool.submit(batch.future(async {})).await.unwrap();
+    drop(batch.future(async {}));
+    let outcome = batch.ended().await;
+    assert_eq!((outcome.ran, outcome.panicked, outcome.dropped), (1, 1, 1));
 }
 
 #[test]
@@ -286,79 +191,4 @@ async fn a_full_pool_of_tasks_waits_until_a_deadline_or_runs_here() {
     func.submit_until(2, deadline).await.unwrap();
     func.close(LONG).await.unwrap();
     assert_eq!(func.stats().ran, 2);
-}
-
-#[test]
-fn a_sub_pool_leaves_workers_to_others() {
-    let pool = Arc::new(threads::Pool::new(3));
-    let part = threads::SubPool::new(&pool, "part", 2);
-    let gates: Vec<_> = (0..2)
-        .map(|_| {
-            let (gate, job) = gated();
-            part.submit(job).unwrap();
-            gate
-        })
-        .collect();
-    let refused = part.try_submit(|| ()).unwrap_err();
-    assert_eq!((refused.reason(), refused.pool()), (Reason::Full, "part"));
-    // The third worker is for others.
-    assert_eq!(pool.spawn(|| 1).unwrap().wait().unwrap(), 1);
-    std::thread::scope(|scope| {
-        let blocked = scope.spawn(|| part.submit(|| panic!("as intended")));
-        drop(gates);
-        blocked.join().unwrap().unwrap();
-    });
-    part.wait_idle();
-    assert_eq!(part.taken(), 0);
-    pool.close(LONG).unwrap();
-    let refused = part.submit(|| ()).unwrap_err();
-    assert_eq!((refused.reason(), part.taken()), (Reason::Closed, 0));
-    assert_eq!((pool.stats().ran, pool.stats().panicked), (3, 1));
-}
-
-#[test]
-fn many_submitters_share_a_sub_pool_and_keep_its_limit() {
-    let pool = Arc::new(threads::Pool::new(4));
-    let part = threads::SubPool::new(&pool, "part", 2);
-    let running = Arc::new(Mutex::new(0));
-    std::thread::scope(|scope| {
-        for _ in 0..3 {
-            scope.spawn(|| {
-                for _ in 0..300 {
-                    let running = Arc::clone(&running);
-                    let job = move || {
-                        *running.lock().unwrap() += 1;
-                        std::thread::yield_now();
-                        let mut now = running.lock().unwrap();
-                        assert!(*now <= 2);
-                        *now -= 1;
-                    };
-                    part.submit(job).unwrap();
-                }
-            });
-        }
-    });
-    part.wait_idle();
-    pool.close(LONG).unwrap();
-    assert_eq!(pool.stats().ran, 900);
-}
-
-#[tokio::test]
-async fn a_sub_pool_of_tasks_gives_its_place_back_whatever_happens() {
-    let pool = Arc::new(tasks::Pool::new(4));
-    let part = tasks::SubPool::new(&pool, "part", 1);
-    let (gate, open) = tokio::sync::oneshot::channel::<()>();
-    part.submit(async { drop(open.await) }).await.unwrap();
-    assert_eq!(part.try_submit(async {}).unwrap_err().pool(), "part");
-    // Given up while it waits: nothing is lost with it.
-    let given_up = tokio::time::timeout(Duration::ZERO, part.submit(async {})).await;
-    assert!(given_up.is_err());
-    drop(gate);
-    part.submit(async { panic!("as intended") }).await.unwrap();
-    part.submit(async {}).await.unwrap();
-    part.wait_idle().await;
-    pool.close(LONG).await.unwrap();
-    let refused = part.submit(async {}).await.unwrap_err();
-    assert_eq!((refused.reason(), part.taken()), (Reason::Closed, 0));
-    assert_eq!((pool.stats().ran, pool.stats().panicked), (2, 1));
 }

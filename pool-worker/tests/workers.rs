@@ -4,11 +4,11 @@
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pool_worker::{tasks, threads};
+use pool_worker::{CloseError, ReopenError, tasks, threads};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -84,6 +84,88 @@ async fn a_state_goes_from_job_to_job_on_tasks() {
     assert_eq!((pool.stats().ran, pool.stats().panicked), (3, 1));
 }
 
+/// The state of a worker, which says that it is dropped, and waits.
+struct Slow(Sender<()>, Receiver<()>);
+
+impl Drop for Slow {
+    fn drop(&mut self) {
+        self.0.send(()).unwrap();
+        self.1.recv().unwrap_err();
+    }
+}
+
+/// One such state; when it is dropped; and what lets that go on.
+fn slow() -> (Mutex<Option<Slow>>, Receiver<()>, Sender<()>) {
+    let (dropping, dropped) = channel();
+    let (gate, closed) = channel();
+    (Mutex::new(Some(Slow(dropping, closed))), dropped, gate)
+}
+
+#[test]
+fn a_close_waits_for_the_drop_of_a_state() {
+    let (state, dropped, gate) = slow();
+    let pool = threads::FuncPool::builder().capacity(1).build_with_state(
+        move || state.lock().unwrap().take().unwrap(),
+        |_: &mut Slow, ()| (),
+    );
+    pool.submit(()).unwrap();
+    pool.wait_idle();
+    let late = pool.close(Duration::ZERO);
+    assert_eq!(late, Err(CloseError::Late { unfinished: 0 }));
+    dropped.recv().unwrap();
+    assert_eq!(pool.stats().workers, 1);
+    assert_eq!(pool.reopen(), Err(ReopenError::Draining));
+    drop(gate);
+    while pool.stats().workers > 0 {
+        std::thread::yield_now();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_close_waits_for_the_drop_of_a_state_on_tasks() {
+    let (state, dropped, gate) = slow();
+    let pool = tasks::FuncPool::builder().capacity(1).build_with_state(
+        move || state.lock().unwrap().take().unwrap(),
+        |state: Slow, ()| async { state },
+    );
+    pool.submit(()).await.unwrap();
+    pool.wait_idle().await;
+    let late = pool.close(Duration::ZERO).await;
+    assert_eq!(late, Err(CloseError::Late { unfinished: 0 }));
+    dropped.recv().unwrap();
+    assert_eq!(pool.stats().workers, 1);
+    assert_eq!(pool.reopen(), Err(ReopenError::Draining));
+    drop(gate);
+    while pool.stats().workers > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Panics as it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("as intended");
+    }
+}
+
+#[tokio::test]
+async fn a_state_that_panics_as_it_drops_holds_no_close_up() {
+    let pool = threads::FuncPool::builder()
+        .capacity(1)
+        .build_with_state(|| Bomb, |_: &mut Bomb, ()| ());
+    pool.submit(()).unwrap();
+    pool.close(LONG).unwrap();
+
+    let pool = tasks::FuncPool::builder()
+        .capacity(1)
+        .build_with_state(|| Bomb, |bomb: Bomb, ()| async { bomb });
+    pool.submit(()).await.unwrap();
+    pool.close(LONG).await.unwrap();
+    assert_eq!(pool.stats().ran, 1);
+}
+
 /// A hook that counts its calls there. The panic of the second costs nothing.
 fn count(at: &Arc<AtomicUsize>) -> impl Fn(&str) + use<> {
     let at = Arc::clone(at);
@@ -118,55 +200,4 @@ async fn hooks_are_called_around_the_life_of_each_worker() {
     pool.submit(async {}).await.unwrap();
     pool.close(LONG).await.unwrap();
     assert_eq!((begun.load(SeqCst), ended.load(SeqCst)), (2, 2));
-}
-
-#[tokio::test]
-async fn the_panic_of_a_job_is_told_with_its_name() {
-    let (told, seen) = channel();
-    let handler = move |panic: pool_worker::JobPanic<'_>| {
-        let told = told.send((panic.pool.to_owned(), panic.job.map(str::to_owned)));
-        told.unwrap();
-    };
-    let pool = threads::Pool::builder()
-        .name("cpu")
-        .panic_handler(handler.clone())
-        .build();
-    pool.submit_named("shrink", || panic!("as intended"))
-        .unwrap();
-    pool.submit(|| panic!("as intended")).unwrap();
-    pool.wait_idle();
-    let told: Vec<_> = seen.try_iter().collect();
-    let shrink = ("cpu".to_owned(), Some("shrink".to_owned()));
-    assert!(told.contains(&shrink) && told.contains(&("cpu".to_owned(), None)));
-
-    let pool = tasks::Pool::builder()
-        .name("io")
-        .panic_handler(handler)
-        .build();
-    let job = async { panic!("as intended") };
-    pool.submit_named("fetch", job).await.unwrap();
-    pool.submit_named("ping", async {}).await.unwrap();
-    pool.close(LONG).await.unwrap();
-    let fetch = ("io".to_owned(), Some("fetch".to_owned()));
-    assert_eq!(seen.try_iter().collect::<Vec<_>>(), [fetch]);
-    let refused = pool.submit_named("late", async {}).await.unwrap_err();
-    refused.into_job().await;
-}
-
-#[test]
-fn a_worker_thread_has_the_name_of_its_pool_and_the_stack_it_was_given() {
-    let (told, seen) = channel();
-    let pool = threads::Pool::builder()
-        .name("deep")
-        .thread_stack_size(16 << 20)
-        .build();
-    pool.submit(move || {
-        // Twice the stack that a thread has by default.
-        let deep = std::hint::black_box([1u8; 4 << 20]);
-        assert_eq!(deep[deep.len() - 1], 1);
-        let name = std::thread::current().name().map(str::to_owned);
-        told.send(name).unwrap();
-    })
-    .unwrap();
-    assert_eq!(seen.recv().unwrap().as_deref(), Some("deep"));
 }

@@ -33,16 +33,22 @@ impl<J: Send + 'static> Dispatcher<J> {
             (workers.count, workers.asleep.len(), workers.capacity)
         };
         let waiting = self.line.lock().len();
+        let waiting_in_parts: usize = self.parts().iter().map(|part| part.waiting()).sum();
+        // Before the others: what became of a job is counted before the job is, so of
+        // these all that did not run are among those, and more, which merely have yet to
+        // be counted as finished.
+        let counts = self.queue.counts();
+        let running = (counts.unfinished - counts.queued.min(counts.unfinished)) as usize;
+        let finished = counts.accepted - counts.unfinished;
         let panicked = self.panicked.load(Relaxed);
         let cancelled = self.cancelled.load(Relaxed);
         let displaced = self.displaced.load(Relaxed);
         let rejected_by = self.rejected.get();
-        let counts = self.queue.counts();
-        let running = (counts.unfinished - counts.queued.min(counts.unfinished)) as usize;
-        let finished = counts.accepted - counts.unfinished;
+        let ran = finished.saturating_sub(panicked + cancelled + displaced);
         Stats {
             submitted: counts.accepted,
-            ran: finished.saturating_sub(panicked + cancelled + displaced),
+            // Never more than have run, so the most that was told stays true.
+            ran: ran.max(self.ran_told.fetch_max(ran, Relaxed)),
             panicked,
             cancelled,
             displaced,
@@ -54,7 +60,7 @@ impl<J: Send + 'static> Dispatcher<J> {
             queued: counts.queued as usize,
             running,
             idle: workers.saturating_sub(running).max(asleep),
-            waiting,
+            waiting: waiting + waiting_in_parts,
             workers,
             capacity,
         }

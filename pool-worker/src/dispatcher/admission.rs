@@ -46,15 +46,17 @@ impl<J: Send + 'static> Dispatcher<J> {
                 Err(full) if full.reason == Reason::Full => full.job,
                 Err(rejected) => return Err(self.reject(rejected)),
             };
-            // Taken and finished in one step: it never counts as running.
             let mut hand = None;
-            let Some(oldest) = self.queue.take(&mut hand, true) else {
-                let reason = Reason::Full;
-                return Err(self.reject(Rejected { reason, job }));
+            let Some(oldest) = self.queue.take_out(&mut hand) else {
+                // Where a worker was quicker to take it, that has made room.
+                return self.offer(job).map_err(|rejected| self.reject(rejected));
             };
+            // Before it is finished: it never counts as one that ran.
             self.displaced.fetch_add(1, Relaxed);
+            let waited = self.clock.now().saturating_sub(oldest.accepted_at);
+            self.recorder.record_displaced(waited);
             displaced.extend(hand);
-            if oldest.unblocks {
+            if self.queue.finish() || oldest.unblocks {
                 self.admit_line();
             }
         }
@@ -89,8 +91,12 @@ impl<J: Send + 'static> Dispatcher<J> {
     /// Counts a rejection that the submitter will see.
     #[cold]
     pub(crate) fn reject(&self, rejected: Rejected<J>) -> Rejected<J> {
-        self.rejected.add(rejected.reason);
+        self.count_rejection(rejected.reason);
         rejected
+    }
+
+    pub(crate) fn count_rejection(&self, reason: Reason) {
+        self.rejected.add(reason);
     }
 
     /// A submitter that was blocked since then got in.

@@ -3,15 +3,19 @@
 use std::sync::Arc;
 
 use super::Dispatcher;
-use crate::idle::Sleeper;
+use crate::idle::{Sleeper, Workers};
 use crate::overload::Resize;
-use crate::sync::Ordering;
 
 impl<J: Send + 'static> Dispatcher<J> {
-    /// Whether a worker should look, under the lock, if it must retire.
-    #[inline]
-    pub(crate) fn has_surplus(&self) -> bool {
-        self.surplus.load(Ordering::Relaxed)
+    /// Holds jobs back for as long as the pool is paused or has more workers than the
+    /// capacity allows. To be called under the lock after any of that has changed: who
+    /// comes after this step takes no job too many.
+    pub(super) fn hold(&self, workers: &mut Workers) {
+        let held = workers.paused || workers.has_surplus();
+        if held != workers.held {
+            workers.held = held;
+            self.queue.hold(held);
+        }
     }
 
     /// Lets so many jobs run at once from now on.
@@ -25,7 +29,7 @@ impl<J: Send + 'static> Dispatcher<J> {
         let mut workers = self.workers.lock();
         workers.capacity = capacity;
         self.queue.set_limit(self.options.limit(capacity));
-        self.surplus.store(workers.has_surplus(), Ordering::Relaxed);
+        self.hold(&mut workers);
         let surplus = (workers.count - workers.retiring).saturating_sub(capacity);
         let asleep = surplus.min(workers.asleep.len());
         // The bottom of the stack: those that slept longest.

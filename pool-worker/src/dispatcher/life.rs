@@ -8,14 +8,14 @@ use super::Dispatcher;
 use crate::error::{CloseError, ReopenError};
 use crate::idle::{Seat, Sleeper, Workers};
 use crate::panic;
-use crate::sync::{MutexGuard, Ordering};
+use crate::sync::{MutexGuard, yield_now};
 
 impl<J: Send + 'static> Dispatcher<J> {
     /// A worker is gone. `retired` if the capacity had no room for it, or it
     /// had no job for too long: then it passes on the call that it may have
-    /// had, or that found no other to make. `abandoned` if its runtime took it away: then nothing
-    /// that is accepted will run, so the pool closes, and the last worker
-    /// gives up what is queued.
+    /// had, or that found no other to make. `abandoned` if its runtime took it
+    /// away: then nothing that is accepted will run, so the pool closes, and
+    /// the last worker gives up what is queued.
     pub(crate) fn left(self: &Arc<Self>, seat: Arc<Seat>, abandoned: bool, retired: bool) {
         if abandoned {
             let _ = self.close();
@@ -23,6 +23,7 @@ impl<J: Send + 'static> Dispatcher<J> {
         let mut workers = self.workers.lock();
         workers.count -= 1;
         workers.retiring -= usize::from(retired);
+        self.hold(&mut workers);
         workers.vacant.push(seat);
         workers.abandoned |= abandoned;
         let counts = self.queue.arm();
@@ -43,8 +44,14 @@ impl<J: Send + 'static> Dispatcher<J> {
         let give_up = workers.abandoned;
         drop(workers);
         if give_up {
+            // The pool is closed, so their number is final; but a submitter that was
+            // accepted before may yet have to put its job down.
             let mut hand = None;
-            while self.queue.take(&mut hand, false).is_some() {
+            while self.queue.counts().queued > 0 {
+                if self.queue.take_out(&mut hand).is_none() {
+                    yield_now();
+                    continue;
+                }
                 panic::contain(|| drop(hand.take()));
                 self.cancelled.fetch_add(1, Relaxed);
                 self.queue.finish();
@@ -62,12 +69,21 @@ impl<J: Send + 'static> Dispatcher<J> {
         if !self.queue.close() {
             return Err(CloseError::Closed);
         }
-        let sleepers = std::mem::take(&mut self.workers.lock().asleep);
-        for sleeper in sleepers {
-            sleeper.rouse();
+        let mut workers = self.workers.lock();
+        // A pause is over: what was accepted runs. Unless the pool is open again by now,
+        // and the pause a new one.
+        if self.queue.is_closed() {
+            workers.paused = false;
+            self.hold(&mut workers);
         }
+        let sleepers = std::mem::take(&mut workers.asleep);
+        drop(workers);
+        sleepers.into_iter().for_each(Sleeper::rouse);
         let wakers = self.line.lock().wakers();
         wakers.into_iter().for_each(Waker::wake);
+        for part in self.parts() {
+            part.wake_all();
+        }
         Ok(())
     }
 
@@ -90,7 +106,7 @@ impl<J: Send + 'static> Dispatcher<J> {
 
     /// Accepts again, once a close has drained.
     pub(crate) fn reopen(self: &Arc<Self>) -> Result<(), ReopenError> {
-        let workers = self.workers.lock();
+        let mut workers = self.workers.lock();
         if !self.queue.is_closed() {
             return Err(ReopenError::Open);
         }
@@ -101,6 +117,9 @@ impl<J: Send + 'static> Dispatcher<J> {
         if workers.abandoned {
             return Err(ReopenError::NoRuntime);
         }
+        // The closer may have yet to come to that.
+        workers.paused = false;
+        self.hold(&mut workers);
         self.queue.arm();
         self.queue.open();
         drop(workers);
@@ -111,7 +130,10 @@ impl<J: Send + 'static> Dispatcher<J> {
 
     /// Workers start no job from now on; those that run go on.
     pub(crate) fn pause(&self) {
-        self.paused.store(true, Ordering::Release);
+        let mut workers = self.workers.lock();
+        // A closed pool runs what it accepted: a close that comes now finds this.
+        workers.paused = !self.queue.is_closed();
+        self.hold(&mut workers);
     }
 
     /// Undoes [`pause`](Self::pause).
@@ -119,16 +141,16 @@ impl<J: Send + 'static> Dispatcher<J> {
         let mut workers = self.workers.lock();
         // Under the lock: a worker that went to sleep for the pause is on the
         // stack, and one that comes later sees that it is over.
-        self.paused.store(false, Ordering::Release);
+        workers.paused = false;
+        self.hold(&mut workers);
         let sleepers = std::mem::take(&mut workers.asleep);
         drop(workers);
         sleepers.into_iter().for_each(Sleeper::rouse);
     }
 
-    /// Whether no job may start. A closed pool runs what it accepted.
-    #[inline]
+    /// Whether no job may start.
     pub(crate) fn is_paused(&self) -> bool {
-        self.paused.load(Ordering::Acquire) && !self.queue.is_closed()
+        self.workers.lock().paused
     }
 
     /// Whether every accepted job has ended.

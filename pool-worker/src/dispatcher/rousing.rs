@@ -11,7 +11,6 @@ use std::task::Waker;
 
 use super::{Dispatcher, NotLaunched};
 use crate::idle::{Seat, Sleeper, Workers};
-use crate::sync::Ordering;
 use crate::worker::Worker;
 
 /// What a worker that found no job should do.
@@ -92,10 +91,10 @@ impl<J: Send + 'static> Dispatcher<J> {
         let mut workers = self.workers.lock();
         if workers.has_surplus() {
             workers.retiring += 1;
-            self.surplus.store(workers.has_surplus(), Ordering::Relaxed);
+            self.hold(&mut workers);
             return Rest::Retire;
         }
-        if !self.is_paused() {
+        if !workers.paused {
             if self.queue.counts().queued > 0 {
                 return Rest::Again;
             }
@@ -128,7 +127,7 @@ impl<J: Send + 'static> Dispatcher<J> {
     pub(crate) fn expire(&self, seat: &Arc<Seat>) -> bool {
         let mut workers = self.workers.lock();
         let least = self.options.stay.max(usize::from(self.options.on_threads));
-        if workers.count - workers.retiring <= least || self.is_paused() {
+        if workers.count - workers.retiring <= least || workers.paused {
             return false;
         }
         // Whoever rouses takes it from the stack first, under this lock.
@@ -141,6 +140,7 @@ impl<J: Send + 'static> Dispatcher<J> {
         };
         workers.asleep.remove(place);
         workers.retiring += 1;
+        self.hold(&mut workers);
         true
     }
 }

@@ -10,7 +10,7 @@ use super::figures::ControlStats;
 use super::token::Token;
 use crate::any_pool::Core;
 use crate::dispatcher::Dispatcher;
-use crate::error::{CloseError, SubmitError};
+use crate::error::{CloseError, ReopenError, SubmitError};
 use crate::histogram::Merged;
 use crate::span::Carried;
 use crate::stats::Stats;
@@ -116,6 +116,15 @@ impl<T: Send + 'static> Core for Controlled<T> {
     }
     fn close(&self) -> Result<(), CloseError> {
         self.tokens.close()
+    }
+    fn is_closed(&self) -> bool {
+        self.tokens.queue.is_closed()
+    }
+    fn reopen(&self) -> Result<(), ReopenError> {
+        self.tokens.reopen()
+    }
+    fn set_capacity(&self, capacity: usize) {
+        self.tokens.set_capacity(capacity);
     }
     fn is_within(&self) -> bool {
         self.tokens.is_within()

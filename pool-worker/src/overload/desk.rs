@@ -360,7 +360,7 @@ impl<T> Running<'_, T> {
         self.became = match outcome {
             Outcome::Ran => Became::Ran,
             Outcome::Panicked(_) | Outcome::NamedPanicked(..) => Became::Panicked,
-            Outcome::Cancelled => Became::Cancelled,
+            Outcome::Cancelled | Outcome::CalledOff => Became::Cancelled,
         };
     }
 }

@@ -1,14 +1,15 @@
 //! The account of every job in two words.
 //!
 //! `accepted`, which submitters write: `[accepted:62 | ARMED | CLOSED]`.
-//! `progress`, which workers write: `[finished:31 | taken:32 | BLOCKED]`.
+//! `progress`, which workers write: `[finished:30 | taken:32 | HELD | BLOCKED]`.
 //!
 //! Each question that two sides must agree on is settled in the order of one
 //! word's modifications, by read-modify-writes on both sides, so neither a
 //! fence nor `SeqCst` is needed:
 //! - accept against close, and accept against a worker that goes to sleep, on
 //!   `accepted`;
-//! - finish against a submitter that blocks, on `progress`.
+//! - finish against a submitter that blocks, and take against a pool that holds its
+//!   jobs back, on `progress`.
 
 use crossbeam_utils::CachePadded;
 
@@ -21,9 +22,11 @@ const ONE_ACCEPTED: u64 = 4;
 
 /// Submitters are blocked: whoever finishes a job must let them in.
 const BLOCKED: u64 = 1;
-const TAKEN_SHIFT: u32 = 1;
+/// No worker may take a job: the pool is paused, or has more workers than it may.
+const HELD: u64 = 2;
+const TAKEN_SHIFT: u32 = 2;
 const TAKEN_MASK: u64 = (u32::MAX as u64) << TAKEN_SHIFT;
-const FINISHED_SHIFT: u32 = 33;
+const FINISHED_SHIFT: u32 = 34;
 const ONE_FINISHED: u64 = 1 << FINISHED_SHIFT;
 const FINISHED_MODULO: u64 = 1 << (64 - FINISHED_SHIFT);
 
@@ -112,8 +115,8 @@ fn unfinished(accepted: u64, finished: u64) -> u64 {
 }
 
 impl Ledger {
-    /// Distances are kept modulo 2^31, half of which tells order.
-    pub(super) const MAX_LIMIT: usize = 1 << 30;
+    /// Distances are kept modulo 2^30, half of which tells order.
+    pub(super) const MAX_LIMIT: usize = 1 << 29;
 
     pub(super) fn new(limit: usize, unlimited: bool) -> Self {
         assert!(
@@ -197,16 +200,23 @@ impl Ledger {
         !self.is_full(accepted + jobs - 1)
     }
 
-    /// `is_ready` tells whether the job of a number lies in its slot.
+    /// `is_ready` tells whether the job of a number lies in its slot. Takes nothing
+    /// while jobs are held, unless `held` ones are wanted too.
     #[inline]
     pub(super) fn take(
         &self,
         finishing: bool,
+        held: bool,
         is_ready: impl Fn(u32) -> bool,
     ) -> Option<(TakeTicket, bool)> {
         let finish = if finishing { ONE_FINISHED } else { 0 };
         let mut word = self.progress.load(Ordering::Relaxed);
         loop {
+            // A stale word without the flag fails below; a stale one with it is put
+            // right by the lock that the worker takes next, under which it is written.
+            if !held && word & HELD != 0 {
+                return None;
+            }
             let number = taken(word);
             if !is_ready(number) {
                 // A number behind the word's last is never ready again, so a
@@ -260,6 +270,15 @@ impl Ledger {
 
     pub(super) fn disarm(&self) -> bool {
         self.front.accepted.fetch_and(!ARMED, Ordering::AcqRel) & ARMED != 0
+    }
+
+    /// From here on no worker takes a job, or all may again.
+    pub(super) fn hold(&self, held: bool) {
+        if held {
+            self.progress.fetch_or(HELD, Ordering::AcqRel);
+        } else {
+            self.progress.fetch_and(!HELD, Ordering::AcqRel);
+        }
     }
 
     pub(super) fn flag_blocked(&self) {

@@ -1,4 +1,4 @@
-//! The ring that holds accepted jobs inline. All `unsafe` of the crate.
+//! The ring that holds accepted jobs inline.
 //!
 //! The slot of number `n` is `n % size`. Its state is `n` while it is free for
 //! job `n`, `n + 1` while it holds job `n`, and `n + size` once that job was

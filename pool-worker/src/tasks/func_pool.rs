@@ -8,17 +8,13 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
-use super::job::Tracked;
 use crate::block_on::block_on;
-use crate::call::Call;
 use crate::dispatcher::{Dispatcher, Rejected};
 use crate::error::{CloseError, DisplaceError, Reason, SubmitError};
 use crate::face::face;
 use crate::options::Builder;
-use crate::outcome::Outcome;
 use crate::span::Carried;
 use crate::submit::{Submission, to_wait};
-use crate::sync::Mutex;
 use crate::try_submit::{BulkError, TrySubmit};
 
 /// A pool of tasks that run one async function; a job is its argument, and
@@ -52,10 +48,10 @@ use crate::try_submit::{BulkError, TrySubmit};
 pub struct FuncPool<T: Send + 'static> {
     pub(super) dispatcher: Arc<Dispatcher<Carried<T>>>,
     /// Runs a job in the task of its submitter.
-    here: Box<dyn Fn(T) -> Here + Send + Sync>,
+    pub(super) here: Box<dyn Fn(T) -> Here + Send + Sync>,
 }
 
-type Here = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(super) type Here = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl<T: Send + 'static> FuncPool<T> {
     /// A pool with this capacity and the defaults of [`builder`](Self::builder).
@@ -148,7 +144,7 @@ impl<T: Send + 'static> FuncPool<T> {
     ///
     /// # Errors
     /// As [`submit`](Self::submit); with the jobs from the first that was not
-    /// accepted on.
+    /// accepted on: all that the iterator has, which therefore has to end.
     pub async fn submit_all(
         &self,
         jobs: impl IntoIterator<Item = T, IntoIter: Send>,
@@ -270,121 +266,6 @@ impl<T: Send + 'static> FuncPool<T> {
 }
 
 face!(FuncPool<T>, [T: Send + 'static], self => self.dispatcher);
-
-impl<T: Send + 'static> Builder<FuncPool<T>> {
-    /// The pool that runs this function.
-    ///
-    /// # Panics
-    /// Outside of a runtime, when [`runtime`](Self::runtime) was not given;
-    /// when the capacity is 0; when capacity and queue bound together are
-    /// above 2^30; when an idle timeout was given and the runtime has no time.
-    pub fn build<F, Fut>(self, run: F) -> FuncPool<T>
-    where
-        F: Fn(T) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = ()> + Send + 'static,
-    {
-        let run = Arc::new(run);
-        let here = Arc::clone(&run);
-        self.build_with(
-            move |job| run(job),
-            Box::new(move |job| Box::pin(here(job))),
-        )
-    }
-
-    /// The pool that runs this function, whose results its callers wait for:
-    /// see [`call`](FuncPool::call).
-    ///
-    /// # Panics
-    /// As [`build`](Self::build).
-    pub fn build_calls<F, Fut>(self, run: F) -> FuncPool<Call<T, Fut::Output>>
-    where
-        F: Fn(T) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output: Send> + Send + 'static,
-    {
-        let run = Arc::new(run);
-        let here = Arc::clone(&run);
-        let run = move |call| Tracked::of(call, &*run);
-        let here = move |call| -> Here {
-            let call = Tracked::of(call, &*here);
-            Box::pin(async move { _ = call.await })
-        };
-        self.convert().build_with(run, Box::new(here))
-    }
-
-    /// The pool that runs this function with a state that `make` makes for each
-    /// worker, with its first job: a connection, a parser, a buffer. The
-    /// function gets it and gives it back. A state whose job panicked, or was
-    /// dropped with the runtime, is gone, and made anew for the next.
-    ///
-    /// A job that its submitter runs, by [`submit_or_run`](FuncPool::submit_or_run),
-    /// gets a state of its own.
-    ///
-    /// # Panics
-    /// As [`build`](Self::build). A panic of `make` is that of the job.
-    pub fn build_with_state<S, M, F, Fut>(self, make: M, run: F) -> FuncPool<T>
-    where
-        S: Send + 'static,
-        M: Fn() -> S + Send + Sync + 'static,
-        F: Fn(S, T) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = S> + Send + 'static,
-    {
-        let shared = Arc::new((make, run));
-        let here = Arc::clone(&shared);
-        let make_run = move || {
-            let shared = Arc::clone(&shared);
-            // Shared with the one job that the worker has at a time.
-            let place = Arc::new(Mutex::new(None));
-            move |job| {
-                let place = Arc::clone(&place);
-                let state = place.lock().take().unwrap_or_else(&shared.0);
-                let future = (shared.1)(state, job);
-                async move { *place.lock() = Some(future.await) }
-            }
-        };
-        let here = move |job| -> Here {
-            let future = (here.1)((here.0)(), job);
-            Box::pin(async move { drop(future.await) })
-        };
-        self.build_made(make_run, Box::new(here))
-    }
-
-    /// As [`build`](Self::build), for a function that may tell what became of
-    /// the job; and one that runs it for its submitter.
-    pub(super) fn build_with<F, Fut>(
-        self,
-        run: F,
-        here: Box<dyn Fn(T) -> Here + Send + Sync>,
-    ) -> FuncPool<T>
-    where
-        F: Fn(T) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output: Into<Outcome>> + Send + 'static,
-    {
-        let run = Arc::new(run);
-        let make = move || {
-            let run = Arc::clone(&run);
-            move |job| run(job)
-        };
-        self.build_made(make, here)
-    }
-
-    fn build_made<M, F, Fut>(
-        self,
-        make: M,
-        here: Box<dyn Fn(T) -> Here + Send + Sync>,
-    ) -> FuncPool<T>
-    where
-        M: Fn() -> F + Send + Sync + 'static,
-        F: FnMut(T) -> Fut + Send + 'static,
-        Fut: Future<Output: Into<Outcome>> + Send + 'static,
-    {
-        let has_timeout = self.options.idle_timeout.is_some();
-        let launch = self.settings.launch(make, has_timeout);
-        let dispatcher = Dispatcher::new(self.options, launch);
-        // A task is never refused.
-        let _ = dispatcher.prestart(0);
-        FuncPool { dispatcher, here }
-    }
-}
 
 impl<T: Send + 'static> TrySubmit<T> for FuncPool<T> {
     fn try_submit(&self, job: T) -> Result<(), SubmitError<T>> {

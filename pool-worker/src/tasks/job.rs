@@ -14,6 +14,7 @@ use crate::handle::Report;
 use crate::outcome::Outcome;
 use crate::permits::Permit;
 use crate::room::Room;
+use crate::span::Name;
 
 /// What a job is made of.
 pub(super) trait Work: Future<Output = Outcome> + Send + 'static {
@@ -133,30 +134,31 @@ impl<F: Future<Output = ()> + Send + 'static> Work for Plain<F> {
 }
 
 pin_project! {
-    /// A future with a name.
-    pub(super) struct Named<F> {
+    /// One of the others with a name.
+    pub(super) struct Named<W> {
         #[pin]
-        pub(super) future: F,
-        pub(super) name: &'static str,
+        pub(super) work: W,
+        pub(super) name: Name,
     }
 }
 
-impl<F: Future<Output = ()>> Future for Named<F> {
+impl<W: Work> Future for Named<W> {
     type Output = Outcome;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
         let this = self.project();
-        #[cfg(feature = "tracing")]
-        let _entered = tracing::info_span!("job", name = *this.name).entered();
-        match catch_unwind(AssertUnwindSafe(|| this.future.poll(cx))) {
-            Ok(polled) => polled.map(|()| Outcome::Ran),
-            Err(payload) => Poll::Ready(Outcome::NamedPanicked(this.name, payload)),
+        let (work, name) = (this.work, this.name);
+        match catch_unwind(AssertUnwindSafe(|| name.run(|| work.poll(cx)))) {
+            Ok(polled) => polled.map(|outcome| outcome.of(name.job)),
+            Err(payload) => Poll::Ready(Outcome::NamedPanicked(name.job, payload)),
         }
     }
 }
 
-impl<F: Future<Output = ()> + Send + 'static> Work for Named<F> {
-    fn displace(self) {}
+impl<W: Work> Work for Named<W> {
+    fn displace(self) {
+        self.work.displace();
+    }
 }
 
 pin_project! {
@@ -194,8 +196,8 @@ impl<F: Future> Future for Tracked<F, F::Output> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
         let this = self.project();
-        if !this.report.run(Some(cx.waker())) {
-            return Poll::Ready(Outcome::Cancelled);
+        if let Err(called_off) = this.report.run(Some(cx.waker())) {
+            return Poll::Ready(called_off);
         }
         let polled = catch_unwind(AssertUnwindSafe(|| this.future.poll(cx)));
         let result = match polled {

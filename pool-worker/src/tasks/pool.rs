@@ -12,6 +12,7 @@ use crate::error::{CloseError, Reason, SubmitError};
 use crate::face::face;
 use crate::handle::{Handle, handle};
 use crate::options::Builder;
+use crate::span::Name;
 use crate::try_submit::{BulkError, TrySubmit};
 
 fn plain<F: 'static>(job: Job) -> F {
@@ -76,7 +77,7 @@ impl Pool {
 
     /// As [`submit`](Self::submit), for a job with a name: its panic is told
     /// with it ([`JobPanic::job`](crate::JobPanic::job)), and with the feature
-    /// `tracing` each poll of it runs in a span `job` of that name.
+    /// `tracing` it runs in a span `job` that has its `name` and that of the `pool`.
     ///
     /// # Errors
     /// As [`FuncPool::submit`]; with the job.
@@ -84,9 +85,14 @@ impl Pool {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let future = job;
-        let submitted = self.jobs.submit(Job::new(Named { future, name })).await;
-        submitted.map_err(|error| error.map(|job| job.into_inner::<Named<F>>().future))
+        let (work, name) = (Plain { future: job }, self.name_of(name));
+        let submitted = self.jobs.submit(Job::new(Named { work, name })).await;
+        let back = |job: Job| job.into_inner::<Named<Plain<F>>>().work.future;
+        submitted.map_err(|error| error.map(back))
+    }
+
+    fn name_of(&self, job: &'static str) -> Name {
+        Name::new(job, &self.jobs.dispatcher.options.name)
     }
 
     /// Accepts a job; waits for at most `limit` while the pool is full.
@@ -207,6 +213,28 @@ impl Pool {
         Ok(handle)
     }
 
+    /// As [`spawn`](Self::spawn), for a job with a name; see
+    /// [`submit_named`](Self::submit_named). Its panic goes to the handle.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit).
+    pub async fn spawn_named<F>(
+        &self,
+        name: &'static str,
+        future: F,
+    ) -> Result<Handle<F::Output>, SubmitError<F>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let (handle, report) = handle(self.jobs.dispatcher.address());
+        let (work, name) = (Tracked { future, report }, self.name_of(name));
+        let submitted = self.jobs.submit(Job::new(Named { work, name })).await;
+        let back = |job: Job| job.into_inner::<Named<Tracked<F, F::Output>>>().work.future;
+        submitted.map_err(|error| error.map(back))?;
+        Ok(handle)
+    }
+
     /// As [`spawn`](Self::spawn), but fails at once where that waits.
     ///
     /// # Errors
@@ -224,7 +252,8 @@ impl Pool {
 
     /// Accepts a job at once; while the pool is full, the oldest jobs that
     /// wait make room: they are dropped, and their handles tell that they were
-    /// [displaced](crate::JobError::Displaced). Says how many; see [`FuncPool::submit_displacing`].
+    /// [displaced](crate::JobError::Displaced). Says how many; see
+    /// [`FuncPool::submit_displacing`].
     ///
     /// # Errors
     /// As [`FuncPool::submit_displacing`]; with the job.
@@ -283,7 +312,7 @@ impl Builder<Pool> {
     /// # Panics
     /// Outside of a runtime, when [`runtime`](Self::runtime) was not given;
     /// when the capacity is 0; when capacity and queue bound together are
-    /// above 2^30; when an idle timeout was given and the runtime has no time.
+    /// above 2^29; when an idle timeout was given and the runtime has no time.
     pub fn build(self) -> Pool {
         let builder: Builder<FuncPool<Job>> = self.convert();
         Pool {

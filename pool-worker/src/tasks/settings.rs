@@ -9,7 +9,6 @@ use tokio::runtime::Handle;
 use super::work::Work;
 use super::{ControlledPool, FuncPool, Pool};
 use crate::dispatcher::Launch;
-use crate::nesting::Within;
 use crate::options::{Buildable, Builder, sealed::Sealed};
 use crate::outcome::Outcome;
 use crate::span::Carried;
@@ -82,9 +81,7 @@ impl Settings {
             drop(tokio::time::sleep(Duration::ZERO));
         }
         Box::new(move |worker| {
-            let pool = worker.pool();
-            let work = Work::new(worker, make());
-            drop(runtime.spawn(Within::new(pool, work)));
+            drop(runtime.spawn(Work::new(worker, make())));
             Ok(())
         })
     }

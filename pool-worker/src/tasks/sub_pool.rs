@@ -28,7 +28,7 @@ impl SubPool {
     pub fn new(pool: &Arc<Pool>, name: &str, limit: usize) -> Self {
         Self {
             pool: Arc::clone(pool),
-            permits: Permits::new(name, limit),
+            permits: Permits::new(&pool.jobs.dispatcher, name, limit),
         }
     }
 
@@ -45,18 +45,20 @@ impl SubPool {
     /// Accepts a job; waits while this part or the pool is full. Dropped while
     /// it waits, the job is dropped too, unless it was accepted just then.
     ///
+    /// The figures of the pool tell of both: [`blocked`](Pool::blocked), and how
+    /// many are [`waiting`](crate::Stats::waiting), up to the pool's `max_blocked`
+    /// for each.
+    ///
     /// # Errors
-    /// As [`Pool::submit`]; with the job.
+    /// As [`Pool::submit`]; with the job, and the name of this part or of the pool,
+    /// whichever did not let it in.
     pub async fn submit<F>(&self, job: F) -> Result<(), SubmitError<F>>
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let permit = match self.permits.try_acquire() {
-            Some(permit) => permit,
-            None if self.pool.jobs.dispatcher.is_within() => {
-                return Err(SubmitError::new(&self.permits.name, Reason::Nested, job));
-            }
-            None => poll_fn(|cx| self.permits.poll_acquire(cx.waker())).await,
+        let permit = match self.permits.acquire(&self.pool.jobs.dispatcher).await {
+            Ok(permit) => permit,
+            Err(reason) => return Err(self.refuse(reason, job)),
         };
         let future = job;
         let submitted = self
@@ -65,6 +67,10 @@ impl SubPool {
             .submit(Job::new(Limited { future, permit }))
             .await;
         submitted.map_err(|error| error.map(|job| job.into_inner::<Limited<F>>().future))
+    }
+
+    fn refuse<F>(&self, reason: Reason, job: F) -> SubmitError<F> {
+        self.permits.refuse(&self.pool.jobs.dispatcher, reason, job)
     }
 
     /// Accepts a job, or fails at once.
@@ -77,7 +83,7 @@ impl SubPool {
         F: Future<Output = ()> + Send + 'static,
     {
         let Some(permit) = self.permits.try_acquire() else {
-            return Err(SubmitError::new(&self.permits.name, Reason::Full, job));
+            return Err(self.refuse(Reason::Full, job));
         };
         let future = job;
         let submitted = self

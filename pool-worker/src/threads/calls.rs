@@ -10,8 +10,8 @@ use crate::outcome::Outcome;
 
 impl<T, R> Call<T, R> {
     pub(super) fn run(self, run: &impl Fn(T) -> R) -> Outcome {
-        if !self.report.run(None) {
-            return Outcome::Cancelled;
+        if let Err(called_off) = self.report.run(None) {
+            return called_off;
         }
         let result = catch_unwind(AssertUnwindSafe(|| run(self.job)));
         self.report.end(result)

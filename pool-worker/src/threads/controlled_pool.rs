@@ -76,7 +76,7 @@ impl<T: Send + 'static> Builder<ControlledPool<T>> {
     ///
     /// # Panics
     /// When the capacity is 0, when capacity and queue bound together are
-    /// above 2^30, and when the system gives no thread for the first worker.
+    /// above 2^29, and when the system gives no thread for the first worker.
     pub fn build<F, U>(self, control: Control, run: F, unserved: U) -> ControlledPool<T>
     where
         F: Fn(T) + Send + Sync + 'static,

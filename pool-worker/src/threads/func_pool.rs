@@ -7,18 +7,14 @@ use std::time::{Duration, Instant};
 
 use crossbeam_utils::Backoff;
 
-use super::work;
 use crate::block_on::block_on;
-use crate::call::Call;
 use crate::dispatcher::{Dispatcher, Rejected};
 use crate::error::{CloseError, DisplaceError, Reason, SubmitError};
 use crate::face::face;
 use crate::options::Builder;
-use crate::outcome::Outcome;
 use crate::span::Carried;
 use crate::submit::{Submission, to_wait};
 use crate::try_submit::{BulkError, TrySubmit, submit_all};
-use crate::worker::Worker;
 
 /// A pool of threads that run one function; a job is its argument, and nothing
 /// is boxed. Answers to `PoolWithFuncGeneric` of `ants`.
@@ -43,7 +39,7 @@ use crate::worker::Worker;
 pub struct FuncPool<T: Send + 'static> {
     pub(super) dispatcher: Arc<Dispatcher<Carried<T>>>,
     /// Runs a job on the thread of its submitter.
-    here: Box<dyn Fn(T) + Send + Sync>,
+    pub(super) here: Box<dyn Fn(T) + Send + Sync>,
 }
 
 impl<T: Send + 'static> FuncPool<T> {
@@ -101,6 +97,25 @@ impl<T: Send + 'static> FuncPool<T> {
         self.submit_timeout(job, deadline.saturating_duration_since(Instant::now()))
     }
 
+    /// Accepts the argument of a job; waits while the pool is full. For async code
+    /// with jobs that block or compute: no thread waits for room.
+    ///
+    /// Dropped while it waits, the job is dropped too, unless it was accepted just
+    /// then; the others in the line do not notice.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit).
+    pub async fn submit_async(&self, job: T) -> Result<(), SubmitError<T>> {
+        let submitted = match self.dispatcher.offer(Carried::new(job)) {
+            Ok(()) => return Ok(()),
+            Err(rejected) => match to_wait(&self.dispatcher, rejected, false) {
+                Ok(job) => Submission::new(&self.dispatcher, job).await,
+                Err(rejected) => Err(rejected),
+            },
+        };
+        submitted.map_err(|rejected| self.refuse(rejected))
+    }
+
     /// Accepts the argument of a job, or fails at once.
     ///
     /// # Errors
@@ -136,7 +151,7 @@ impl<T: Send + 'static> FuncPool<T> {
     ///
     /// # Errors
     /// As [`submit`](Self::submit); with the jobs from the first that was not
-    /// accepted on.
+    /// accepted on: all that the iterator has, which therefore has to end.
     pub fn submit_all(&self, jobs: impl IntoIterator<Item = T>) -> Result<usize, BulkError<T>> {
         submit_all(jobs, |job| self.submit(job))
     }
@@ -165,7 +180,7 @@ impl<T: Send + 'static> FuncPool<T> {
                 Err(rejected) => job = rejected.job,
             }
         }
-        let mut submission = Submission::new(&self.dispatcher, job);
+        let mut submission = Submission::since(&self.dispatcher, job, since);
         block_on(&mut submission, limit)
             .unwrap_or_else(|| submission.give_up())
             .map_err(|rejected| self.refuse(rejected))
@@ -232,123 +247,6 @@ impl<T: Send + 'static> FuncPool<T> {
 }
 
 face!(FuncPool<T>, [T: Send + 'static], self => self.dispatcher);
-
-impl<T: Send + 'static> Builder<FuncPool<T>> {
-    /// The pool that runs this function.
-    ///
-    /// # Panics
-    /// When the capacity is 0, when capacity and queue bound together are
-    /// above 2^30, and when the system gives no thread for the first worker.
-    pub fn build<F>(self, run: F) -> FuncPool<T>
-    where
-        F: Fn(T) + Send + Sync + 'static,
-    {
-        let run = Arc::new(run);
-        let here = Arc::clone(&run);
-        let run = move |hand: &mut Option<Carried<T>>| {
-            let job = hand.take().expect("a job was taken");
-            job.run(&*run);
-            Outcome::Ran
-        };
-        self.build_with(run, Box::new(move |job| here(job)))
-    }
-
-    /// The pool that runs this function, whose results its callers wait for:
-    /// see [`call`](FuncPool::call).
-    ///
-    /// # Panics
-    /// As [`build`](Self::build).
-    pub fn build_calls<F, R>(self, run: F) -> FuncPool<Call<T, R>>
-    where
-        F: Fn(T) -> R + Send + Sync + 'static,
-        R: Send + 'static,
-    {
-        let run = Arc::new(run);
-        let here = Arc::clone(&run);
-        let run = move |hand: &mut Option<Carried<Call<T, R>>>| {
-            let job = hand.take().expect("a job was taken");
-            job.run(|call| call.run(&*run))
-        };
-        let here = move |call: Call<T, R>| _ = call.run(&*here);
-        self.convert().build_with(run, Box::new(here))
-    }
-
-    /// The pool that runs this function with a state that `make` makes on each
-    /// worker, with its first job: a connection, a parser, a buffer. It need
-    /// not be `Send`, and is dropped on its worker, as that ends. A state whose
-    /// job panicked is dropped, and made anew for the next. Answers to the
-    /// workers of `tunny`.
-    ///
-    /// A job that its submitter runs, by [`submit_or_run`](FuncPool::submit_or_run),
-    /// gets a state of its own.
-    ///
-    /// ```
-    /// use pool_worker::threads::FuncPool;
-    ///
-    /// let pool = FuncPool::builder()
-    ///     .capacity(2)
-    ///     .build_with_state(String::new, |line, word: &'static str| {
-    ///         line.push_str(word);
-    ///         println!("this worker was given {line}");
-    ///     });
-    /// pool.submit_all(["one ", "two ", "three "])?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Panics
-    /// As [`build`](Self::build). A panic of `make` is that of the job.
-    pub fn build_with_state<S: 'static, M, F>(self, make: M, run: F) -> FuncPool<T>
-    where
-        M: Fn() -> S + Send + Sync + 'static,
-        F: Fn(&mut S, T) + Send + Sync + 'static,
-    {
-        let shared = Arc::new((make, run));
-        let here = Arc::clone(&shared);
-        let drive = move |worker| {
-            let (make, run) = &*shared;
-            let mut state = None;
-            work::work(worker, |hand: &mut Option<Carried<T>>| {
-                let job = hand.take().expect("a job was taken");
-                job.run(|job| {
-                    // Not there while it is in use, so a panic drops it.
-                    let mut taken = state.take().unwrap_or_else(make);
-                    run(&mut taken, job);
-                    state = Some(taken);
-                });
-                Outcome::Ran
-            });
-        };
-        let here = move |job| (here.1)(&mut (here.0)(), job);
-        self.build_driven(drive, Box::new(here))
-    }
-
-    /// As [`build`](Self::build), for a function that runs the job where it
-    /// lies, and tells what became of it; and one that runs it for its
-    /// submitter.
-    pub(super) fn build_with<F>(self, run: F, here: Box<dyn Fn(T) + Send + Sync>) -> FuncPool<T>
-    where
-        F: Fn(&mut Option<Carried<T>>) -> Outcome + Send + Sync + 'static,
-    {
-        self.build_driven(move |worker| work::work(worker, &run), here)
-    }
-
-    fn build_driven<F>(mut self, drive: F, here: Box<dyn Fn(T) + Send + Sync>) -> FuncPool<T>
-    where
-        F: Fn(Worker<Carried<T>>) + Send + Sync + 'static,
-    {
-        let name = Arc::clone(&self.options.name);
-        self.options.on_threads = true;
-        let launch = self.settings.launch(name, drive);
-        let dispatcher = Dispatcher::new(self.options, launch);
-        // Workers are made as jobs come; but without any, an accepted job
-        // would be lost when the system has no thread to give.
-        assert!(
-            dispatcher.prestart(1).is_ok(),
-            "no thread for the first worker"
-        );
-        FuncPool { dispatcher, here }
-    }
-}
 
 impl<T: Send + 'static> TrySubmit<T> for FuncPool<T> {
     fn try_submit(&self, job: T) -> Result<(), SubmitError<T>> {

@@ -9,6 +9,7 @@ use crate::handle::Report;
 use crate::outcome::Outcome;
 use crate::permits::Permit;
 use crate::room::Room;
+use crate::span::Name;
 
 /// What a job is made of.
 pub(super) trait Work: Send + 'static {
@@ -31,23 +32,24 @@ impl<F: FnOnce() + Send + 'static> Work for Plain<F> {
     fn displace(self) {}
 }
 
-/// A closure with a name.
-pub(super) struct Named<F> {
-    pub(super) closure: F,
-    pub(super) name: &'static str,
+/// One of the others with a name.
+pub(super) struct Named<W> {
+    pub(super) work: W,
+    pub(super) name: Name,
 }
 
-impl<F: FnOnce() + Send + 'static> Work for Named<F> {
+impl<W: Work> Work for Named<W> {
     fn run(self) -> Outcome {
-        #[cfg(feature = "tracing")]
-        let _entered = tracing::info_span!("job", name = self.name).entered();
-        match catch_unwind(AssertUnwindSafe(self.closure)) {
-            Ok(()) => Outcome::Ran,
-            Err(payload) => Outcome::NamedPanicked(self.name, payload),
+        let Self { work, mut name } = self;
+        match catch_unwind(AssertUnwindSafe(|| name.run(|| work.run()))) {
+            Ok(outcome) => outcome.of(name.job),
+            Err(payload) => Outcome::NamedPanicked(name.job, payload),
         }
     }
 
-    fn displace(self) {}
+    fn displace(self) {
+        self.work.displace();
+    }
 }
 
 /// A closure that has a place of a sub-pool, until it has ended.
@@ -78,8 +80,8 @@ where
     R: Send + 'static,
 {
     fn run(self) -> Outcome {
-        if !self.report.run(None) {
-            return Outcome::Cancelled;
+        if let Err(called_off) = self.report.run(None) {
+            return called_off;
         }
         let result = catch_unwind(AssertUnwindSafe(self.closure));
         self.report.end(result)

@@ -10,6 +10,7 @@ use crate::error::{CloseError, Reason, SubmitError};
 use crate::face::face;
 use crate::handle::{Handle, handle};
 use crate::options::Builder;
+use crate::span::Name;
 use crate::try_submit::{BulkError, TrySubmit, submit_all};
 
 fn plain<F: FnOnce() + Send + 'static>(job: Job) -> F {
@@ -27,8 +28,8 @@ where
 /// A pool of threads that run closures. Answers to `Pool` of `ants`.
 ///
 /// A closure of more than four words takes one allocation; where all jobs are
-/// the same function, [`FuncPool`] takes none. Shared by reference or [`Arc`](std::sync::Arc).
-/// See the [module](super) for what a drop does.
+/// the same function, [`FuncPool`] takes none. Shared by reference or
+/// [`Arc`](std::sync::Arc). See the [module](super) for what a drop does.
 pub struct Pool {
     pub(super) jobs: FuncPool<Job>,
 }
@@ -74,7 +75,7 @@ impl Pool {
 
     /// As [`submit`](Self::submit), for a job with a name: its panic is told
     /// with it ([`JobPanic::job`](crate::JobPanic::job)), and with the feature
-    /// `tracing` it runs in a span `job` of that name.
+    /// `tracing` it runs in a span `job` that has its `name` and that of the `pool`.
     ///
     /// # Errors
     /// As [`FuncPool::submit`]; with the job.
@@ -82,9 +83,26 @@ impl Pool {
     where
         F: FnOnce() + Send + 'static,
     {
-        let closure = job;
-        let submitted = self.jobs.submit(Job::new(Named { closure, name }));
-        submitted.map_err(|error| error.map(|job| job.into_inner::<Named<F>>().closure))
+        let (work, name) = (Plain(job), self.name_of(name));
+        let submitted = self.jobs.submit(Job::new(Named { work, name }));
+        submitted.map_err(|error| error.map(|job| job.into_inner::<Named<Plain<F>>>().work.0))
+    }
+
+    fn name_of(&self, job: &'static str) -> Name {
+        Name::new(job, &self.jobs.dispatcher.options.name)
+    }
+
+    /// Accepts a job; waits while the pool is full. For async code with jobs that
+    /// block or compute: see [`FuncPool::submit_async`].
+    ///
+    /// # Errors
+    /// As [`FuncPool::submit`]; with the job.
+    pub async fn submit_async<F>(&self, job: F) -> Result<(), SubmitError<F>>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        let submitted = self.jobs.submit_async(Job::new(Plain(job))).await;
+        submitted.map_err(|error| error.map(plain))
     }
 
     /// Accepts a job; blocks for at most `limit` while the pool is full.
@@ -181,6 +199,53 @@ impl Pool {
         Ok(handle)
     }
 
+    /// As [`spawn`](Self::spawn), for a job with a name; see
+    /// [`submit_named`](Self::submit_named). Its panic goes to the handle.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit).
+    pub fn spawn_named<F, R>(&self, name: &'static str, job: F) -> Result<Handle<R>, SubmitError<F>>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        let (handle, report) = handle(self.jobs.dispatcher.address());
+        let closure = job;
+        let (work, name) = (Tracked { closure, report }, self.name_of(name));
+        let submitted = self.jobs.submit(Job::new(Named { work, name }));
+        let back = |job: Job| job.into_inner::<Named<Tracked<F, R>>>().work.closure;
+        submitted.map_err(|error| error.map(back))?;
+        Ok(handle)
+    }
+
+    /// As [`spawn`](Self::spawn), but waits where that blocks: what
+    /// `tokio::task::spawn_blocking` is for, with a bound. Dropped while it waits, the
+    /// job is dropped too, unless it was accepted just then.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let pool = pool_worker::threads::Pool::new(2);
+    /// let read = pool.spawn_async(|| std::fs::read_to_string("Cargo.toml")).await?;
+    /// assert!(read.await??.contains("pool-worker"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit).
+    pub async fn spawn_async<F, R>(&self, job: F) -> Result<Handle<R>, SubmitError<F>>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        let (handle, report) = handle(self.jobs.dispatcher.address());
+        let closure = job;
+        let job = Job::new(Tracked { closure, report });
+        let submitted = self.jobs.submit_async(job).await;
+        submitted.map_err(|error| error.map(tracked::<F, R>))?;
+        Ok(handle)
+    }
+
     /// As [`spawn`](Self::spawn), but fails at once where that blocks.
     ///
     /// # Errors
@@ -199,7 +264,8 @@ impl Pool {
 
     /// Accepts a job at once; while the pool is full, the oldest jobs that
     /// wait make room: they are dropped, and their handles tell that they were
-    /// [displaced](crate::JobError::Displaced). Says how many; see [`FuncPool::submit_displacing`].
+    /// [displaced](crate::JobError::Displaced). Says how many; see
+    /// [`FuncPool::submit_displacing`].
     ///
     /// # Errors
     /// As [`FuncPool::submit_displacing`]; with the job.
@@ -254,7 +320,7 @@ impl Builder<Pool> {
     ///
     /// # Panics
     /// When the capacity is 0, when capacity and queue bound together are
-    /// above 2^30, and when the system gives no thread for the first worker.
+    /// above 2^29, and when the system gives no thread for the first worker.
     pub fn build(self) -> Pool {
         let builder: Builder<FuncPool<Job>> = self.convert();
         Pool {

@@ -43,7 +43,7 @@ impl SubPool {
     pub fn new(pool: &Arc<Pool>, name: &str, limit: usize) -> Self {
         Self {
             pool: Arc::clone(pool),
-            permits: Permits::new(name, limit),
+            permits: Permits::new(&pool.jobs.dispatcher, name, limit),
         }
     }
 
@@ -57,33 +57,37 @@ impl SubPool {
         self.permits.taken()
     }
 
-    /// Accepts a job; blocks while this part or the pool is full.
+    /// Accepts a job; blocks while this part or the pool is full. The figures of
+    /// the pool tell of both: [`blocked`](Pool::blocked), and how many are
+    /// [`waiting`](crate::Stats::waiting), up to the pool's `max_blocked` for each.
     ///
     /// # Errors
-    /// As [`Pool::submit`]; with the job.
+    /// As [`Pool::submit`]; with the job, and the name of this part or of the pool,
+    /// whichever did not let it in.
     pub fn submit<F>(&self, job: F) -> Result<(), SubmitError<F>>
     where
         F: FnOnce() + Send + 'static,
     {
-        let permit = match self.permits.try_acquire() {
-            Some(permit) => permit,
-            None if self.pool.jobs.dispatcher.is_within() => {
-                return Err(SubmitError::new(&self.permits.name, Reason::Nested, job));
-            }
-            None => self.acquire(),
+        let permit = match self.acquire() {
+            Ok(permit) => permit,
+            Err(reason) => return Err(self.refuse(reason, job)),
         };
         let closure = job;
         let submitted = self.pool.jobs.submit(Job::new(Limited { closure, permit }));
         submitted.map_err(|error| error.map(|job| job.into_inner::<Limited<F>>().closure))
     }
 
-    fn acquire(&self) -> Permit {
-        let mut acquired = poll_fn(|cx| self.permits.poll_acquire(cx.waker()));
+    fn acquire(&self) -> Result<Permit, Reason> {
+        let mut acquired = self.permits.acquire(&self.pool.jobs.dispatcher);
         loop {
-            if let Some(permit) = block_on(&mut acquired, None) {
-                return permit;
+            if let Some(acquired) = block_on(&mut acquired, None) {
+                return acquired;
             }
         }
+    }
+
+    fn refuse<F>(&self, reason: Reason, job: F) -> SubmitError<F> {
+        self.permits.refuse(&self.pool.jobs.dispatcher, reason, job)
     }
 
     /// Accepts a job, or fails at once.
@@ -96,7 +100,7 @@ impl SubPool {
         F: FnOnce() + Send + 'static,
     {
         let Some(permit) = self.permits.try_acquire() else {
-            return Err(SubmitError::new(&self.permits.name, Reason::Full, job));
+            return Err(self.refuse(Reason::Full, job));
         };
         let closure = job;
         let submitted = self

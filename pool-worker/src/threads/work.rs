@@ -15,10 +15,11 @@ use crate::worker::Worker;
 /// A sleep that was longer than it would have been worth to look for a job.
 const LONG: Duration = Duration::from_micros(20);
 
+/// Gives the worker back when it is to leave. It has left once it is dropped.
 pub(super) fn work<J: Send + 'static>(
     mut worker: Worker<J>,
     mut run: impl FnMut(&mut Option<J>) -> Outcome,
-) {
+) -> Worker<J> {
     nesting::enter(worker.pool());
     worker.begin_work();
     let waker = sync::thread_waker();
@@ -38,12 +39,12 @@ pub(super) fn work<J: Send + 'static>(
             Rest::Sleep => {
                 let asleep = Instant::now();
                 if !sleep(&mut worker) {
-                    return;
+                    return worker;
                 }
                 sparse = asleep.elapsed() > LONG;
             }
             Rest::Again => sync::yield_now(),
-            Rest::Leave | Rest::Retire => return,
+            Rest::Leave | Rest::Retire => return worker,
         }
     }
 }

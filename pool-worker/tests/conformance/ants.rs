@@ -1,17 +1,18 @@
 //! Every row of what `ants` has, and every bug that bit its users: one test
 //! each, named after it.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pool_worker::{CloseError, Reason, ReopenError};
 
-use crate::harness::{Job, LONG, Options, Pool, soon, until};
+use crate::harness::{Job, LONG, Options, Pool, gated, soon, until};
 
 over_all_pools! {
     new_pool_with_a_size_runs_so_many_and_blocks_the_next,
+    submit_after_submit_reuses_a_worker,
     new_pool_without_a_size_is_unlimited,
     an_unlimited_pool_can_be_tuned_all_the_same,
     with_nonblocking_a_full_pool_fails_at_once,
@@ -32,11 +33,6 @@ over_all_pools! {
     trap_a_nested_submit_to_a_full_pool_fails_instead_of_waiting_for_itself,
     trap_a_job_that_closes_its_own_pool_is_told,
     trap_a_job_that_waits_for_its_own_end_panics,
-}
-
-fn gated() -> (Sender<()>, Job) {
-    let (gate, closed) = channel::<()>();
-    (gate, Box::new(move || assert!(closed.recv().is_err())))
 }
 
 /// So many jobs, all running.
@@ -61,6 +57,21 @@ fn new_pool_with_a_size_runs_so_many_and_blocks_the_next<P: Pool>() {
         blocked.join().unwrap().unwrap();
     });
     pool.close(LONG).unwrap();
+}
+
+fn submit_after_submit_reuses_a_worker<P: Pool>() {
+    let pool = P::build(Options {
+        threads: 2,
+        ..Options::new(100, 4)
+    });
+    for _ in 0..200 {
+        pool.submit(Box::new(|| ())).unwrap();
+        pool.wait_idle();
+    }
+    // One would do, but a job that comes before a worker sleeps may get another.
+    assert!(pool.stats().workers <= 20);
+    pool.close(LONG).unwrap();
+    assert_eq!(pool.stats().ran, 200);
 }
 
 /// With runtime threads for 8 workers, so that 8 jobs can block.
@@ -166,19 +177,17 @@ fn with_pre_alloc_workers_are_there_before_the_first_job<P: Pool>() {
 }
 
 fn with_panic_handler_it_is_told_and_the_slot_is_free<P: Pool>() {
-    static TOLD: AtomicUsize = AtomicUsize::new(0);
+    let (tell, told) = channel();
     let pool = P::build(Options {
-        panic_handler: |panic| {
-            assert_eq!(panic.message(), Some("as intended"));
-            TOLD.fetch_add(1, Ordering::SeqCst);
-        },
+        panic_handler: Arc::new(move |panic| {
+            tell.send(panic.message().map(str::to_owned)).unwrap();
+        }),
         ..Options::new(1, 0)
     });
-    let before = TOLD.load(Ordering::SeqCst);
     pool.submit(Box::new(|| panic!("as intended"))).unwrap();
     drop(run_gated(&pool, 1));
     pool.close(LONG).unwrap();
-    assert!(TOLD.load(Ordering::SeqCst) > before);
+    assert!(told.try_iter().eq([Some("as intended".to_owned())]));
 }
 
 fn running_free_waiting_and_cap_tell_the_truth<P: Pool>() {
@@ -187,6 +196,18 @@ fn running_free_waiting_and_cap_tell_the_truth<P: Pool>() {
     let stats = pool.stats();
     let told = (stats.running, stats.free(), stats.waiting, stats.capacity);
     assert_eq!(told, (2, 1, 0, 3));
+    let (third, job) = gated();
+    pool.submit(job).unwrap();
+    until(|| pool.stats().running == 3);
+    std::thread::scope(|scope| {
+        let blocked = scope.spawn(|| pool.submit(Box::new(|| ())));
+        until(|| pool.stats().waiting == 1);
+        let stats = pool.stats();
+        assert_eq!((stats.free(), stats.capacity), (0, 3));
+        drop(third);
+        blocked.join().unwrap().unwrap();
+    });
+    assert_eq!(pool.stats().waiting, 0);
     drop(gates);
     pool.close(LONG).unwrap();
 }
@@ -298,13 +319,20 @@ fn bug_202_release_hangs_on_nothing<P: Pool>() {
 }
 
 fn bug_212_nothing_runs_on_after_close<P: Pool>() {
+    static POOLS: AtomicUsize = AtomicUsize::new(0);
     let pool = P::build(Options {
+        // Found by it among the threads of the process.
+        name: format!("bug212-{}", POOLS.fetch_add(1, Relaxed)),
         idle_timeout: Some(Duration::from_secs(3600)),
         ..Options::new(3, 0)
     });
-    drop(run_gated(&pool, 3));
+    let gates = run_gated(&pool, 3);
+    assert!(pool.alive() >= 3 || !cfg!(target_os = "linux"));
+    drop(gates);
     pool.close(LONG).unwrap();
     assert_eq!(pool.stats().workers, 0);
+    // Nothing of the user's runs by now; the system needs a moment to be rid of them.
+    until(|| pool.alive() == 0);
 }
 
 fn bug_358_pre_alloc_and_reboot_go_together<P: Pool>() {

@@ -4,19 +4,20 @@
 //! has a thread for each worker that a case uses.
 
 use std::mem::ManuallyDrop;
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pool_worker::{
-    Buildable, Builder, CloseError, DelaySnapshot, Reason, ReopenError, Stats, SubmitError, tasks,
-    threads,
+    Buildable, Builder, BulkError, CloseError, DelaySnapshot, Handle, Reason, ReopenError, Stats,
+    SubmitError, tasks, threads,
 };
 use tokio::runtime::Runtime;
 
-pub(crate) type Job = Box<dyn FnOnce() + Send>;
+#[path = "../gate/mod.rs"]
+mod gate;
 
-/// Far longer than any test takes: where it passes, something hangs.
-pub(crate) const LONG: Duration = Duration::from_secs(60);
+pub(crate) use gate::{Job, LONG, gated, until};
 
 /// What a rejection tells.
 pub(crate) struct Refused {
@@ -34,6 +35,7 @@ impl std::fmt::Debug for Refused {
 /// The options that both engines share.
 #[derive(Clone)]
 pub(crate) struct Options {
+    pub(crate) name: String,
     pub(crate) capacity: usize,
     pub(crate) queue: usize,
     pub(crate) max_blocked: usize,
@@ -42,12 +44,13 @@ pub(crate) struct Options {
     pub(crate) prestart: usize,
     /// Jobs that may block at once, where that takes a runtime.
     pub(crate) threads: usize,
-    pub(crate) panic_handler: fn(pool_worker::JobPanic<'_>),
+    pub(crate) panic_handler: Arc<dyn Fn(pool_worker::JobPanic<'_>) + Send + Sync>,
 }
 
 impl Options {
     pub(crate) fn new(capacity: usize, queue: usize) -> Self {
         Self {
+            name: "suite".to_owned(),
             capacity,
             queue,
             max_blocked: usize::MAX,
@@ -55,7 +58,7 @@ impl Options {
             idle_timeout: None,
             prestart: 0,
             threads: capacity,
-            panic_handler: |_| (),
+            panic_handler: Arc::new(|_| ()),
         }
     }
 
@@ -65,13 +68,13 @@ impl Options {
             None => builder,
         };
         builder
-            .name("suite")
+            .name(self.name)
             .prestart(self.prestart)
             .capacity(self.capacity)
             .queue(self.queue)
             .max_blocked(self.max_blocked)
             .record_delay(self.record_delay)
-            .panic_handler(self.panic_handler)
+            .panic_handler(move |panic| (self.panic_handler)(panic))
     }
 }
 
@@ -82,6 +85,10 @@ pub(crate) trait Pool: Send + Sync + Sized + 'static {
     fn try_submit(&self, job: Job) -> Result<(), Refused>;
     /// How many were displaced.
     fn submit_displacing(&self, job: Job) -> Result<usize, Refused>;
+    fn submit_until(&self, job: Job, deadline: Instant) -> Result<(), Refused>;
+    /// Whether the pool has it.
+    fn submit_or_run(&self, job: Job) -> Result<bool, Refused>;
+    fn submit_all(&self, jobs: Vec<Job>) -> Result<usize, Rest>;
     fn close(&self, limit: Duration) -> Result<(), CloseError>;
     fn is_closed(&self) -> bool;
     fn wait_idle(&self);
@@ -98,24 +105,43 @@ pub(crate) trait Pool: Send + Sync + Sized + 'static {
     fn blocked(&self) -> DelaySnapshot;
     fn run_time(&self) -> DelaySnapshot;
     fn stats(&self) -> Stats;
+    /// Threads or tasks of the pool that the system still has.
+    fn alive(&self) -> usize;
 
     fn new(capacity: usize, queue: usize) -> Self {
         Self::build(Options::new(capacity, queue))
     }
 }
 
+/// A pool whose jobs may have a handle and a name.
+pub(crate) trait Spawning: Pool {
+    fn spawn<R: Send + 'static>(&self, job: impl FnOnce() -> R + Send + 'static) -> Handle<R>;
+    fn submit_named(&self, name: &'static str, job: Job) -> Result<(), Refused>;
+    fn spawn_named<R: Send + 'static>(
+        &self,
+        name: &'static str,
+        job: impl FnOnce() -> R + Send + 'static,
+    ) -> Handle<R>;
+}
+
+/// How many of many were accepted, why no more, and the others.
+pub(crate) type Rest = (usize, Reason, Vec<Job>);
+
 /// What comes over a channel; fails instead of hanging for ever.
 pub(crate) fn soon<T>(from: &Receiver<T>) -> T {
     from.recv_timeout(LONG).expect("nothing came")
 }
 
-/// Waits for a state that has no event to wait for.
-pub(crate) fn until(reached: impl Fn() -> bool) {
-    let begin = std::time::Instant::now();
-    while !reached() {
-        assert!(begin.elapsed() < LONG, "the state was never reached");
-        std::thread::yield_now();
-    }
+/// As the system tells it, where it does.
+fn threads_named(name: &str) -> usize {
+    let Ok(threads) = std::fs::read_dir("/proc/self/task") else {
+        return 0;
+    };
+    let names = threads.filter_map(|thread| {
+        // It may have ended meanwhile.
+        std::fs::read_to_string(thread.ok()?.path().join("comm")).ok()
+    });
+    names.filter(|known| known.trim() == name).count()
 }
 
 fn refused<J>(error: SubmitError<J>, back: impl FnOnce(J) -> Job) -> Refused {
@@ -124,6 +150,12 @@ fn refused<J>(error: SubmitError<J>, back: impl FnOnce(J) -> Job) -> Refused {
         pool: error.pool().to_owned(),
         job: back(error.into_job()),
     }
+}
+
+fn rest<J>(error: BulkError<J>, back: impl Fn(J) -> Job) -> Rest {
+    let (accepted, reason) = (error.accepted(), error.reason());
+    let jobs = error.into_jobs().into_iter().map(back);
+    (accepted, reason, jobs.collect())
 }
 
 macro_rules! figures {
@@ -164,6 +196,16 @@ macro_rules! on_threads {
                     .map_err(|e| refused(e.into(), |job| job))
                     .map($count)
             }
+            fn submit_until(&self, job: Job, deadline: Instant) -> Result<(), Refused> {
+                let submitted = self.submit_until(job, deadline);
+                submitted.map_err(|e| refused(e, |job| job))
+            }
+            fn submit_or_run(&self, job: Job) -> Result<bool, Refused> {
+                self.submit_or_run(job).map_err(|e| refused(e, |job| job))
+            }
+            fn submit_all(&self, jobs: Vec<Job>) -> Result<usize, Rest> {
+                self.submit_all(jobs).map_err(|e| rest(e, |job| job))
+            }
             fn close(&self, limit: Duration) -> Result<(), CloseError> {
                 self.close(limit)
             }
@@ -176,6 +218,9 @@ macro_rules! on_threads {
             fn wait_idle_inside(&self) {
                 self.wait_idle();
             }
+            fn alive(&self) -> usize {
+                threads_named(self.name())
+            }
             figures!();
         }
     };
@@ -187,6 +232,23 @@ on_threads!(
     options => options.apply(Self::builder()).build(|job: Job| job()),
     |jobs| jobs.len()
 );
+
+impl Spawning for threads::Pool {
+    fn spawn<R: Send + 'static>(&self, job: impl FnOnce() -> R + Send + 'static) -> Handle<R> {
+        self.spawn(job).unwrap()
+    }
+    fn submit_named(&self, name: &'static str, job: Job) -> Result<(), Refused> {
+        let submitted = self.submit_named(name, job);
+        submitted.map_err(|e| refused(e, |job| job))
+    }
+    fn spawn_named<R: Send + 'static>(
+        &self,
+        name: &'static str,
+        job: impl FnOnce() -> R + Send + 'static,
+    ) -> Handle<R> {
+        self.spawn_named(name, job).unwrap()
+    }
+}
 
 /// A pool of tasks with the runtime that it needs.
 ///
@@ -232,6 +294,21 @@ macro_rules! on_tasks {
                 let submitted = self.pool.submit_displacing($wrap(job));
                 submitted.map_err(|e| refused(e.into(), $back)).map($count)
             }
+            fn submit_until(&self, job: Job, deadline: Instant) -> Result<(), Refused> {
+                let submitted = self.pool.submit_until($wrap(job), deadline);
+                let submitted = self.runtime.block_on(submitted);
+                submitted.map_err(|e| refused(e, $back))
+            }
+            fn submit_or_run(&self, job: Job) -> Result<bool, Refused> {
+                let submitted = self.pool.submit_or_run($wrap(job));
+                let submitted = self.runtime.block_on(submitted);
+                submitted.map_err(|e| refused(e, $back))
+            }
+            fn submit_all(&self, jobs: Vec<Job>) -> Result<usize, Rest> {
+                let jobs: Vec<_> = jobs.into_iter().map($wrap).collect();
+                let submitted = self.runtime.block_on(self.pool.submit_all(jobs));
+                submitted.map_err(|e| rest(e, $back))
+            }
             fn close(&self, limit: Duration) -> Result<(), CloseError> {
                 self.runtime.block_on(self.pool.close(limit))
             }
@@ -243,6 +320,9 @@ macro_rules! on_tasks {
             }
             fn wait_idle_inside(&self) {
                 at_once(self.pool.wait_idle());
+            }
+            fn alive(&self) -> usize {
+                self.runtime.metrics().num_alive_tasks()
             }
             figures!(pool);
         }
@@ -269,6 +349,26 @@ on_tasks!(
     |job| job,
     |jobs: Vec<Job>| jobs.len()
 );
+
+impl Spawning for Tasks<tasks::Pool> {
+    fn spawn<R: Send + 'static>(&self, job: impl FnOnce() -> R + Send + 'static) -> Handle<R> {
+        let spawned = self.pool.spawn(async move { job() });
+        self.runtime.block_on(spawned).unwrap()
+    }
+    fn submit_named(&self, name: &'static str, job: Job) -> Result<(), Refused> {
+        let submitted = self.pool.submit_named(name, async move { job() });
+        let submitted = self.runtime.block_on(submitted);
+        submitted.map_err(|e| refused(e, |job| Box::new(move || at_once(job))))
+    }
+    fn spawn_named<R: Send + 'static>(
+        &self,
+        name: &'static str,
+        job: impl FnOnce() -> R + Send + 'static,
+    ) -> Handle<R> {
+        let spawned = self.pool.spawn_named(name, async move { job() });
+        self.runtime.block_on(spawned).unwrap()
+    }
+}
 
 /// Runs a future that never waits.
 fn at_once<T>(future: impl Future<Output = T>) -> T {

@@ -27,10 +27,25 @@ macro_rules! over_all_pools {
     };
 }
 
+/// The same for the pools whose jobs may have a handle.
+macro_rules! over_pools_with_handles {
+    ($($case:ident,)*) => {
+        mod threads_pool {
+            $(#[test] fn $case() { super::$case::<pool_worker::threads::Pool>(); })*
+        }
+        mod tasks_pool {
+            $(#[test] fn $case() {
+                super::$case::<$crate::harness::Tasks<pool_worker::tasks::Pool>>();
+            })*
+        }
+    };
+}
+
 mod accounting;
 mod ants;
 mod closing;
 mod figures;
+mod handles;
 mod harness;
 mod panics;
 mod pausing;

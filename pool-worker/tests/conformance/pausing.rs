@@ -13,13 +13,13 @@ over_all_pools! {
     nothing_starts_in_a_pause_and_all_goes_on_after_it,
     what_runs_goes_on_in_a_pause,
     a_paused_pool_drains_when_it_is_closed,
+    a_close_ends_a_pause_for_good,
     a_pause_gets_all_workers_going_again,
     wait_idle_waits_for_the_last_job,
     wait_idle_of_an_idle_pool_does_not_wait,
     wait_idle_sees_jobs_that_jobs_submit,
     a_closed_pool_opens_again_and_counts_on,
     only_a_drained_pool_opens_again,
-    the_oldest_that_waits_tells_of_stalled_workers_what_quantiles_hide,
 }
 
 fn counting(ran: &Arc<AtomicUsize>) -> Box<dyn FnOnce() + Send> {
@@ -74,6 +74,22 @@ fn a_paused_pool_drains_when_it_is_closed<P: Pool>() {
     }
     pool.close(LONG).unwrap();
     assert_eq!(ran.load(Ordering::SeqCst), 8);
+}
+
+fn a_close_ends_a_pause_for_good<P: Pool>() {
+    let pool = P::new(1, 1);
+    pool.pause();
+    pool.close(LONG).unwrap();
+    assert!(!pool.is_paused());
+    pool.pause();
+    assert!(!pool.is_paused(), "there is nothing to pause");
+    pool.reopen().unwrap();
+    assert!(!pool.is_paused());
+    let (ran, seen) = channel();
+    pool.submit(Box::new(move || ran.send(()).unwrap()))
+        .unwrap();
+    soon(&seen);
+    pool.close(LONG).unwrap();
 }
 
 fn a_pause_gets_all_workers_going_again<P: Pool>() {
@@ -154,24 +170,4 @@ fn only_a_drained_pool_opens_again<P: Pool>() {
     pool.reopen().unwrap();
     pool.submit(Box::new(|| ())).unwrap();
     pool.close(LONG).unwrap();
-}
-
-fn the_oldest_that_waits_tells_of_stalled_workers_what_quantiles_hide<P: Pool>() {
-    let pool = P::new(1, 10);
-    assert_eq!(pool.oldest_waiting(), None);
-    let (gate, closed) = channel::<()>();
-    pool.submit(Box::new(move || assert!(closed.recv().is_err())))
-        .unwrap();
-    until(|| pool.stats().running == 1);
-    assert_eq!(pool.oldest_waiting(), None);
-    for _ in 0..5 {
-        pool.submit(Box::new(|| ())).unwrap();
-    }
-    // The one worker is stalled: nothing starts, so nothing is recorded.
-    until(|| pool.oldest_waiting().unwrap() >= Duration::from_millis(5));
-    assert_eq!(pool.delay().count, 1);
-    drop(gate);
-    pool.wait_idle();
-    assert_eq!(pool.oldest_waiting(), None);
-    assert!(pool.delay().max >= Duration::from_millis(4));
 }

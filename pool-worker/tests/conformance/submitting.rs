@@ -1,12 +1,12 @@
 //! What a submitter meets: room, a full pool, a line.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
-use std::time::Duration;
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
 
 use pool_worker::Reason;
 
-use crate::harness::{Job, LONG, Options, Pool, soon, until};
+use crate::harness::{Job, LONG, Options, Pool, gated, soon, until};
 
 over_all_pools! {
     queue_of_0_accepts_as_many_as_there_are_workers,
@@ -20,12 +20,9 @@ over_all_pools! {
     nobody_blocks_when_none_may,
     the_oldest_that_waits_makes_room,
     nothing_is_displaced_where_nothing_waits,
-}
-
-/// A job that runs until its gate is dropped.
-fn gated() -> (Sender<()>, Job) {
-    let (gate, closed) = channel::<()>();
-    (gate, Box::new(move || assert!(closed.recv().is_err())))
+    a_submit_ends_at_its_deadline,
+    what_does_not_fit_runs_here,
+    of_many_those_that_were_not_accepted_come_back_in_order,
 }
 
 fn queue_of_0_accepts_as_many_as_there_are_workers<P: Pool>() {
@@ -206,4 +203,57 @@ fn nothing_is_displaced_where_nothing_waits<P: Pool>() {
     drop(gate);
     pool.close(LONG).unwrap();
     assert_eq!((pool.stats().ran, pool.stats().displaced), (1, 0));
+}
+
+fn a_submit_ends_at_its_deadline<P: Pool>() {
+    let pool = P::new(1, 0);
+    let (gate, job) = gated();
+    pool.submit_until(job, Instant::now() + LONG).unwrap();
+    let late = pool.submit_until(Box::new(|| ()), Instant::now());
+    assert_eq!(late.unwrap_err().reason, Reason::Timeout);
+    drop(gate);
+    pool.submit_until(Box::new(|| ()), Instant::now() + LONG)
+        .unwrap();
+    pool.close(LONG).unwrap();
+    let closed = pool.submit_until(Box::new(|| ()), Instant::now() + LONG);
+    assert_eq!(closed.unwrap_err().reason, Reason::Closed);
+    assert_eq!((pool.stats().ran, pool.stats().rejected), (2, 2));
+}
+
+fn what_does_not_fit_runs_here<P: Pool>() {
+    let pool = P::new(1, 0);
+    let (gate, job) = gated();
+    assert!(pool.submit_or_run(job).unwrap());
+    let (ran, seen) = channel();
+    let told = ran.clone();
+    let here = move || told.send(std::thread::current().id()).unwrap();
+    assert!(!pool.submit_or_run(Box::new(here)).unwrap());
+    assert_eq!(seen.try_recv(), Ok(std::thread::current().id()));
+    drop(gate);
+    pool.close(LONG).unwrap();
+    let refused = pool.submit_or_run(Box::new(move || drop(ran))).unwrap_err();
+    assert_eq!(refused.reason, Reason::Closed);
+    let by = pool.stats().rejected_by;
+    assert_eq!((pool.stats().ran, by.full, by.closed), (1, 1, 1));
+}
+
+fn of_many_those_that_were_not_accepted_come_back_in_order<P: Pool>() {
+    let pool = Arc::new(P::new(1, 2));
+    let (ran, seen) = channel();
+    let job = |nth: u32| -> Job {
+        let (pool, ran) = (Arc::clone(&pool), ran.clone());
+        Box::new(move || {
+            ran.send(nth).unwrap();
+            if nth == 20 {
+                pool.close_inside(LONG).unwrap_err();
+            }
+        })
+    };
+    // More than fit at once: each waits for room, up to the close.
+    let (accepted, reason, rest) = pool.submit_all((0..100).map(job).collect()).unwrap_err();
+    assert_eq!((reason, rest.len()), (Reason::Closed, 100 - accepted));
+    until(|| pool.stats().workers == 0);
+    assert_eq!(pool.stats().ran as usize, accepted);
+    rest.into_iter().for_each(|job| job());
+    assert!(seen.try_iter().eq(0..100));
 }

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::channel;
 use std::thread::ScopedJoinHandle;
 
-use crate::harness::{Job, LONG, Pool, until};
+use crate::harness::{LONG, Pool, gated, until};
 
 over_all_pools! {
     raised_it_lets_blocked_submitters_in_at_once,
@@ -14,11 +13,6 @@ over_all_pools! {
     lowered_it_ends_idle_workers,
     the_last_job_may_be_that_of_a_worker_without_room,
     up_and_down_loses_no_job_and_keeps_the_bound,
-}
-
-fn gated() -> (std::sync::mpsc::Sender<()>, Job) {
-    let (gate, closed) = channel::<()>();
-    (gate, Box::new(move || assert!(closed.recv().is_err())))
 }
 
 fn raised_it_lets_blocked_submitters_in_at_once<P: Pool>() {

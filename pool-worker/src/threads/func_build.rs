@@ -1,0 +1,135 @@
+//! How a function pool of threads is made: of a function, of one whose results are
+//! waited for, or of one with a state for each worker.
+
+use std::sync::Arc;
+
+use super::{FuncPool, work};
+use crate::call::Call;
+use crate::dispatcher::Dispatcher;
+use crate::options::Builder;
+use crate::outcome::Outcome;
+use crate::panic;
+use crate::span::Carried;
+use crate::worker::Worker;
+
+impl<T: Send + 'static> Builder<FuncPool<T>> {
+    /// The pool that runs this function.
+    ///
+    /// # Panics
+    /// When the capacity is 0, when capacity and queue bound together are
+    /// above 2^29, and when the system gives no thread for the first worker.
+    pub fn build<F>(self, run: F) -> FuncPool<T>
+    where
+        F: Fn(T) + Send + Sync + 'static,
+    {
+        let run = Arc::new(run);
+        let here = Arc::clone(&run);
+        let run = move |hand: &mut Option<Carried<T>>| {
+            let job = hand.take().expect("a job was taken");
+            job.run(&*run);
+            Outcome::Ran
+        };
+        self.build_with(run, Box::new(move |job| here(job)))
+    }
+
+    /// The pool that runs this function, whose results its callers wait for:
+    /// see [`call`](FuncPool::call).
+    ///
+    /// # Panics
+    /// As [`build`](Self::build).
+    pub fn build_calls<F, R>(self, run: F) -> FuncPool<Call<T, R>>
+    where
+        F: Fn(T) -> R + Send + Sync + 'static,
+        R: Send + 'static,
+    {
+        let run = Arc::new(run);
+        let here = Arc::clone(&run);
+        let run = move |hand: &mut Option<Carried<Call<T, R>>>| {
+            let job = hand.take().expect("a job was taken");
+            job.run(|call| call.run(&*run))
+        };
+        let here = move |call: Call<T, R>| _ = call.run(&*here);
+        self.convert().build_with(run, Box::new(here))
+    }
+
+    /// The pool that runs this function with a state that `make` makes on each
+    /// worker, with its first job: a connection, a parser, a buffer. It need
+    /// not be `Send`, and is dropped on its worker, as that ends. A state whose
+    /// job panicked is dropped, and made anew for the next. Answers to the
+    /// workers of `tunny`.
+    ///
+    /// A job that its submitter runs, by [`submit_or_run`](FuncPool::submit_or_run),
+    /// gets a state of its own.
+    ///
+    /// ```
+    /// use pool_worker::threads::FuncPool;
+    ///
+    /// let pool = FuncPool::builder()
+    ///     .capacity(2)
+    ///     .build_with_state(String::new, |line, word: &'static str| {
+    ///         line.push_str(word);
+    ///         println!("this worker was given {line}");
+    ///     });
+    /// pool.submit_all(["one ", "two ", "three "])?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    /// As [`build`](Self::build). A panic of `make` is that of the job.
+    pub fn build_with_state<S: 'static, M, F>(self, make: M, run: F) -> FuncPool<T>
+    where
+        M: Fn() -> S + Send + Sync + 'static,
+        F: Fn(&mut S, T) + Send + Sync + 'static,
+    {
+        let shared = Arc::new((make, run));
+        let here = Arc::clone(&shared);
+        let drive = move |worker| {
+            let (make, run) = &*shared;
+            let mut state = None;
+            let worker = work::work(worker, |hand: &mut Option<Carried<T>>| {
+                let job = hand.take().expect("a job was taken");
+                job.run(|job| {
+                    // Not there while it is in use, so a panic drops it.
+                    let mut taken = state.take().unwrap_or_else(make);
+                    run(&mut taken, job);
+                    state = Some(taken);
+                });
+                Outcome::Ran
+            });
+            // Before the worker, which a close waits for.
+            panic::contain(|| drop(state));
+            drop(worker);
+        };
+        let here = move |job| (here.1)(&mut (here.0)(), job);
+        self.build_driven(drive, Box::new(here))
+    }
+
+    /// As [`build`](Self::build), for a function that runs the job where it
+    /// lies, and tells what became of it; and one that runs it for its
+    /// submitter.
+    pub(super) fn build_with<F>(self, run: F, here: Box<dyn Fn(T) + Send + Sync>) -> FuncPool<T>
+    where
+        F: Fn(&mut Option<Carried<T>>) -> Outcome + Send + Sync + 'static,
+    {
+        self.build_driven(move |worker| drop(work::work(worker, &run)), here)
+    }
+
+    fn build_driven<F>(mut self, drive: F, here: Box<dyn Fn(T) + Send + Sync>) -> FuncPool<T>
+    where
+        F: Fn(Worker<Carried<T>>) + Send + Sync + 'static,
+    {
+        let name = Arc::clone(&self.options.name);
+        self.options.on_threads = true;
+        let launch = self.settings.launch(name, drive);
+        let dispatcher = Dispatcher::new(self.options, launch);
+        // Workers are made as jobs come; but without any, an accepted job
+        // would be lost when the system has no thread to give. This one looks for
+        // jobs before it first sleeps: the first job needs to ask for no other.
+        dispatcher.queue.disarm();
+        assert!(
+            dispatcher.prestart(1).is_ok(),
+            "no thread for the first worker"
+        );
+        FuncPool { dispatcher, here }
+    }
+}

@@ -1,0 +1,127 @@
+//! Jobs with a handle, with a name, and with both.
+
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+
+use pool_worker::JobError;
+
+use crate::harness::{LONG, Options, Spawning, gated, soon, until};
+
+over_pools_with_handles! {
+    a_handle_gives_the_result,
+    a_job_that_is_cancelled_before_its_start_never_runs_and_that_is_told_at_once,
+    a_displaced_job_tells_its_handle_and_its_wait_is_recorded,
+    a_job_with_a_handle_may_have_a_name,
+    the_panic_of_a_named_job_is_told_with_its_name,
+    a_named_job_that_is_refused_comes_back,
+}
+
+fn a_handle_gives_the_result<P: Spawning>() {
+    let pool = P::new(2, 8);
+    let handles: Vec<_> = (0..50u64).map(|n| pool.spawn(move || n * n)).collect();
+    let squares = handles.into_iter().map(|handle| handle.wait().unwrap());
+    assert_eq!(squares.sum::<u64>(), 40_425);
+    pool.close(LONG).unwrap();
+}
+
+fn a_job_that_is_cancelled_before_its_start_never_runs_and_that_is_told_at_once<P: Spawning>() {
+    let pool = P::new(1, 2);
+    let (gate, job) = gated();
+    pool.submit(job).unwrap();
+    until(|| pool.stats().running == 1);
+    let held = Arc::new(());
+    let inside = Arc::clone(&held);
+    let handle = pool.spawn(move || drop(inside));
+    assert!(handle.cancel());
+    assert!(handle.cancel(), "it stays called off");
+    assert!(handle.is_finished());
+    // Though the one worker is stalled.
+    assert!(matches!(handle.wait(), Err(JobError::Cancelled)));
+    drop(gate);
+    pool.close(LONG).unwrap();
+    assert_eq!((pool.stats().cancelled, pool.stats().ran), (1, 1));
+    assert_eq!(Arc::strong_count(&held), 1);
+    // It waited, and did not run.
+    assert_eq!((pool.delay().count, pool.run_time().count), (2, 1));
+}
+
+fn a_displaced_job_tells_its_handle_and_its_wait_is_recorded<P: Spawning>() {
+    let pool = P::new(1, 1);
+    let (gate, job) = gated();
+    pool.submit(job).unwrap();
+    until(|| pool.stats().running == 1);
+    let old = pool.spawn(|| 1);
+    let age = pool.oldest_waiting().unwrap();
+    assert_eq!(pool.submit_displacing(Box::new(|| ())).unwrap(), 1);
+    assert!(old.is_finished());
+    assert!(!old.cancel(), "it is over");
+    assert!(matches!(old.wait(), Err(JobError::Displaced)));
+    assert_eq!(pool.stats().displaced, 1);
+    until(|| pool.delay().count == 2);
+    drop(gate);
+    pool.close(LONG).unwrap();
+    assert_eq!((pool.delay().count, pool.run_time().count), (3, 2));
+    assert!(pool.delay().max >= age * 99 / 100);
+    assert_eq!((pool.stats().ran, pool.stats().displaced), (2, 1));
+}
+
+fn a_job_with_a_handle_may_have_a_name<P: Spawning>() {
+    let (tell, told) = channel();
+    let pool = P::build(Options {
+        panic_handler: Arc::new(move |panic| {
+            tell.send(panic.job.map(str::to_owned)).unwrap();
+        }),
+        ..Options::new(1, 1)
+    });
+    assert_eq!(pool.spawn_named("count", || 7).wait().unwrap(), 7);
+    let panics = pool.spawn_named("fail", || panic!("as intended"));
+    let panicked: Result<(), _> = panics.wait();
+    assert!(matches!(panicked, Err(JobError::Panicked(_))));
+    assert!(told.try_recv().is_err(), "the handle was told");
+    // With nobody to tell, the handler is told, with the name.
+    let (gate, closed) = channel::<()>();
+    drop(pool.spawn_named("alone", move || {
+        closed.recv().unwrap_err();
+        panic!("as intended");
+    }));
+    drop(gate);
+    assert_eq!(soon(&told).as_deref(), Some("alone"));
+    pool.wait_idle();
+    let (gate, job) = gated();
+    pool.submit(job).unwrap();
+    until(|| pool.stats().running == 1);
+    let displaced = pool.spawn_named("old", || ());
+    assert_eq!(pool.submit_displacing(Box::new(|| ())).unwrap(), 1);
+    assert!(matches!(displaced.wait(), Err(JobError::Displaced)));
+    drop(gate);
+    pool.close(LONG).unwrap();
+}
+
+fn the_panic_of_a_named_job_is_told_with_its_name<P: Spawning>() {
+    let (tell, told) = channel();
+    let pool = P::build(Options {
+        panic_handler: Arc::new(move |panic| {
+            let names = (panic.pool.to_owned(), panic.job.map(str::to_owned));
+            tell.send(names).unwrap();
+        }),
+        ..Options::new(1, 8)
+    });
+    pool.submit_named("shrink", Box::new(|| panic!("as intended")))
+        .unwrap();
+    pool.submit_named("grow", Box::new(|| ())).unwrap();
+    pool.submit(Box::new(|| panic!("as intended"))).unwrap();
+    pool.close(LONG).unwrap();
+    let told: Vec<_> = told.try_iter().collect();
+    let shrink = ("suite".to_owned(), Some("shrink".to_owned()));
+    assert_eq!(told, [shrink, ("suite".to_owned(), None)]);
+}
+
+fn a_named_job_that_is_refused_comes_back<P: Spawning>() {
+    let pool = P::new(1, 0);
+    pool.close(LONG).unwrap();
+    let (ran, seen) = channel();
+    let job = Box::new(move || ran.send(()).unwrap());
+    let refused = pool.submit_named("late", job).unwrap_err();
+    (refused.job)();
+    soon(&seen);
+}
