@@ -53,7 +53,12 @@ impl<E: Send + 'static> Runner<E> {
     #[inline]
     fn poll_job(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(job) = &mut self.job {
-            let outcome = ready!(attempt::poll(job.as_mut(), cx, self.shared.number()));
+            let polled = attempt::poll(job.as_mut(), cx, self.shared.number());
+            let Poll::Ready(outcome) = polled else {
+                // It may wait for a caller who waits for room.
+                self.shared.state.tell_of_room();
+                return Poll::Pending;
+            };
             self.shared.settle(outcome);
             let job = self.job.take();
             self.shared.settle(discard(|| drop(job)));
@@ -67,8 +72,15 @@ impl<E: Send + 'static> Future for Runner<E> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        for _ in 0..BURST {
+        let mut left = BURST;
+        loop {
             ready!(this.poll_job(cx));
+            // Before it takes the next one: who takes a task runs it in the same turn,
+            // or it would start after a cancel that comes in between.
+            if left == 0 && this.shared.state.is_pending() {
+                break;
+            }
+            left = left.saturating_sub(1);
             match this.shared.state.next(this.at == At::Idle, this.looks > 0) {
                 Next::Run { job, start } => {
                     this.job = Some(job);
@@ -76,6 +88,9 @@ impl<E: Send + 'static> Future for Runner<E> {
                     this.looks = LOOKS;
                     if start {
                         this.shared.start_runner();
+                        // The runtime keeps the new runner for this very thread, so
+                        // this one lets it have it after one task.
+                        left = 0;
                     }
                 }
                 Next::Linger => {

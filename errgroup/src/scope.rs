@@ -276,15 +276,19 @@ impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
 
     /// Holds a slot, and runs task after task in it.
     fn run(&self) {
+        // From one task to the next, too: `start_runner` asks.
+        let _entered = current::enter(self.number());
         let state = &self.shared.state;
         let (mut idle, mut looks) = (true, LOOKS);
         loop {
             let start = match state.next(idle, looks > 0) {
                 Next::Run { job, start } => {
-                    // Before the job, which may take long.
+                    // Before the job, which may take long, or wait for what a
+                    // caller does next.
                     if start {
                         self.start_runner();
                     }
+                    state.tell_of_room();
                     self.settle(attempt::call(job, self.number()));
                     (idle, looks) = (false, LOOKS);
                     continue;
@@ -326,9 +330,14 @@ impl<'scope, E: Send + 'scope> Engine for Scope<'scope, '_, E> {
     fn start_runner(&self) {
         let runner = self.clone();
         let thread = thread::Builder::new().spawn_scoped(self.threads, move || runner.run());
-        if thread.is_err() {
-            // The system has no thread left: whoever asked for one lends its
-            // own, so no task is lost.
+        if thread.is_ok() {
+            return;
+        }
+        // The system has no thread left. Whoever asked for one lends its own, so no
+        // task is lost; one that runs tasks anyway comes for the next by itself.
+        if current::is(self.number()) {
+            self.shared.state.leave_idle();
+        } else {
             self.run();
         }
     }

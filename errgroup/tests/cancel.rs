@@ -93,6 +93,66 @@ async fn a_task_not_yet_polled_does_not_start_after_the_cancel() {
 }
 
 #[tokio::test]
+async fn a_task_at_the_end_of_a_runners_turn_does_not_start_after_the_cancel() {
+    // A runner lets others have the thread after some tasks: the canceller, here.
+    let group = Group::<u8>::new().limit(1);
+    let handle = group.handle();
+    let ran = Arc::new(AtomicUsize::new(0));
+    for _ in 0..1000 {
+        let (handle, ran) = (group.handle(), Arc::clone(&ran));
+        group.spawn(async move {
+            ran.fetch_add(1, SeqCst);
+            if handle.is_cancelled() {
+                Err(1)
+            } else {
+                Ok(())
+            }
+        });
+    }
+    let canceller = group.handle();
+    tokio::spawn(async move { canceller.cancel() });
+    assert_eq!(group.wait().await, Ok(()), "started after the cancel");
+    let ran = ran.load(SeqCst);
+    assert!(ran < 1000);
+    assert_eq!(ran + handle.stats().not_started, 1000);
+}
+
+#[test]
+fn a_blocking_job_that_waits_for_a_thread_does_not_start_after_the_cancel() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .max_blocking_threads(1)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        for limit in [2, usize::MAX] {
+            let group = Group::<&str>::new().limit(limit);
+            let handle = group.handle();
+            let (started, has_started) = oneshot::channel();
+            let (release, released) = std::sync::mpsc::channel::<()>();
+            group.spawn_blocking(move || {
+                started.send(()).unwrap();
+                released.recv().unwrap();
+                Ok(())
+            });
+            let held = Arc::new(());
+            let mine = Arc::clone(&held);
+            group.spawn_blocking(move || {
+                let _mine = mine;
+                Err("started after the cancel")
+            });
+            has_started.await.unwrap();
+            // The second has been polled by now, and is in the runtime's queue.
+            tokio::task::yield_now().await;
+            group.cancel();
+            release.send(()).unwrap();
+            assert_eq!(group.wait().await, Ok(()));
+            assert_eq!(handle.stats().not_started, 1);
+            assert_eq!(Arc::strong_count(&held), 1);
+        }
+    });
+}
+
+#[tokio::test]
 async fn running_tasks_are_not_aborted_by_the_cancel() {
     for limit in [1, usize::MAX] {
         let group = Group::<()>::new().limit(limit);

@@ -4,6 +4,7 @@ mod poll_once;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
 
 use errgroup::{Cause, Group, SpawnError, TrySpawnError};
 use poll_once::poll_once;
@@ -118,6 +119,30 @@ async fn spawn_wait_waits_for_a_slot() {
     assert_eq!(group.stats().waiting, 1);
     release.send(()).unwrap();
     spawn_wait.await.unwrap();
+    group.wait().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_is_told_of_room_by_a_task_that_waits_for_it() {
+    const BACKLOG: usize = 16;
+    let group = Group::<()>::new().limit(1).backlog(BACKLOG);
+    let (release, released) = oneshot::channel::<()>();
+    group.spawn(async move { released.await.map_err(|_| ()) });
+    let (tell, told) = oneshot::channel::<()>();
+    group.spawn(async move { told.await.map_err(|_| ()) });
+    for _ in 1..BACKLOG {
+        group.spawn(async { Ok(()) });
+    }
+    let mut caller = Box::pin(group.spawn_wait(async { Ok(()) }));
+    assert!(poll_once(&mut caller).await.is_pending(), "no room");
+    // One place comes free: too few for a caller to be woken, but the next task
+    // waits for him.
+    release.send(()).unwrap();
+    tokio::time::timeout(Duration::from_secs(60), caller)
+        .await
+        .expect("sleeps while there is room")
+        .unwrap();
+    tell.send(()).unwrap();
     group.wait().await.unwrap();
 }
 

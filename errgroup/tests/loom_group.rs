@@ -432,6 +432,66 @@ fn a_caller_sleeps_while_the_backlog_has_room() {
     });
 }
 
+/// One place of a backlog of three comes free, which is too few for a caller to be
+/// told of; but the task that is taken then waits for what the caller does next.
+/// Catches: a runner that keeps the room for later and lets time pass (a deadlock).
+#[test]
+fn a_task_waits_for_a_caller_who_waits_for_room() {
+    model(|| {
+        let group = limited(1);
+        group.set_backlog(3);
+        let marks = marks::<4>();
+        occupy(&group);
+        for task in 0..3 {
+            assert!(spawn(&group, task, &[]), "the backlog has room");
+        }
+        let caller = {
+            let (group, marks) = (Arc::clone(&group), Arc::clone(&marks));
+            thread::spawn(move || assert!(spawn_wait(&group, 3, &*marks)))
+        };
+        let Next::Run { job, .. } = group.next(false, true) else {
+            panic!("tasks were pending");
+        };
+        // The task waits: its runner is not polled before the caller has come.
+        group.tell_of_room();
+        caller.join().unwrap();
+        marks[job].fetch_add(1, Relaxed);
+        vacate(&group, &*marks);
+        wait(&group);
+        each_once(&*marks);
+    });
+}
+
+/// The limit is lowered, a slot is closed as its task ends, and what is left has
+/// room for one more. Catches: a runner that goes without a look at the callers,
+/// because there is still much in the backlog (a deadlock).
+#[test]
+fn room_is_left_by_a_runner_that_is_one_too_many() {
+    model(|| {
+        let group = limited(2);
+        group.set_backlog(3);
+        let marks = marks::<3>();
+        occupy(&group);
+        occupy(&group);
+        assert!(spawn(&group, 0, &[]) && spawn(&group, 1, &[]));
+        group.set_limit(1);
+        refill(&group, &*marks);
+        let caller = {
+            let (group, marks) = (Arc::clone(&group), Arc::clone(&marks));
+            thread::spawn(move || assert!(spawn_wait(&group, 2, &*marks)))
+        };
+        assert!(matches!(
+            group.next(false, true),
+            Next::Gone { start: false }
+        ));
+        // The other runner's task goes on until the caller has come.
+        caller.join().unwrap();
+        vacate(&group, &*marks);
+        wait(&group);
+        each_once(&*marks);
+    });
+}
+
 /// The backlog grows as a caller comes to wait for it. Catches: a backlog that is
 /// set outside of the callers' lock, or no look at the callers afterwards (a
 /// deadlock).
