@@ -37,7 +37,7 @@ impl<E: Send + 'static> Handle<E> {
                 Ok(()) => Ok(()),
                 Err(Cause::Error(error)) => Err(error),
                 Err(cause) => {
-                    handle.shared.cancel(cause);
+                    handle.shared.fail(cause);
                     Ok(())
                 }
             }

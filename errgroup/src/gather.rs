@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 #[cfg(feature = "stream")]
 use std::pin::Pin;
 use std::pin::pin;
@@ -16,9 +15,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use crate::gathered::Gathered;
 use crate::group::Group;
 use crate::handle::Handle;
-use crate::panic::Panic;
+use crate::panic::caught;
 use crate::policy::{Policy, Tally, Then};
 use crate::report::{Outcome, TaskReport, Unsent};
+use crate::wait_error::WaitError;
 
 /// A group whose tasks have values, and whose [`Policy`] says when it has
 /// enough. Whatever the policy, the outcome of every task is kept.
@@ -185,8 +185,12 @@ impl<T: Send + 'static, E: Send + 'static> Gather<T, E> {
         while let Some(report) = self.next().await {
             reports.push(report);
         }
-        // Told of its end is not yet gone.
-        let failed = self.group.wait().await.err();
+        // Told of its end is not yet gone. What the runtime has dropped has a report.
+        let failed = match self.group.try_wait().await {
+            Err(WaitError::Failed(index)) => Some(index),
+            Err(WaitError::Panicked(panic)) => panic.resume(),
+            Ok(()) | Err(WaitError::Cancelled | WaitError::Aborted) => None,
+        };
         Gathered::new(reports, failed)
     }
 }
@@ -224,7 +228,7 @@ impl<T, E> fmt::Debug for Gather<T, E> {
     }
 }
 
-/// Unwind safety: after a panic the task is only dropped.
+/// The task, until it is done or its time after the cancel is up.
 async fn unless_cancelled<T, E, F>(
     handle: &Handle<usize>,
     grace: Duration,
@@ -234,15 +238,10 @@ where
     F: Future<Output = Result<T, E>>,
 {
     let mut task = pin!(task);
-    let mut attempt =
-        poll_fn(
-            |cx| match catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(cx))) {
-                Ok(Poll::Pending) => Poll::Pending,
-                Ok(Poll::Ready(Ok(value))) => Poll::Ready(Outcome::Done(value)),
-                Ok(Poll::Ready(Err(error))) => Poll::Ready(Outcome::Failed(error)),
-                Err(payload) => Poll::Ready(Outcome::Panicked(Panic::new(payload))),
-            },
-        );
+    let mut attempt = poll_fn(|cx| match caught(|| task.as_mut().poll(cx)) {
+        Ok(polled) => polled.map(|result| Outcome::of(Ok(result))),
+        Err(panic) => Poll::Ready(Outcome::of(Err(panic))),
+    });
     let mut cancelled = pin!(handle.cancelled());
     let ended = poll_fn(|cx| {
         if let Poll::Ready(outcome) = pin!(&mut attempt).poll(cx) {

@@ -1,7 +1,6 @@
 //! Values over OS threads.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
@@ -10,7 +9,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::cause::Cause;
 use crate::gathered::Gathered;
-use crate::panic::Panic;
+use crate::panic::caught;
 use crate::policy::{Policy, Tally, Then};
 use crate::report::{Outcome, TaskReport, Unsent};
 use crate::scope::{Scope, scope};
@@ -93,13 +92,7 @@ where
         let (scope, tally) = (self.scope.clone(), Arc::clone(&self.tally));
         self.scope.spawn(move || {
             report.start();
-            // Unwind safety: what the task borrows is its owner's to look after,
-            // who finds the panic in the report.
-            let outcome = match catch_unwind(AssertUnwindSafe(task)) {
-                Ok(Ok(value)) => Outcome::Done(value),
-                Ok(Err(error)) => Outcome::Failed(error),
-                Err(payload) => Outcome::Panicked(Panic::new(payload)),
-            };
+            let outcome = Outcome::of(caught(task));
             let then = tally.judge(&outcome);
             report.send(outcome);
             match then {

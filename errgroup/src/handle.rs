@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::cancelled::Cancelled;
-use crate::cause::Cause;
+use crate::cause::{Cause, Reason};
 use crate::engine::Engine;
 use crate::error::TrySpawnError;
 use crate::grace::graceful;
@@ -93,22 +93,13 @@ impl<E: Send + 'static> Handle<E> {
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
     {
-        match self.enter() {
-            Entry::Admitted => self.start(task),
-            Entry::Cancelled => return Err(TrySpawnError::Cancelled(task)),
-            Entry::Limited | Entry::Changed => {
-                let span = Span::here();
-                self.shared.remember_runtime();
-                match self.shared.state.try_reserve() {
-                    Reserved::Room { start } => {
-                        self.shared.push(self.shared.job(span, task), start);
-                    }
-                    Reserved::Full => return Err(TrySpawnError::Full(task)),
-                    Reserved::Cancelled => return Err(TrySpawnError::Cancelled(task)),
-                }
+        match self.try_place() {
+            Ok(place) => {
+                self.fill(place, task);
+                Ok(())
             }
+            Err(why) => Err(TrySpawnError::new(why, task)),
         }
-        Ok(())
     }
 
     /// Waits for room and spawns the task (Go: `Go`), so that whoever makes
@@ -186,6 +177,12 @@ impl<E: Send + 'static> Handle<E> {
     /// the group from it.
     pub fn with_cause<R>(&self, read: impl FnOnce(&Cause<E>) -> R) -> Option<R> {
         self.shared.state.with_cause(read)
+    }
+
+    /// Why the group was cancelled, in a word that is there also after the end, when
+    /// the error has gone to whoever waited. `None` if it is not cancelled.
+    pub fn reason(&self) -> Option<Reason> {
+        self.shared.state.reason()
     }
 
     /// The error for which the group was cancelled, to keep: take `Arc<YourError>`

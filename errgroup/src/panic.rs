@@ -4,6 +4,7 @@ use std::any::Any;
 use std::backtrace::Backtrace;
 use std::cell::RefCell;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -82,6 +83,16 @@ pub(crate) fn forget_last() {
 #[cold]
 fn take_last() -> Option<Box<Origin>> {
     LAST.try_with(RefCell::take).ok().flatten()
+}
+
+/// Calls `f`; if it panics, that is the answer.
+///
+/// Unwind safety: whoever asks only drops what `f` was given, as after a panic that
+/// passes by; what a job has borrowed is its owner's to look after, whom the panic
+/// reaches.
+#[inline]
+pub(crate) fn caught<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
+    catch_unwind(AssertUnwindSafe(f)).map_err(Panic::new)
 }
 
 impl Panic {

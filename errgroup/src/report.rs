@@ -23,6 +23,15 @@ pub enum Outcome<T, E> {
 }
 
 impl<T, E> Outcome<T, E> {
+    /// Of a task that came to its own end.
+    pub(crate) fn of(ended: Result<Result<T, E>, Panic>) -> Self {
+        match ended {
+            Ok(Ok(value)) => Self::Done(value),
+            Ok(Err(error)) => Self::Failed(error),
+            Err(panic) => Self::Panicked(panic),
+        }
+    }
+
     /// The value, if there is one.
     pub fn done(self) -> Option<T> {
         match self {

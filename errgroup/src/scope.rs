@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Instant;
 
 use crate::attempt;
-use crate::cause::Cause;
+use crate::cause::{Cause, Reason};
 use crate::current;
 use crate::engine::Engine;
 use crate::error::{SpawnError, TrySpawnError};
@@ -16,7 +16,7 @@ use crate::span::Span;
 use crate::state::{BACKLOG, Next, State};
 use crate::stats::Stats;
 use crate::sync::{Mutex, lock};
-use crate::verdict::Ending;
+use crate::wait_error::WaitError;
 use crate::word::Reserved;
 
 /// Looks for a task that a thread takes before it goes; a new thread costs more
@@ -72,8 +72,51 @@ where
     E: Send + 'env,
     F: for<'scope> FnOnce(&Scope<'scope, 'env, E>) -> Result<T, E>,
 {
+    let (ended, value) = run(body);
+    ended
+        .or_else(WaitError::settle)
+        .map(|()| value.expect("the body came to its end"))
+}
+
+/// As [`scope()`], but tells every end from the others, as
+/// [`Group::try_wait`](crate::Group::try_wait): a panic is returned, and `Ok` means
+/// that every task was done.
+///
+/// ```
+/// use errgroup::{WaitError, try_scope};
+///
+/// let ended = try_scope(|group| {
+///     group.spawn(|| -> Result<(), String> { panic!("at the disco") });
+///     Ok(())
+/// });
+/// match ended {
+///     Err(WaitError::Panicked(panic)) => assert_eq!(panic.message(), Some("at the disco")),
+///     other => panic!("{other:?}"),
+/// }
+/// ```
+///
+/// # Errors
+///
+/// The first panic of a task or of `body`, unless
+/// [`panics_as_errors`](Scope::panics_as_errors) makes an error of it; or else the
+/// first error; or else that the scope was cancelled by hand.
+pub fn try_scope<'env, T, E, F>(body: F) -> Result<T, WaitError<E>>
+where
+    E: Send + 'env,
+    F: for<'scope> FnOnce(&Scope<'scope, 'env, E>) -> Result<T, E>,
+{
+    let (ended, value) = run(body);
+    ended.map(|()| value.expect("the body came to its end"))
+}
+
+/// How it ended, and what the body came to if it did not fail.
+fn run<'env, T, E, F>(body: F) -> (Result<(), WaitError<E>>, Option<T>)
+where
+    E: Send + 'env,
+    F: for<'scope> FnOnce(&Scope<'scope, 'env, E>) -> Result<T, E>,
+{
     let mut value = None;
-    let ending = thread::scope(|threads| {
+    let ended = thread::scope(|threads| {
         let state = State::new();
         state.set_backlog(BACKLOG);
         let scope = Scope {
@@ -86,20 +129,14 @@ where
         // Not `attempt::call`: the body is none of the tasks that may hold the
         // slot for which it waits.
         let outcome = attempt::catch(|| body(&scope).map(|ok| value = Some(ok)));
-        scope.settle(outcome);
-        match until_ready(|cx| scope.shared.state.poll_join(cx)) {
-            Ending::Panicked(panic) => match lock(&scope.shared.on_panic).take() {
-                Some(convert) => Ending::Failed(convert(panic)),
-                None => Ending::Panicked(panic),
-            },
-            ending => ending,
+        if let Err(reason) = outcome {
+            Engine::cancel(&scope, reason);
         }
+        let ended = until_ready(|cx| scope.shared.state.poll_join(cx));
+        let on_panic = lock(&scope.shared.on_panic).take();
+        ended.map_err(|why| why.convert(on_panic))
     });
-    match ending {
-        Ending::Done => Ok(value.expect("the body came to its end")),
-        Ending::Failed(error) => Err(error),
-        Ending::Panicked(panic) => panic.resume(),
-    }
+    (ended, value)
 }
 
 /// Spawns into a [`scope()`], cancels and watches it. Clone it to spawn from
@@ -148,7 +185,7 @@ impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
                 Ok(())
             }
             Reserved::Full => Err(TrySpawnError::Full(task)),
-            Reserved::Cancelled => Err(TrySpawnError::Cancelled(task)),
+            Reserved::Cancelled => Err(TrySpawnError::Cancelled(task, self.shared.state.why())),
         }
     }
 
@@ -181,7 +218,7 @@ impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
                 if let Some(number) = number {
                     state.forget_caller(number);
                 }
-                Err(SpawnError::Cancelled(task))
+                Err(SpawnError::Cancelled(task, state.why()))
             }
         }
     }
@@ -220,6 +257,12 @@ impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
     /// [`Handle::with_cause`](crate::Handle::with_cause).
     pub fn with_cause<R>(&self, read: impl FnOnce(&Cause<E>) -> R) -> Option<R> {
         self.shared.state.with_cause(read)
+    }
+
+    /// Why the scope was cancelled, in a word; as
+    /// [`Handle::reason`](crate::Handle::reason).
+    pub fn reason(&self) -> Option<Reason> {
+        self.shared.state.reason()
     }
 
     /// Changes how many tasks run at once (Go: `SetLimit`); as

@@ -13,6 +13,7 @@ use crate::grace::graceful;
 use crate::runner::Runner;
 use crate::span::Span;
 use crate::state::{BACKLOG, State};
+use crate::sync::{Mutex, lock};
 
 /// A task that can wait for a slot.
 pub(crate) type Job<E> = Pin<Box<dyn Future<Output = Result<(), E>> + Send>>;
@@ -24,7 +25,12 @@ pub(crate) struct Shared<E> {
     runtime: OnceLock<Runtime>,
     /// How long tasks live after the cancel, if that is limited.
     pub(crate) grace: OnceLock<Duration>,
+    /// Called after each failure.
+    escalations: Mutex<Vec<Escalation>>,
 }
+
+/// Cancels another group.
+type Escalation = Arc<dyn Fn() + Send + Sync>;
 
 impl<E: Send + 'static> Shared<E> {
     pub(crate) fn new() -> Arc<Self> {
@@ -34,6 +40,7 @@ impl<E: Send + 'static> Shared<E> {
             state,
             runtime: OnceLock::new(),
             grace: OnceLock::new(),
+            escalations: Mutex::default(),
         })
     }
 
@@ -56,6 +63,16 @@ impl<E: Send + 'static> Shared<E> {
         }
     }
 
+    /// Has this called at each failure, and at once if there was one.
+    pub(crate) fn escalate_by(&self, escalation: Escalation) {
+        lock(&self.escalations).push(Arc::clone(&escalation));
+        // A failure is noted before its task looks at the list: either it finds the
+        // newcomer there or is seen here.
+        if self.state.has_failed() {
+            escalation();
+        }
+    }
+
     /// Called before a task is queued, so that there is a runtime for it.
     pub(crate) fn remember_runtime(&self) {
         self.runtime.get_or_init(Runtime::current);
@@ -69,6 +86,12 @@ impl<E: Send + 'static> Engine for Arc<Shared<E>> {
     #[inline]
     fn state(&self) -> &State<Job<E>, E> {
         &self.state
+    }
+
+    fn escalate(&self) {
+        // Cancelling runs foreign code, so not under the lock.
+        let escalations = lock(&self.escalations).clone();
+        escalations.iter().for_each(|escalation| escalation());
     }
 
     fn start_runner(&self) {

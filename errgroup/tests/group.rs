@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use errgroup::{Cause, Group, SpawnError, TrySpawnError};
+use errgroup::{Cause, Group, Reason, SpawnError, TrySpawnError};
 use poll_once::poll_once;
 use tokio::sync::oneshot;
 
@@ -99,7 +99,9 @@ async fn try_spawn_gives_the_task_back_after_the_cancel() {
         let group = Group::<()>::new().limit(limit);
         group.cancel();
         let refused = group.try_spawn(async { Ok(()) }).unwrap_err();
-        assert!(matches!(refused, TrySpawnError::Cancelled(_)) && !refused.is_full());
+        assert!(
+            matches!(refused, TrySpawnError::Cancelled(_, Reason::Cancelled)) && !refused.is_full()
+        );
         assert_eq!(group.stats().not_started, 0, "it went back to its caller");
     }
 }
@@ -187,7 +189,7 @@ async fn spawn_wait_is_woken_by_the_end() {
         let handle = handle.clone();
         async move {
             let refused = handle.spawn_wait(async { Err(7) }).await.unwrap_err();
-            assert!(matches!(refused, SpawnError::Cancelled(_)));
+            assert!(matches!(refused, SpawnError::Cancelled(_, Reason::Ended)));
             refused.into_task().await
         }
     });

@@ -22,6 +22,8 @@ mod stats;
 mod sync;
 #[path = "../src/verdict.rs"]
 mod verdict;
+#[path = "../src/wait_error.rs"]
+mod wait_error;
 #[path = "../src/wakers.rs"]
 mod wakers;
 #[path = "../src/word.rs"]
@@ -37,7 +39,7 @@ use loom::thread;
 
 use cause::Cause;
 use state::{Entry, Next, State};
-use verdict::Ending;
+use wait_error::WaitError;
 use word::Reserved;
 
 /// Every interleaving with at most so many switches away from a thread that
@@ -158,7 +160,7 @@ fn cancel(group: &Group, reason: Cause<u8>) -> usize {
     }
 }
 
-fn wait(group: &Group) -> Ending<u8> {
+fn wait(group: &Group) -> Result<(), WaitError<u8>> {
     block_on(poll_fn(|cx| group.poll_join(cx)))
 }
 
@@ -210,7 +212,7 @@ fn two_fail_and_one_of_them_does_not_see_the_cancel() {
         });
         other.join().unwrap();
         match wait(&group) {
-            Ending::Failed(error) => assert_eq!(seen, Some(error)),
+            Err(WaitError::Failed(error)) => assert_eq!(seen, Some(error)),
             _ => panic!("the error is lost"),
         }
     });
@@ -656,6 +658,6 @@ fn a_caller_woken_by_an_error_does_not_find_it() {
         cancel(&group, Cause::Error(1));
         caller.join().unwrap();
         vacate(&group, &[]);
-        assert!(matches!(wait(&group), Ending::Failed(1)));
+        assert!(matches!(wait(&group), Err(WaitError::Failed(1))));
     });
 }

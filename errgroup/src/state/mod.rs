@@ -223,6 +223,7 @@ impl<J, E> State<J, E> {
             pending: seen.tasks() - running,
             waiting,
             not_started: self.not_started.load(Relaxed),
+            failed: lock(&self.verdict).failures(),
         }
     }
 }

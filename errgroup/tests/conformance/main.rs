@@ -225,6 +225,19 @@ fn holder() -> (Task, Receiver<()>, Sender<()>) {
     (Box::new(task), is_started, release)
 }
 
+/// Spawns a task, and comes back when it has started.
+fn started(
+    group: &dyn Members,
+    task: impl FnOnce(&dyn Members) -> Result<(), String> + Send + 'static,
+) {
+    let (start, is_started) = channel();
+    group.spawn(Box::new(move |group| {
+        start.send(()).unwrap();
+        task(group)
+    }));
+    is_started.recv().unwrap();
+}
+
 fn every_task_runs_once_and_no_more_than_the_limit_at_a_time(run: Run) {
     let ran = Arc::new(AtomicUsize::new(0));
     let running = Arc::new(AtomicUsize::new(0));
@@ -267,15 +280,18 @@ fn tasks_run_side_by_side(run: Run) {
 }
 
 fn the_first_error_is_returned_and_its_siblings_see_it(run: Run) {
+    let (seen, was_seen) = channel();
     let result = run(&|group| {
-        group.spawn(Box::new(|group| {
+        let seen = seen.clone();
+        started(group, move |group| {
             group.wait_cancelled();
-            assert_eq!(group.cause().as_deref(), Some("disk full"));
+            seen.send(group.cause()).unwrap();
             Err("late".into())
-        }));
+        });
         group.spawn(Box::new(|_| Err("disk full".into())));
     });
     assert_eq!(result, Err("disk full".into()));
+    assert_eq!(was_seen.recv().unwrap().as_deref(), Some("disk full"));
 }
 
 fn nothing_starts_after_the_cancel(run: Run) {
@@ -419,10 +435,10 @@ fn a_raised_limit_starts_what_waits(run: Run) {
 fn a_panic_goes_on_with_its_payload_before_any_error(run: Run) {
     let result = catch_unwind(AssertUnwindSafe(|| {
         run(&|group| {
-            group.spawn(Box::new(|group| {
+            started(group, |group| {
                 group.wait_cancelled();
                 std::panic::panic_any(7_u8);
-            }));
+            });
             group.spawn(Box::new(|_| Err("first".into())));
         })
     }));
