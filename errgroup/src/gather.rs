@@ -12,11 +12,13 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use crate::error::{SpawnError, TrySpawnError};
 use crate::gathered::Gathered;
 use crate::group::Group;
 use crate::handle::Handle;
 use crate::panic::caught;
-use crate::policy::{Policy, Tally, Then};
+use crate::place::{Caller, Place};
+use crate::policy::{Policy, Tally};
 use crate::report::{Outcome, TaskReport, Unsent};
 use crate::wait_error::WaitError;
 
@@ -80,6 +82,9 @@ impl<T: Send + 'static, E: Send + 'static> Gather<T, E> {
     /// Sets when it has enough; before the first task.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.tally = Arc::new(Tally::new(policy));
+        if policy == Policy::Any(0) {
+            self.group.cancel();
+        }
         self
     }
 
@@ -129,25 +134,110 @@ impl<T: Send + 'static, E: Send + 'static> Gather<T, E> {
     where
         F: Future<Output = Result<T, E>> + Send + 'static,
     {
-        let index = self.spawned.fetch_add(1, Relaxed);
-        let mut report = Unsent::new(index, name.into(), self.tell.clone());
-        let (grace, tally) = (self.grace, Arc::clone(&self.tally));
-        let handle = self.group.handle();
-        self.group.spawn(async move {
+        let (index, task) = self.member(name.into(), task);
+        self.group.spawn(task);
+        index
+    }
+
+    /// Spawns a task if it can start at once, and returns its index; as
+    /// [`Group::try_spawn`].
+    ///
+    /// # Errors
+    ///
+    /// No slot is free, or the gather is cancelled; both hold the task, which then
+    /// has no index and no report.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn try_spawn<F>(&self, task: F) -> Result<usize, TrySpawnError<F>>
+    where
+        F: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        match self.group.handle.try_place() {
+            Ok(place) => Ok(self.fill(place, task)),
+            Err(why) => Err(TrySpawnError::new(why, task)),
+        }
+    }
+
+    /// Waits for room, spawns the task and returns its index; as
+    /// [`Group::spawn_wait`]. Cancel safe: dropped before it is ready, it leaves
+    /// the gather as it was, and drops the task.
+    ///
+    /// # Errors
+    ///
+    /// The gather was cancelled, maybe because it has enough, before there was room;
+    /// holds the task, which then has no index and no report.
+    ///
+    /// # Panics
+    ///
+    /// When polled outside of a tokio runtime.
+    pub async fn spawn_wait<F>(&self, task: F) -> Result<usize, SpawnError<F>>
+    where
+        F: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        let mut caller = Caller::new(&self.group.handle);
+        match poll_fn(|cx| caller.poll_place(cx)).await {
+            Ok(place) => Ok(self.fill(place, task)),
+            Err(reason) => Err(SpawnError::Cancelled(task, reason)),
+        }
+    }
+
+    /// Spawns a job that blocks, on a thread of the runtime's for such jobs, and
+    /// returns its index; as [`Group::spawn_blocking`]. Once it runs it comes to its
+    /// own end, whatever the grace.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn spawn_blocking<F>(&self, job: F) -> usize
+    where
+        F: FnOnce() -> Result<T, E> + Send + 'static,
+    {
+        let mut report = self.report(String::new());
+        let (index, tally, handle) = (report.index(), Arc::clone(&self.tally), self.handle());
+        self.group.spawn_blocking(move || {
             report.start();
-            let outcome = unless_cancelled(&handle, grace, task).await;
-            let then = tally.judge(&outcome);
-            report.send(outcome);
-            match then {
-                Then::GoOn => Ok(()),
-                Then::Fail => Err(index),
-                Then::Enough => {
-                    handle.cancel();
-                    Ok(())
-                }
-            }
+            tally.conclude(Outcome::of(caught(job)), report, || handle.cancel())
         });
         index
+    }
+
+    fn fill<F>(&self, place: Place, task: F) -> usize
+    where
+        F: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        let (index, task) = self.member(String::new(), task);
+        self.group.handle.fill(place, task);
+        index
+    }
+
+    fn report(&self, name: String) -> Unsent<T, E> {
+        let index = self.spawned.fetch_add(1, Relaxed);
+        Unsent::new(index, name, self.tell.clone())
+    }
+
+    /// The task as one of the group, and its index.
+    fn member<F>(
+        &self,
+        name: String,
+        task: F,
+    ) -> (
+        usize,
+        impl Future<Output = Result<(), usize>> + Send + use<F, T, E>,
+    )
+    where
+        F: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        let mut report = self.report(name);
+        let index = report.index();
+        let (grace, tally, handle) = (self.grace, Arc::clone(&self.tally), self.handle());
+        let member = async move {
+            report.start();
+            let outcome = unless_cancelled(&handle, grace, task).await;
+            tally.conclude(outcome, report, || handle.cancel())
+        };
+        (index, member)
     }
 
     /// The next task that has ended, in the order in which they end; `None` once

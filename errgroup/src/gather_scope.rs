@@ -10,7 +10,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use crate::cause::Cause;
 use crate::gathered::Gathered;
 use crate::panic::caught;
-use crate::policy::{Policy, Tally, Then};
+use crate::policy::{Policy, Tally};
 use crate::report::{Outcome, TaskReport, Unsent};
 use crate::scope::{Scope, scope};
 
@@ -46,6 +46,9 @@ where
     let (tell, mut told) = unbounded_channel();
     let tally = Arc::new(Tally::new(policy));
     let failed = scope(|scope| {
+        if policy == Policy::Any(0) {
+            scope.cancel();
+        }
         body(&GatherScope {
             scope: scope.clone(),
             spawned: Arc::default(),
@@ -92,17 +95,7 @@ where
         let (scope, tally) = (self.scope.clone(), Arc::clone(&self.tally));
         self.scope.spawn(move || {
             report.start();
-            let outcome = Outcome::of(caught(task));
-            let then = tally.judge(&outcome);
-            report.send(outcome);
-            match then {
-                Then::GoOn => Ok(()),
-                Then::Fail => Err(index),
-                Then::Enough => {
-                    scope.cancel();
-                    Ok(())
-                }
-            }
+            tally.conclude(Outcome::of(caught(task)), report, || scope.cancel())
         });
         index
     }

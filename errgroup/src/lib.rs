@@ -51,7 +51,7 @@ pub use gather_scope::{GatherScope, gather_scope};
 pub use gathered::{GatherError, Gathered};
 pub use group::Group;
 pub use handle::Handle;
-pub use joined::Joined;
+pub use joined::{Joined, NoValue};
 pub use panic::{Panic, record_panics};
 pub use policy::Policy;
 pub use report::{Outcome, TaskReport};

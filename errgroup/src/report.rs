@@ -1,8 +1,9 @@
 //! What became of one task, told whatever becomes of it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::Instant;
 
 use crate::panic::Panic;
 
@@ -80,6 +81,10 @@ impl<T, E> Unsent<T, E> {
             started: None,
             tell,
         }
+    }
+
+    pub(crate) fn index(&self) -> usize {
+        self.index
     }
 
     /// The task starts.

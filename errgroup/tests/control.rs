@@ -4,7 +4,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use errgroup::{Cause, Group, Reason, WaitError};
+use errgroup::{Cause, Group, NoValue, Reason, WaitError};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -306,11 +306,12 @@ async fn a_panic_of_a_blocking_job_goes_on_at_wait() {
 async fn a_value_can_be_awaited_and_an_error_is_the_groups() {
     let group = Group::new();
     let value = group.spawn_value(async { Ok(5) });
-    assert_eq!(value.await, Some(5));
+    assert_eq!(value.await, Ok(5));
     let none = group.spawn_value(async { Err::<u8, _>("broken") });
-    assert_eq!(none.await, None);
+    assert_eq!(none.await, Err(NoValue::Failed));
     let refused = group.spawn_value(async { Ok(6) });
-    assert_eq!(refused.await, None);
+    assert!(refused.is_finished());
+    assert_eq!(refused.await, Err(NoValue::NotStarted));
     assert_eq!(group.wait().await, Err("broken"));
 }
 
@@ -330,10 +331,10 @@ async fn one_task_is_aborted_and_its_siblings_go_on() {
     endless.abort();
     endless.abort();
     assert!(is_dropped.await.is_err());
-    assert_eq!(endless.await, None);
-    assert_eq!(never.await, None, "it was aborted before it started");
+    assert_eq!(endless.await, Err(NoValue::Aborted));
+    assert_eq!(never.await, Err(NoValue::Aborted), "before it started");
     go.send(7).unwrap();
-    assert_eq!(sibling.await, Some(7));
+    assert_eq!(sibling.await, Ok(7));
     assert_eq!(group.wait().await, Ok(()));
 }
 
@@ -346,7 +347,33 @@ async fn siblings_share_the_error() {
         Ok(handle.error())
     });
     group.spawn(async { Err(Arc::new("disk full".to_owned())) });
-    let seen = seen.await.flatten().unwrap();
+    let seen = seen.await.unwrap().unwrap();
     let error = group.wait().await.unwrap_err();
     assert!(Arc::ptr_eq(&seen, &error));
+}
+
+#[tokio::test]
+async fn a_single_task_says_when_it_is_finished_and_why_it_has_no_value() {
+    let group = Group::<&str>::new().grace(Duration::ZERO);
+    let (go, gone) = oneshot::channel::<()>();
+    let panics = group.spawn_value(async {
+        gone.await.unwrap();
+        if true {
+            panic!("broken");
+        }
+        Ok(1)
+    });
+    let (started, is_started) = oneshot::channel();
+    let dropped = group.spawn_value(async {
+        started.send(()).unwrap();
+        pending::<Result<u8, _>>().await
+    });
+    is_started.await.unwrap();
+    assert!(!panics.is_finished() && !dropped.is_finished());
+    go.send(()).unwrap();
+    let ended = group.try_wait().await;
+    assert!(matches!(ended, Err(WaitError::Panicked(_))));
+    assert!(panics.is_finished() && dropped.is_finished());
+    assert_eq!(panics.await, Err(NoValue::Panicked));
+    assert_eq!(dropped.await, Err(NoValue::Dropped));
 }

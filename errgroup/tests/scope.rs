@@ -5,9 +5,9 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::channel;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use errgroup::{Scope, scope};
+use errgroup::{Outcome, Policy, Reason, Scope, WaitError, gather_scope, scope, try_scope};
 
 #[test]
 fn tasks_borrow_from_the_stack_and_write_to_it() {
@@ -189,4 +189,38 @@ fn a_scope_inside_a_task_of_a_scope() {
         Ok(())
     });
     assert_eq!(result, Err("from the inner scope"));
+}
+
+#[test]
+fn a_deadline_of_values_cancels_and_what_runs_is_kept() {
+    let gathered = gather_scope::<_, (), _>(Policy::All, |gather| {
+        gather.scope().set_limit(1);
+        let scope = gather.scope().clone();
+        gather.spawn(move || {
+            scope.wait_cancelled();
+            Ok(1)
+        });
+        gather.spawn(|| Ok(2));
+        gather.deadline(Instant::now());
+    });
+    assert!(matches!(gathered.reports()[1].outcome, Outcome::NotStarted));
+    assert_eq!(gathered.first_done(), Ok(1));
+}
+
+#[test]
+fn try_scope_tells_every_end_from_the_others() {
+    assert!(matches!(try_scope(|_| Ok::<_, ()>(5)), Ok(5)));
+    let failed = try_scope(|group| {
+        group.spawn(|| Err("broken"));
+        Ok(())
+    });
+    assert!(matches!(failed, Err(WaitError::Failed("broken"))));
+    let cancelled = try_scope(|group| {
+        group.cancel();
+        assert_eq!(group.reason(), Some(Reason::Cancelled));
+        Ok::<_, ()>(())
+    });
+    assert!(matches!(cancelled, Err(WaitError::Cancelled)));
+    let panicked = try_scope(|_| -> Result<(), ()> { panic!("body") });
+    assert!(matches!(panicked, Err(WaitError::Panicked(_))));
 }
