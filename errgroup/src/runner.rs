@@ -5,11 +5,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use tokio::runtime::Handle as Runtime;
+
 use crate::attempt::{self, discard};
 use crate::cause::Cause;
 use crate::engine::Engine;
 use crate::shared::{Job, Shared};
 use crate::state::Next;
+use crate::word::MOST_IDLE;
 
 /// Tasks that one poll of a runner finishes before it lets the runtime's other
 /// tasks have the thread.
@@ -18,6 +21,11 @@ const BURST: usize = 64;
 /// Looks for a task that a runner takes before it goes, one a turn of the
 /// runtime: so long there is no need to spawn another one.
 const LOOKS: u8 = 2;
+
+/// Threads of the runtime that polls this.
+fn threads() -> usize {
+    Runtime::try_current().map_or(0, |runtime| runtime.metrics().num_workers())
+}
 
 pub(crate) struct Runner<E: Send + 'static> {
     job: Option<Job<E>>,
@@ -89,8 +97,11 @@ impl<E: Send + 'static> Future for Runner<E> {
                     if start {
                         this.shared.start_runner();
                         // The runtime keeps the new runner for this very thread, so
-                        // this one lets it have it after one task.
-                        left = 0;
+                        // this one lets it have it after one task, unless the other
+                        // threads have a runner each anyway.
+                        if threads() > MOST_IDLE {
+                            left = 0;
+                        }
                     }
                 }
                 Next::Linger => {

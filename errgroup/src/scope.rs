@@ -11,7 +11,7 @@ use crate::current;
 use crate::engine::Engine;
 use crate::error::{SpawnError, TrySpawnError};
 use crate::panic::Panic;
-use crate::park::{ready_until, until_ready};
+use crate::park::{looking, ready_until, until_ready};
 use crate::span::Span;
 use crate::state::{BACKLOG, Next, State};
 use crate::stats::Stats;
@@ -207,7 +207,9 @@ impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
         let reserved = if current::is(self.number()) {
             state.reserve()
         } else {
-            until_ready(|cx| state.poll_reserve(&mut number, cx))
+            // A thread that blocks in a job cannot tell of room that was kept for
+            // later, and the job may wait for what this caller does next.
+            looking(|cx| state.poll_reserve(&mut number, cx))
         };
         match reserved {
             Reserved::Room { start } => {
@@ -326,12 +328,10 @@ impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
         loop {
             let start = match state.next(idle, looks > 0) {
                 Next::Run { job, start } => {
-                    // Before the job, which may take long, or wait for what a
-                    // caller does next.
+                    // Before the job, which may take long.
                     if start {
                         self.start_runner();
                     }
-                    state.tell_of_room();
                     self.settle(attempt::call(job, self.number()));
                     (idle, looks) = (false, LOOKS);
                     continue;

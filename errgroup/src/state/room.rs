@@ -89,8 +89,8 @@ impl<J, E> State<J, E> {
         self.invite();
     }
 
-    /// Tells callers of room that `next` has kept for later: asked by a runner whose
-    /// task waits, maybe for what a caller does next.
+    /// Tells callers of room that `next` has kept for later: asked for by a runner
+    /// whose task waits, maybe for what a caller does next.
     #[inline]
     pub(crate) fn tell_of_room(&self) {
         if self.word.load().is_waiting() {
