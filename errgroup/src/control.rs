@@ -2,7 +2,6 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::Arc;
 use std::task::Poll;
 
 use tokio::time::Instant;
@@ -75,8 +74,7 @@ impl<E: Send + 'static> Group<E> {
     /// contained.
     pub fn escalate_to<P: Send + 'static>(self, parent: &Handle<P>) -> Self {
         let parent = parent.clone();
-        let escalation = Arc::new(move || parent.cancel());
-        self.handle.shared.escalate_by(escalation);
+        self.handle.shared.escalate_by(move || parent.cancel());
         self
     }
 }

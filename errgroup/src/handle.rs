@@ -35,6 +35,10 @@ impl<E: Send + 'static> Handle<E> {
     ///
     /// Go's `Go` blocks at the limit, and starts tasks after the cancel.
     ///
+    /// With a limit the task may run on any of the runtimes from which tasks are
+    /// spawned into the group: a runner, which one of them polls, takes the next task
+    /// whoever spawned it. Spawn from one, if tasks use what is bound to a runtime.
+    ///
     /// A task owns what it uses. One that borrowed from the caller and ran beside
     /// it could outlive the loan, since a future (the caller's own) may be
     /// forgotten and its memory used again; [`scope()`](crate::scope()) lends to threads

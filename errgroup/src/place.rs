@@ -20,6 +20,7 @@ pub(crate) enum Place {
 }
 
 /// Why there is no place.
+#[derive(Clone, Copy)]
 pub(crate) enum NoPlace {
     Full,
     Cancelled(Reason),

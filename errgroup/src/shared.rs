@@ -64,7 +64,8 @@ impl<E: Send + 'static> Shared<E> {
     }
 
     /// Has this called at each failure, and at once if there was one.
-    pub(crate) fn escalate_by(&self, escalation: Escalation) {
+    pub(crate) fn escalate_by(&self, escalation: impl Fn() + Send + Sync + 'static) {
+        let escalation: Escalation = Arc::new(escalation);
         lock(&self.escalations).push(Arc::clone(&escalation));
         // A failure is noted before its task looks at the list: either it finds the
         // newcomer there or is seen here.

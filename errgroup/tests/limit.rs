@@ -2,9 +2,10 @@
 
 mod poll_once;
 
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use errgroup::Group;
@@ -44,6 +45,33 @@ async fn no_more_than_the_limit_run_at_once() {
         }
         group.wait().await.unwrap();
         assert!(most.load(SeqCst) <= limit);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_busy_group_runs_on_no_more_tokio_tasks_than_its_limit() {
+    for limit in [1, 3] {
+        let group = Group::<()>::new().limit(limit);
+        let runners = Arc::new(Mutex::new(HashSet::new()));
+        // The first ones hold their runners until all are spawned, so that none is
+        // idle, and goes, before the end.
+        let (spawned, _) = tokio::sync::broadcast::channel::<()>(1);
+        for n in 0..500 {
+            let (runners, mut all) = (Arc::clone(&runners), spawned.subscribe());
+            group.spawn(async move {
+                runners.lock().unwrap().insert(tokio::task::id());
+                if n < limit {
+                    all.recv().await.map_err(|_| ())?;
+                }
+                if n % 3 == 0 {
+                    tokio::task::yield_now().await;
+                }
+                Ok(())
+            });
+        }
+        spawned.send(()).unwrap();
+        group.wait().await.unwrap();
+        assert!(runners.lock().unwrap().len() <= limit);
     }
 }
 
