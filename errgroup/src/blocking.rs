@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::attempt;
+use crate::carried::Carried;
 use crate::cause::Cause;
 use crate::engine::Engine;
 use crate::handle::Handle;
-use crate::span::Span;
 
 impl<E: Send + 'static> Handle<E> {
     /// Spawns a job that blocks, on a thread of the runtime's for such jobs; as
@@ -21,7 +21,7 @@ impl<E: Send + 'static> Handle<E> {
     where
         F: FnOnce() -> Result<(), E> + Send + 'static,
     {
-        let (handle, span) = (self.clone(), Span::here());
+        let (handle, carried) = (self.clone(), Carried::here());
         self.spawn_to_the_end(async move {
             let shared = Arc::clone(&handle.shared);
             let job = move || {
@@ -30,7 +30,7 @@ impl<E: Send + 'static> Handle<E> {
                     return attempt::discard(|| shared.refuse(job));
                 }
                 // Caught over here, where the panic is still known in full.
-                attempt::call(|| span.within(job), shared.number())
+                attempt::call(|| carried.within(job), shared.number())
             };
             let outcome = tokio::task::spawn_blocking(job).await;
             match outcome.unwrap_or(Err(Cause::Aborted)) {

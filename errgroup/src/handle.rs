@@ -4,12 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::cancelled::Cancelled;
+use crate::carried::Carried;
 use crate::cause::{Cause, Reason};
 use crate::engine::Engine;
 use crate::error::TrySpawnError;
 use crate::grace::graceful;
 use crate::shared::{Job, Shared};
-use crate::span::Span;
 use crate::spawn_wait::SpawnWait;
 use crate::state::Entry;
 use crate::stats::Stats;
@@ -255,13 +255,13 @@ impl<E: Send + 'static> Handle<E> {
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
     {
-        let (shared, span) = (Arc::clone(&self.shared), Span::here());
-        match (self.shared.grace.get(), span.is_none()) {
+        let (shared, carried) = (Arc::clone(&self.shared), Carried::here());
+        match (self.shared.grace.get(), carried.is_none()) {
             (None, true) => tokio::spawn(Task::new(shared, task)),
-            (None, false) => tokio::spawn(Task::new(shared, span.carry(task))),
+            (None, false) => tokio::spawn(Task::new(shared, carried.carry(task))),
             (Some(grace), _) => {
                 let task = graceful(Arc::clone(&shared), *grace, task);
-                tokio::spawn(Task::new(shared, span.carry(task)))
+                tokio::spawn(Task::new(shared, carried.carry(task)))
             }
         };
     }
@@ -273,11 +273,11 @@ impl<E: Send + 'static> Handle<E> {
     {
         match self.enter() {
             Entry::Admitted => {
-                let task = Task::new(Arc::clone(&self.shared), Span::here().carry(task));
+                let task = Task::new(Arc::clone(&self.shared), Carried::here().carry(task));
                 tokio::spawn(task);
             }
             Entry::Limited | Entry::Changed => {
-                self.queue_job(|span| Box::pin(span.carry(task)));
+                self.queue_job(|carried| Box::pin(carried.carry(task)));
             }
             Entry::Cancelled => self.shared.refuse(task),
         }
@@ -289,13 +289,13 @@ impl<E: Send + 'static> Handle<E> {
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
     {
-        self.queue_job(|span| self.shared.job(span, task));
+        self.queue_job(|carried| self.shared.job(carried, task));
     }
 
     #[inline]
-    fn queue_job(&self, job: impl FnOnce(Span) -> Job<E>) {
+    fn queue_job(&self, job: impl FnOnce(Carried) -> Job<E>) {
         self.shared.remember_runtime();
-        let job = job(Span::here());
+        let job = job(Carried::here());
         match self.shared.state.reserve() {
             Reserved::Room { start } => self.shared.push(job, start),
             // For those who go through the queue the group is never full.

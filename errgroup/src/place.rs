@@ -2,11 +2,11 @@
 
 use std::task::{Context, Poll, ready};
 
+use crate::carried::Carried;
 use crate::cause::Reason;
 use crate::current;
 use crate::engine::Engine;
 use crate::handle::Handle;
-use crate::span::Span;
 use crate::state::Entry;
 use crate::word::Reserved;
 
@@ -16,7 +16,7 @@ pub(crate) enum Place {
     /// A slot of a group without a limit.
     Slot,
     /// One in the queue; if `start`, with a slot for a runner.
-    Queue { start: bool, span: Span },
+    Queue { start: bool, carried: Carried },
 }
 
 /// Why there is no place.
@@ -35,10 +35,10 @@ impl<E: Send + 'static> Handle<E> {
             Entry::Cancelled => return Err(NoPlace::Cancelled(self.shared.state.why())),
             Entry::Limited | Entry::Changed => {}
         }
-        let span = Span::here();
+        let carried = Carried::here();
         self.shared.remember_runtime();
         match self.shared.state.try_reserve() {
-            Reserved::Room { start } => Ok(Place::Queue { start, span }),
+            Reserved::Room { start } => Ok(Place::Queue { start, carried }),
             Reserved::Full => Err(NoPlace::Full),
             Reserved::Cancelled => Err(NoPlace::Cancelled(self.shared.state.why())),
         }
@@ -51,8 +51,8 @@ impl<E: Send + 'static> Handle<E> {
     {
         match place {
             Place::Slot => self.start(task),
-            Place::Queue { start, span } => {
-                self.shared.push(self.shared.job(span, task), start);
+            Place::Queue { start, carried } => {
+                self.shared.push(self.shared.job(carried, task), start);
             }
         }
     }
@@ -83,14 +83,14 @@ impl<'a, E: Send + 'static> Caller<'a, E> {
             }
         }
         shared.remember_runtime();
-        let span = Span::here();
+        let carried = Carried::here();
         let reserved = if current::is(shared.number()) {
             shared.state.reserve()
         } else {
             ready!(shared.state.poll_reserve(&mut self.number, cx))
         };
         Poll::Ready(match reserved {
-            Reserved::Room { start } => Ok(Place::Queue { start, span }),
+            Reserved::Room { start } => Ok(Place::Queue { start, carried }),
             Reserved::Full | Reserved::Cancelled => {
                 self.forget();
                 Err(shared.state.why())

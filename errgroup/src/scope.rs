@@ -6,13 +6,13 @@ use std::thread;
 use std::time::Instant;
 
 use crate::attempt;
+use crate::carried::Carried;
 use crate::cause::{Cause, Reason};
 use crate::current;
 use crate::engine::Engine;
 use crate::error::{SpawnError, TrySpawnError};
 use crate::panic::Panic;
 use crate::park::{looking, ready_until, until_ready};
-use crate::span::Span;
 use crate::state::{BACKLOG, Next, State};
 use crate::stats::Stats;
 use crate::sync::{Mutex, lock};
@@ -160,7 +160,7 @@ impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
     where
         F: FnOnce() -> Result<(), E> + Send + 'scope,
     {
-        let job = boxed(Span::here(), task);
+        let job = boxed(Carried::here(), task);
         match self.shared.state.reserve() {
             Reserved::Room { start } => self.push(job, start),
             // For those who go through the queue the scope is never full.
@@ -178,10 +178,10 @@ impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
     where
         F: FnOnce() -> Result<(), E> + Send + 'scope,
     {
-        let span = Span::here();
+        let carried = Carried::here();
         match self.shared.state.try_reserve() {
             Reserved::Room { start } => {
-                self.push(boxed(span, task), start);
+                self.push(boxed(carried, task), start);
                 Ok(())
             }
             Reserved::Full => Err(TrySpawnError::Full(task)),
@@ -202,7 +202,7 @@ impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
         F: FnOnce() -> Result<(), E> + Send + 'scope,
     {
         let state = &self.shared.state;
-        let span = Span::here();
+        let carried = Carried::here();
         let mut number = None;
         let reserved = if current::is(self.number()) {
             state.reserve()
@@ -213,7 +213,7 @@ impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
         };
         match reserved {
             Reserved::Room { start } => {
-                self.push(boxed(span, task), start);
+                self.push(boxed(carried, task), start);
                 Ok(())
             }
             Reserved::Full | Reserved::Cancelled => {
@@ -353,13 +353,13 @@ impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
 }
 
 fn boxed<'scope, E: 'scope>(
-    span: Span,
+    carried: Carried,
     task: impl FnOnce() -> Result<(), E> + Send + 'scope,
 ) -> Job<'scope, E> {
-    if span.is_none() {
+    if carried.is_none() {
         return Box::new(task);
     }
-    Box::new(move || span.within(task))
+    Box::new(move || carried.within(task))
 }
 
 impl<'scope, E: Send + 'scope> Engine for Scope<'scope, '_, E> {

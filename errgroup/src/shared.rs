@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use tokio::runtime::Handle as Runtime;
 
+use crate::carried::Carried;
 use crate::cause::Cause;
 use crate::engine::Engine;
 use crate::grace::graceful;
 use crate::runner::Runner;
-use crate::span::Span;
 use crate::state::{BACKLOG, State};
 use crate::sync::{Mutex, lock};
 
@@ -52,14 +52,14 @@ impl<E: Send + 'static> Shared<E> {
 
     /// A task as it waits in the queue.
     #[inline]
-    pub(crate) fn job<F>(self: &Arc<Self>, span: Span, task: F) -> Job<E>
+    pub(crate) fn job<F>(self: &Arc<Self>, carried: Carried, task: F) -> Job<E>
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
     {
-        match (self.grace.get(), span.is_none()) {
+        match (self.grace.get(), carried.is_none()) {
             (None, true) => Box::pin(task),
-            (None, false) => Box::pin(span.carry(task)),
-            (Some(grace), _) => Box::pin(span.carry(graceful(Arc::clone(self), *grace, task))),
+            (None, false) => Box::pin(carried.carry(task)),
+            (Some(grace), _) => Box::pin(carried.carry(graceful(Arc::clone(self), *grace, task))),
         }
     }
 
