@@ -1,5 +1,5 @@
-//! A producer and two consumers, shut down as it should be done: stop
-//! producing, close the channel, drain it, wait. Nothing is lost.
+//! A producer and two consumers, shut down as it should be done, by ctrl-c or after
+//! many orders: stop producing, close the channel, drain it, wait. Nothing is lost.
 //!
 //! ```sh
 //! cargo run -p errgroup --example graceful_shutdown
@@ -7,14 +7,22 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
 
 use errgroup::{Cause, Group};
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+/// The event that stops it comes after so many; more are made until it is seen.
+const ENOUGH: u64 = 10_000;
 
 #[tokio::main]
 async fn main() {
-    let group = Group::<String>::new();
+    let (enough, is_enough) = oneshot::channel::<()>();
+    let group = Group::<String>::new().cancel_when(async {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => println!("interrupted"),
+            _ = is_enough => println!("enough orders"),
+        }
+    });
     let (orders, inbox) = mpsc::channel::<u64>(16);
     let inbox = Arc::new(Mutex::new(inbox));
     let (made, handled) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
@@ -37,8 +45,11 @@ async fn main() {
     group.spawn({
         let made = Arc::clone(&made);
         async move {
-            let mut order = 0;
+            let (mut order, mut enough) = (0, Some(enough));
             while !handle.is_cancelled() {
+                if order == ENOUGH {
+                    enough.take();
+                }
                 if orders.send(order).await.is_err() {
                     return Err("all consumers are gone".to_string());
                 }
@@ -54,10 +65,6 @@ async fn main() {
             Ok(())
         }
     });
-
-    // A real program waits for a signal here.
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    group.cancel();
 
     group.wait().await.expect("no task failed");
     let (made, handled) = (made.load(Relaxed), handled.load(Relaxed));

@@ -20,10 +20,61 @@ pub enum Cause<E> {
     /// The [`Group`](crate::Group) was dropped, or its `wait` before it was
     /// done.
     Dropped,
-    /// The runtime dropped a task before it was done: the runtime shut down.
+    /// The runtime dropped a task before it was done: the runtime shut down. What
+    /// `wait` makes of it: [`WaitError::Aborted`](crate::WaitError::Aborted).
     Aborted,
     /// `wait` returned; the error, if there was one, went to its caller.
     Ended,
+}
+
+/// What kind of [`Cause`] it was: a word of it, to keep, that is there also after
+/// the end, when the error itself has gone to whoever waited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// A task returned an error, or the deadline passed.
+    Failed,
+    /// A task panicked.
+    Panicked,
+    /// Somebody called `cancel`.
+    Cancelled,
+    /// The group was dropped.
+    Dropped,
+    /// The runtime dropped a task before it was done.
+    Aborted,
+    /// None: `wait` has returned, and nothing had cancelled before.
+    Ended,
+}
+
+impl<E> Cause<E> {
+    pub(crate) fn reason(&self) -> Reason {
+        match self {
+            Self::Error(_) => Reason::Failed,
+            Self::Panicked(_) => Reason::Panicked,
+            Self::Cancelled => Reason::Cancelled,
+            Self::Dropped => Reason::Dropped,
+            Self::Aborted => Reason::Aborted,
+            Self::Ended => Reason::Ended,
+        }
+    }
+
+    /// Whether it is an error or a panic.
+    pub(crate) fn is_failure(&self) -> bool {
+        matches!(self, Self::Error(_) | Self::Panicked(_))
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Failed => "a task failed",
+            Self::Panicked => "a task panicked",
+            Self::Cancelled => "cancelled",
+            Self::Dropped => "the group was dropped",
+            Self::Aborted => "the runtime dropped a task of the group",
+            Self::Ended => "the group has ended",
+        })
+    }
 }
 
 impl<E: fmt::Display> fmt::Display for Cause<E> {
@@ -31,10 +82,7 @@ impl<E: fmt::Display> fmt::Display for Cause<E> {
         match self {
             Self::Error(error) => error.fmt(f),
             Self::Panicked(panic) => panic.fmt(f),
-            Self::Cancelled => f.write_str("cancelled"),
-            Self::Dropped => f.write_str("the group was dropped"),
-            Self::Aborted => f.write_str("the runtime dropped a task of the group"),
-            Self::Ended => f.write_str("the group has ended"),
+            other => other.reason().fmt(f),
         }
     }
 }

@@ -110,7 +110,7 @@ impl Context {
     pub fn run<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
         WithContext {
             context: Some(self),
-            future,
+            future: Some(future),
         }
     }
 
@@ -119,7 +119,10 @@ impl Context {
         context: Option<Self>,
         future: F,
     ) -> impl Future<Output = F::Output> {
-        WithContext { context, future }
+        WithContext {
+            context,
+            future: Some(future),
+        }
     }
 
     /// Calls a function in this context.
@@ -161,11 +164,20 @@ impl Drop for Entered {
 }
 
 pin_project_lite::pin_project! {
-    /// A future in a context of its own, if it has one.
+    /// A future in a context of its own, if it has one; also while it is dropped.
     struct WithContext<F> {
         context: Option<Context>,
+        // None while it is dropped.
         #[pin]
-        future: F,
+        future: Option<F>,
+    }
+
+    impl<F> PinnedDrop for WithContext<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            let _entered = this.context.take().map(|context| enter(Some(context)));
+            this.future.set(None);
+        }
     }
 }
 
@@ -176,6 +188,7 @@ impl<F: Future> Future for WithContext<F> {
         let this = self.project();
         let context = this.context.clone();
         let _entered = context.map(|context| enter(Some(context)));
-        this.future.poll(cx)
+        let future = this.future.as_pin_mut().expect("is not being dropped");
+        future.poll(cx)
     }
 }

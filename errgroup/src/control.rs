@@ -10,6 +10,7 @@ use crate::cause::Cause;
 use crate::engine::Engine;
 use crate::group::Group;
 use crate::handle::Handle;
+use crate::panic::caught;
 
 impl<E: Send + 'static> Group<E> {
     /// Cancels the group with this error at that time, unless it has ended.
@@ -39,7 +40,8 @@ impl<E: Send + 'static> Group<E> {
 
     /// Cancels the group by hand when `event` is ready: a signal, a
     /// `CancellationToken`'s `cancelled_owned()`, another group's end. It is
-    /// dropped when the group is cancelled or ends.
+    /// dropped when the group is cancelled or ends. A panic of it cancels, and is
+    /// one of the group, as that of a task.
     ///
     /// ```
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -65,21 +67,14 @@ impl<E: Send + 'static> Group<E> {
         self
     }
 
-    /// If a task of this group fails or panics, cancels that other group, too;
-    /// by hand, so that the error is returned here only. Without this a child's
-    /// failure is contained.
-    ///
-    /// # Panics
-    ///
-    /// Outside of a tokio runtime.
+    /// If this group fails, by an error or a panic of a task or by its deadline,
+    /// cancels that other group, too: before `wait` of this one can return, and also
+    /// if this one was cancelled by hand before. The other one is cancelled by hand,
+    /// so that the error is returned here only. Without this a child's failure is
+    /// contained.
     pub fn escalate_to<P: Send + 'static>(self, parent: &Handle<P>) -> Self {
-        let (child, parent) = (self.handle(), parent.clone());
-        self.handle.on_cancel(move || {
-            let failed = |cause: &Cause<E>| matches!(cause, Cause::Error(_) | Cause::Panicked(_));
-            if child.with_cause(failed) == Some(true) {
-                parent.cancel();
-            }
-        });
+        let parent = parent.clone();
+        self.handle.shared.escalate_by(move || parent.cancel());
         self
     }
 }
@@ -88,7 +83,8 @@ impl<E: Send + 'static> Handle<E> {
     /// A new group that is cancelled when this one is cancelled or has ended;
     /// not the other way round, see [`Group::escalate_to`].
     ///
-    /// The cancel is carried over by a task of its own, so a moment later.
+    /// The cancel is carried over by a task of its own, so a moment later; the child
+    /// of a group that is cancelled already is so from the start.
     ///
     /// ```
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -106,12 +102,17 @@ impl<E: Send + 'static> Handle<E> {
     ///
     /// Outside of a tokio runtime.
     pub fn child<C: Send + 'static>(&self) -> Group<C> {
-        let parent = self.clone();
-        Group::new().cancel_when(async move { parent.cancelled().await })
+        let (parent, child) = (self.clone(), Group::new());
+        if parent.is_cancelled() {
+            child.cancel();
+            return child;
+        }
+        child.cancel_when(async move { parent.cancelled().await })
     }
 
     /// Calls `act` once this group is cancelled or has ended: to cancel a
-    /// `CancellationToken`, say. In a task of its own, so a moment later.
+    /// `CancellationToken`, say. In a task of its own, so a moment later. A panic of
+    /// it is one of the group, if that has not ended by then.
     ///
     /// # Panics
     ///
@@ -120,7 +121,9 @@ impl<E: Send + 'static> Handle<E> {
         let handle = self.clone();
         tokio::spawn(async move {
             handle.cancelled().await;
-            act();
+            if let Err(panic) = caught(act) {
+                handle.shared.cancel(Cause::Panicked(panic));
+            }
         });
     }
 
@@ -131,18 +134,25 @@ impl<E: Send + 'static> Handle<E> {
     {
         let handle = self.clone();
         tokio::spawn(async move {
+            let mut event = Box::pin(event);
             let happened = {
-                let (mut event, mut cancelled) = (pin!(event), pin!(handle.cancelled()));
+                let mut cancelled = pin!(handle.cancelled());
                 poll_fn(|cx| {
                     if cancelled.as_mut().poll(cx).is_ready() {
-                        return Poll::Ready(false);
+                        return Poll::Ready(Ok(false));
                     }
-                    event.as_mut().poll(cx).map(|_| true)
+                    match caught(|| event.as_mut().poll(cx)) {
+                        Ok(polled) => polled.map(|_| Ok(true)),
+                        Err(panic) => Poll::Ready(Err(panic)),
+                    }
                 })
                 .await
             };
-            if happened {
-                handle.shared.cancel(reason());
+            let ended = caught(|| drop(event));
+            match happened.and_then(|happened| ended.map(|()| happened)) {
+                Ok(false) => {}
+                Ok(true) => handle.shared.cancel(reason()),
+                Err(panic) => handle.shared.cancel(Cause::Panicked(panic)),
             }
         });
     }

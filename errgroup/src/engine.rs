@@ -45,7 +45,12 @@ pub(crate) trait Engine {
     #[cold]
     #[inline(never)]
     fn cancel(&self, reason: Cause<Self::Error>) {
-        let Some(pending) = self.state().cancel(reason) else {
+        let failed = reason.is_failure();
+        let pending = self.state().cancel(reason);
+        if failed {
+            self.escalate();
+        }
+        let Some(pending) = pending else {
             return;
         };
         // `cancel` took a slot for this, so `wait` does not return before the
@@ -60,9 +65,21 @@ pub(crate) trait Engine {
     #[inline]
     fn settle(&self, outcome: Outcome<Self::Error>) {
         if let Err(reason) = outcome {
+            self.fail(reason);
+        }
+    }
+
+    /// A task did not end well.
+    #[cold]
+    #[inline(never)]
+    fn fail(&self, reason: Cause<Self::Error>) {
+        if let Some(reason) = self.state().tolerate(reason) {
             self.cancel(reason);
         }
     }
+
+    /// Tells whoever shares the failures of this one, after each.
+    fn escalate(&self) {}
 
     /// Drops a task unstarted, after the cancel.
     #[cold]

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 #[cfg(feature = "stream")]
 use std::pin::Pin;
 use std::pin::pin;
@@ -13,12 +12,15 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use crate::error::{SpawnError, TrySpawnError};
 use crate::gathered::Gathered;
 use crate::group::Group;
 use crate::handle::Handle;
-use crate::panic::Panic;
-use crate::policy::{Policy, Tally, Then};
+use crate::panic::caught;
+use crate::place::{Caller, Place};
+use crate::policy::{Policy, Tally};
 use crate::report::{Outcome, TaskReport, Unsent};
+use crate::wait_error::WaitError;
 
 /// A group whose tasks have values, and whose [`Policy`] says when it has
 /// enough. Whatever the policy, the outcome of every task is kept.
@@ -80,6 +82,9 @@ impl<T: Send + 'static, E: Send + 'static> Gather<T, E> {
     /// Sets when it has enough; before the first task.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.tally = Arc::new(Tally::new(policy));
+        if policy == Policy::Any(0) {
+            self.group.cancel();
+        }
         self
     }
 
@@ -129,25 +134,110 @@ impl<T: Send + 'static, E: Send + 'static> Gather<T, E> {
     where
         F: Future<Output = Result<T, E>> + Send + 'static,
     {
-        let index = self.spawned.fetch_add(1, Relaxed);
-        let mut report = Unsent::new(index, name.into(), self.tell.clone());
-        let (grace, tally) = (self.grace, Arc::clone(&self.tally));
-        let handle = self.group.handle();
-        self.group.spawn(async move {
+        let (index, task) = self.member(name.into(), task);
+        self.group.spawn(task);
+        index
+    }
+
+    /// Spawns a task if it can start at once, and returns its index; as
+    /// [`Group::try_spawn`].
+    ///
+    /// # Errors
+    ///
+    /// No slot is free, or the gather is cancelled; both hold the task, which then
+    /// has no index and no report.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn try_spawn<F>(&self, task: F) -> Result<usize, TrySpawnError<F>>
+    where
+        F: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        match self.group.handle.try_place() {
+            Ok(place) => Ok(self.fill(place, task)),
+            Err(why) => Err(TrySpawnError::new(why, task)),
+        }
+    }
+
+    /// Waits for room, spawns the task and returns its index; as
+    /// [`Group::spawn_wait`]. Cancel safe: dropped before it is ready, it leaves
+    /// the gather as it was, and drops the task.
+    ///
+    /// # Errors
+    ///
+    /// The gather was cancelled, maybe because it has enough, before there was room;
+    /// holds the task, which then has no index and no report.
+    ///
+    /// # Panics
+    ///
+    /// When polled outside of a tokio runtime.
+    pub async fn spawn_wait<F>(&self, task: F) -> Result<usize, SpawnError<F>>
+    where
+        F: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        let mut caller = Caller::new(&self.group.handle);
+        match poll_fn(|cx| caller.poll_place(cx)).await {
+            Ok(place) => Ok(self.fill(place, task)),
+            Err(reason) => Err(SpawnError::Cancelled(task, reason)),
+        }
+    }
+
+    /// Spawns a job that blocks, on a thread of the runtime's for such jobs, and
+    /// returns its index; as [`Group::spawn_blocking`]. Once it runs it comes to its
+    /// own end, whatever the grace.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn spawn_blocking<F>(&self, job: F) -> usize
+    where
+        F: FnOnce() -> Result<T, E> + Send + 'static,
+    {
+        let mut report = self.report(String::new());
+        let (index, tally, handle) = (report.index(), Arc::clone(&self.tally), self.handle());
+        self.group.spawn_blocking(move || {
             report.start();
-            let outcome = unless_cancelled(&handle, grace, task).await;
-            let then = tally.judge(&outcome);
-            report.send(outcome);
-            match then {
-                Then::GoOn => Ok(()),
-                Then::Fail => Err(index),
-                Then::Enough => {
-                    handle.cancel();
-                    Ok(())
-                }
-            }
+            tally.conclude(Outcome::of(caught(job)), report, || handle.cancel())
         });
         index
+    }
+
+    fn fill<F>(&self, place: Place, task: F) -> usize
+    where
+        F: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        let (index, task) = self.member(String::new(), task);
+        self.group.handle.fill(place, task);
+        index
+    }
+
+    fn report(&self, name: String) -> Unsent<T, E> {
+        let index = self.spawned.fetch_add(1, Relaxed);
+        Unsent::new(index, name, self.tell.clone())
+    }
+
+    /// The task as one of the group, and its index.
+    fn member<F>(
+        &self,
+        name: String,
+        task: F,
+    ) -> (
+        usize,
+        impl Future<Output = Result<(), usize>> + Send + use<F, T, E>,
+    )
+    where
+        F: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        let mut report = self.report(name);
+        let index = report.index();
+        let (grace, tally, handle) = (self.grace, Arc::clone(&self.tally), self.handle());
+        let member = async move {
+            report.start();
+            let outcome = unless_cancelled(&handle, grace, task).await;
+            tally.conclude(outcome, report, || handle.cancel())
+        };
+        (index, member)
     }
 
     /// The next task that has ended, in the order in which they end; `None` once
@@ -185,8 +275,12 @@ impl<T: Send + 'static, E: Send + 'static> Gather<T, E> {
         while let Some(report) = self.next().await {
             reports.push(report);
         }
-        // Told of its end is not yet gone.
-        let failed = self.group.wait().await.err();
+        // Told of its end is not yet gone. What the runtime has dropped has a report.
+        let failed = match self.group.try_wait().await {
+            Err(WaitError::Failed(index)) => Some(index),
+            Err(WaitError::Panicked(panic)) => panic.resume(),
+            Ok(()) | Err(WaitError::Cancelled | WaitError::Aborted) => None,
+        };
         Gathered::new(reports, failed)
     }
 }
@@ -224,7 +318,7 @@ impl<T, E> fmt::Debug for Gather<T, E> {
     }
 }
 
-/// Unwind safety: after a panic the task is only dropped.
+/// The task, until it is done or its time after the cancel is up.
 async fn unless_cancelled<T, E, F>(
     handle: &Handle<usize>,
     grace: Duration,
@@ -234,15 +328,10 @@ where
     F: Future<Output = Result<T, E>>,
 {
     let mut task = pin!(task);
-    let mut attempt =
-        poll_fn(
-            |cx| match catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(cx))) {
-                Ok(Poll::Pending) => Poll::Pending,
-                Ok(Poll::Ready(Ok(value))) => Poll::Ready(Outcome::Done(value)),
-                Ok(Poll::Ready(Err(error))) => Poll::Ready(Outcome::Failed(error)),
-                Err(payload) => Poll::Ready(Outcome::Panicked(Panic::new(payload))),
-            },
-        );
+    let mut attempt = poll_fn(|cx| match caught(|| task.as_mut().poll(cx)) {
+        Ok(polled) => polled.map(|result| Outcome::of(Ok(result))),
+        Err(panic) => Poll::Ready(Outcome::of(Err(panic))),
+    });
     let mut cancelled = pin!(handle.cancelled());
     let ended = poll_fn(|cx| {
         if let Poll::Ready(outcome) = pin!(&mut attempt).poll(cx) {

@@ -1,7 +1,6 @@
 //! Values over OS threads.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
@@ -10,8 +9,8 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::cause::Cause;
 use crate::gathered::Gathered;
-use crate::panic::Panic;
-use crate::policy::{Policy, Tally, Then};
+use crate::panic::caught;
+use crate::policy::{Policy, Tally};
 use crate::report::{Outcome, TaskReport, Unsent};
 use crate::scope::{Scope, scope};
 
@@ -47,6 +46,9 @@ where
     let (tell, mut told) = unbounded_channel();
     let tally = Arc::new(Tally::new(policy));
     let failed = scope(|scope| {
+        if policy == Policy::Any(0) {
+            scope.cancel();
+        }
         body(&GatherScope {
             scope: scope.clone(),
             spawned: Arc::default(),
@@ -93,23 +95,7 @@ where
         let (scope, tally) = (self.scope.clone(), Arc::clone(&self.tally));
         self.scope.spawn(move || {
             report.start();
-            // Unwind safety: what the task borrows is its owner's to look after,
-            // who finds the panic in the report.
-            let outcome = match catch_unwind(AssertUnwindSafe(task)) {
-                Ok(Ok(value)) => Outcome::Done(value),
-                Ok(Err(error)) => Outcome::Failed(error),
-                Err(payload) => Outcome::Panicked(Panic::new(payload)),
-            };
-            let then = tally.judge(&outcome);
-            report.send(outcome);
-            match then {
-                Then::GoOn => Ok(()),
-                Then::Fail => Err(index),
-                Then::Enough => {
-                    scope.cancel();
-                    Ok(())
-                }
-            }
+            tally.conclude(Outcome::of(caught(task)), report, || scope.cancel())
         });
         index
     }

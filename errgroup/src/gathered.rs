@@ -118,6 +118,28 @@ impl<T, E> Gathered<T, E> {
         }
     }
 
+    /// So many values, those that were there first (with
+    /// [`Policy::Any`](crate::Policy::Any): a quorum), in the order in which their
+    /// tasks ended.
+    ///
+    /// # Errors
+    ///
+    /// The first failure, if there are fewer.
+    pub fn first_n_done(self, n: usize) -> Result<Vec<T>, GatherError<E>> {
+        if self.done() < n {
+            return Err(self.into_failure());
+        }
+        let reports = self.reports.into_iter();
+        let (indices, mut values): (Vec<_>, Vec<_>) = reports
+            .map(|report| (report.index, report.outcome.done()))
+            .unzip();
+        let ended = self.order.iter().filter_map(|index| {
+            let at = indices.binary_search(index).ok()?;
+            values[at].take()
+        });
+        Ok(ended.take(n).collect())
+    }
+
     /// All values and all errors, each in order of spawn; a panic goes on.
     ///
     /// # Panics

@@ -13,7 +13,8 @@ use crate::shared::Shared;
 impl<E: Send + 'static> Group<E> {
     /// Gives tasks so long after the cancel to end by themselves; those that
     /// have not are dropped at their next await. Zero drops them at once. Unless
-    /// this is set they are never dropped.
+    /// this is set they are never dropped. The time begins when the task is polled
+    /// next, for which the cancel wakes it.
     ///
     /// For tasks spawned from here on; the first setting stays. A
     /// [`spawn_blocking`](crate::Handle::spawn_blocking) job that runs cannot be

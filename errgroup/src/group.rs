@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::poll_fn;
 
 use crate::cancelled::Cancelled;
-use crate::cause::Cause;
+use crate::cause::{Cause, Reason};
 use crate::engine::Engine;
 use crate::error::TrySpawnError;
 use crate::handle::Handle;
@@ -13,7 +13,8 @@ use crate::panic::Panic;
 use crate::shared::Shared;
 use crate::spawn_wait::SpawnWait;
 use crate::stats::Stats;
-use crate::verdict::Ending;
+use crate::verdict::OnError;
+use crate::wait_error::WaitError;
 
 /// Tasks that belong together: a limit on how many run at once, the first error
 /// cancels the rest, and [`wait`](Self::wait) returns when every task is gone.
@@ -77,6 +78,35 @@ impl<E: Send + 'static> Group<E> {
         self
     }
 
+    /// Lets the rest go on after an error, which [`wait`](Self::wait) returns if it
+    /// was the first (Go: the zero `errgroup.Group`). Errors that were not the first
+    /// are only counted, in [`Stats::failed`]. A panic, a deadline and a cancel by
+    /// hand still cancel.
+    pub fn go_on(self) -> Self {
+        self.handle.shared.state.set_on_error(OnError::GoOn);
+        self
+    }
+
+    /// Lets errors of tasks do nothing at all but be counted, in [`Stats::failed`]:
+    /// no cancel, and no error at [`wait`](Self::wait). A panic, a deadline and a
+    /// cancel by hand still cancel.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let group = errgroup::Group::new().ignore_errors();
+    /// for n in 0..10 {
+    ///     group.spawn(async move { if n % 3 == 0 { Err(n) } else { Ok(()) } });
+    /// }
+    /// let handle = group.handle();
+    /// assert_eq!(group.wait().await, Ok(()));
+    /// assert_eq!(handle.stats().failed, 4);
+    /// # });
+    /// ```
+    pub fn ignore_errors(self) -> Self {
+        self.handle.shared.state.set_on_error(OnError::Ignore);
+        self
+    }
+
     /// A handle, to spawn from inside the group's tasks, to cancel and to watch.
     pub fn handle(&self) -> Handle<E> {
         self.handle.clone()
@@ -103,15 +133,37 @@ impl<E: Send + 'static> Group<E> {
     /// If a task panicked, goes on with the first panic, with its payload; it
     /// has precedence over an error. Not with
     /// [`panics_as_errors`](Self::panics_as_errors).
-    pub async fn wait(mut self) -> Result<(), E> {
-        match poll_fn(|cx| self.handle.shared.state.poll_join(cx)).await {
-            Ending::Done => Ok(()),
-            Ending::Failed(error) => Err(error),
-            Ending::Panicked(panic) => match self.on_panic.take() {
-                Some(convert) => Err(convert(panic)),
-                None => panic.resume(),
-            },
-        }
+    ///
+    /// If the runtime was shut down and dropped a task before it was done, and there
+    /// is no error that says more: work that was lost is not taken for done.
+    /// [`try_wait`](Self::try_wait) returns both.
+    pub async fn wait(self) -> Result<(), E> {
+        self.try_wait().await.or_else(WaitError::settle)
+    }
+
+    /// As [`wait`](Self::wait), but tells every end from the others: a panic is
+    /// returned, with place and backtrace if [`record_panics`](crate::record_panics)
+    /// was called; and `Ok` means that every task was done.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use errgroup::{Group, WaitError};
+    ///
+    /// let group = Group::<String>::new();
+    /// group.cancel();
+    /// group.spawn(async { Ok(()) });                      // is not started
+    /// assert!(matches!(group.try_wait().await, Err(WaitError::Cancelled)));
+    /// # });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The first panic, unless [`panics_as_errors`](Self::panics_as_errors) makes an
+    /// error of it; or else the first error; or else that the group was cancelled by
+    /// hand, or a task dropped by the runtime.
+    pub async fn try_wait(mut self) -> Result<(), WaitError<E>> {
+        let ended = poll_fn(|cx| self.handle.shared.state.poll_join(cx)).await;
+        ended.map_err(|why| why.convert(self.on_panic.take()))
     }
 
     /// See [`Handle::spawn`].
@@ -198,6 +250,11 @@ impl<E: Send + 'static> Group<E> {
     /// See [`Handle::cancelled`].
     pub fn cancelled(&self) -> Cancelled<'_, E> {
         self.handle.cancelled()
+    }
+
+    /// See [`Handle::reason`].
+    pub fn reason(&self) -> Option<Reason> {
+        self.handle.reason()
     }
 
     /// See [`Handle::with_cause`].

@@ -4,12 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::cancelled::Cancelled;
-use crate::cause::Cause;
+use crate::carried::Carried;
+use crate::cause::{Cause, Reason};
 use crate::engine::Engine;
 use crate::error::TrySpawnError;
 use crate::grace::graceful;
 use crate::shared::{Job, Shared};
-use crate::span::Span;
 use crate::spawn_wait::SpawnWait;
 use crate::state::Entry;
 use crate::stats::Stats;
@@ -34,6 +34,10 @@ impl<E: Send + 'static> Handle<E> {
     /// [`spawn_wait`](Self::spawn_wait) to get the task back instead.
     ///
     /// Go's `Go` blocks at the limit, and starts tasks after the cancel.
+    ///
+    /// With a limit the task may run on any of the runtimes from which tasks are
+    /// spawned into the group: a runner, which one of them polls, takes the next task
+    /// whoever spawned it. Spawn from one, if tasks use what is bound to a runtime.
     ///
     /// A task owns what it uses. One that borrowed from the caller and ran beside
     /// it could outlive the loan, since a future (the caller's own) may be
@@ -93,22 +97,13 @@ impl<E: Send + 'static> Handle<E> {
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
     {
-        match self.enter() {
-            Entry::Admitted => self.start(task),
-            Entry::Cancelled => return Err(TrySpawnError::Cancelled(task)),
-            Entry::Limited | Entry::Changed => {
-                let span = Span::here();
-                self.shared.remember_runtime();
-                match self.shared.state.try_reserve() {
-                    Reserved::Room { start } => {
-                        self.shared.push(self.shared.job(span, task), start);
-                    }
-                    Reserved::Full => return Err(TrySpawnError::Full(task)),
-                    Reserved::Cancelled => return Err(TrySpawnError::Cancelled(task)),
-                }
+        match self.try_place() {
+            Ok(place) => {
+                self.fill(place, task);
+                Ok(())
             }
+            Err(why) => Err(TrySpawnError::new(why, task)),
         }
-        Ok(())
     }
 
     /// Waits for room and spawns the task (Go: `Go`), so that whoever makes
@@ -188,6 +183,12 @@ impl<E: Send + 'static> Handle<E> {
         self.shared.state.with_cause(read)
     }
 
+    /// Why the group was cancelled, in a word that is there also after the end, when
+    /// the error has gone to whoever waited. `None` if it is not cancelled.
+    pub fn reason(&self) -> Option<Reason> {
+        self.shared.state.reason()
+    }
+
     /// The error for which the group was cancelled, to keep: take `Arc<YourError>`
     /// for `E` and every sibling can have it. `None` if the cause is another, or
     /// the group has ended and the error went to whoever waited.
@@ -254,13 +255,13 @@ impl<E: Send + 'static> Handle<E> {
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
     {
-        let (shared, span) = (Arc::clone(&self.shared), Span::here());
-        match (self.shared.grace.get(), span.is_none()) {
+        let (shared, carried) = (Arc::clone(&self.shared), Carried::here());
+        match (self.shared.grace.get(), carried.is_none()) {
             (None, true) => tokio::spawn(Task::new(shared, task)),
-            (None, false) => tokio::spawn(Task::new(shared, span.carry(task))),
+            (None, false) => tokio::spawn(Task::new(shared, carried.carry(task))),
             (Some(grace), _) => {
                 let task = graceful(Arc::clone(&shared), *grace, task);
-                tokio::spawn(Task::new(shared, span.carry(task)))
+                tokio::spawn(Task::new(shared, carried.carry(task)))
             }
         };
     }
@@ -272,11 +273,11 @@ impl<E: Send + 'static> Handle<E> {
     {
         match self.enter() {
             Entry::Admitted => {
-                let task = Task::new(Arc::clone(&self.shared), Span::here().carry(task));
+                let task = Task::new(Arc::clone(&self.shared), Carried::here().carry(task));
                 tokio::spawn(task);
             }
             Entry::Limited | Entry::Changed => {
-                self.queue_job(|span| Box::pin(span.carry(task)));
+                self.queue_job(|carried| Box::pin(carried.carry(task)));
             }
             Entry::Cancelled => self.shared.refuse(task),
         }
@@ -288,13 +289,13 @@ impl<E: Send + 'static> Handle<E> {
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
     {
-        self.queue_job(|span| self.shared.job(span, task));
+        self.queue_job(|carried| self.shared.job(carried, task));
     }
 
     #[inline]
-    fn queue_job(&self, job: impl FnOnce(Span) -> Job<E>) {
+    fn queue_job(&self, job: impl FnOnce(Carried) -> Job<E>) {
         self.shared.remember_runtime();
-        let job = job(Span::here());
+        let job = job(Carried::here());
         match self.shared.state.reserve() {
             Reserved::Room { start } => self.shared.push(job, start),
             // For those who go through the queue the group is never full.

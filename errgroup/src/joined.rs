@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
+use std::thread;
 
 use tokio::sync::oneshot;
 
@@ -27,10 +28,19 @@ impl<E: Send + 'static> Handle<E> {
     {
         let (tell, told) = oneshot::channel();
         let (abort, aborted) = oneshot::channel();
+        let mut teller = Teller {
+            tell: Some(tell),
+            started: false,
+        };
         self.spawn(async move {
-            if let Some(result) = unless(aborted, task).await {
-                // Nobody may care any more.
-                let _ = tell.send(result?);
+            teller.started = true;
+            match unless(aborted, task).await {
+                Some(Ok(value)) => teller.tell(Ok(value)),
+                Some(Err(error)) => {
+                    teller.tell(Err(NoValue::Failed));
+                    return Err(error);
+                }
+                None => teller.tell(Err(NoValue::Aborted)),
             }
             Ok(())
         });
@@ -38,6 +48,63 @@ impl<E: Send + 'static> Handle<E> {
             told,
             abort: Some(abort),
         }
+    }
+}
+
+/// Why a task has no value; the error or the panic itself is the group's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NoValue {
+    /// It returned an error.
+    Failed,
+    /// It panicked.
+    Panicked,
+    /// [`Joined::abort`] has dropped it.
+    Aborted,
+    /// It was dropped while it ran: after the group's grace, or by its runtime.
+    Dropped,
+    /// The group was cancelled before it began.
+    NotStarted,
+}
+
+impl fmt::Display for NoValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Failed => "the task failed",
+            Self::Panicked => "the task panicked",
+            Self::Aborted => "the task was aborted",
+            Self::Dropped => "the task was dropped while it ran",
+            Self::NotStarted => "the task was not started",
+        })
+    }
+}
+
+impl std::error::Error for NoValue {}
+
+/// Tells what a task came to, whatever becomes of it.
+struct Teller<T> {
+    tell: Option<oneshot::Sender<Result<T, NoValue>>>,
+    started: bool,
+}
+
+impl<T> Teller<T> {
+    fn tell(&mut self, ended: Result<T, NoValue>) {
+        if let Some(tell) = self.tell.take() {
+            // Nobody may care any more.
+            let _ = tell.send(ended);
+        }
+    }
+}
+
+impl<T> Drop for Teller<T> {
+    fn drop(&mut self) {
+        self.tell(Err(if !self.started {
+            NoValue::NotStarted
+        } else if thread::panicking() {
+            NoValue::Panicked
+        } else {
+            NoValue::Dropped
+        }));
     }
 }
 
@@ -58,49 +125,61 @@ async fn unless<F: Future>(mut aborted: oneshot::Receiver<()>, task: F) -> Optio
     .await
 }
 
-/// The value of a task, once it is done; `None` if it has none: it failed,
-/// panicked, was dropped or never started. Of
+/// The value of a task, once it is done, or why it has none. Of
 /// [`Handle::spawn_value`](crate::Handle::spawn_value); tokio's `JoinHandle` for a
 /// task of a group. Dropping it detaches nothing: the task is the group's.
 ///
 /// ```
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// use errgroup::NoValue;
+///
 /// let group = errgroup::Group::<String>::new();
 /// let answer = group.spawn_value(async { Ok(42) });
 /// let mut endless = group.spawn_value(std::future::pending::<Result<(), _>>());
-/// assert_eq!(answer.await, Some(42));
+/// assert_eq!(answer.await, Ok(42));
 /// endless.abort();                    // this one only
+/// assert_eq!(endless.await, Err(NoValue::Aborted));
 /// assert_eq!(group.wait().await, Ok(()));
 /// # });
 /// ```
 #[must_use = "futures do nothing unless awaited"]
 pub struct Joined<T> {
-    told: oneshot::Receiver<T>,
+    told: oneshot::Receiver<Result<T, NoValue>>,
     abort: Option<oneshot::Sender<()>>,
 }
 
 impl<T> Joined<T> {
     /// Drops this task at its next await, or before it starts; its siblings go on,
     /// and it is no error. Does not wait: it is gone once this is ready, with
-    /// `None`, or with the value if that was there before.
+    /// [`Aborted`](NoValue::Aborted), or with what it came to before.
     pub fn abort(&mut self) {
         if let Some(abort) = self.abort.take() {
             // It may be gone.
             let _ = abort.send(());
         }
     }
+
+    /// Whether the task has come to its end, good or bad: then awaiting this does not
+    /// wait.
+    pub fn is_finished(&self) -> bool {
+        !self.told.is_empty() || self.told.is_terminated()
+    }
 }
 
 impl<T> Future for Joined<T> {
-    type Output = Option<T>;
+    type Output = Result<T, NoValue>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        Pin::new(&mut self.told).poll(cx).map(Result::ok)
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // It is always told; should it not be, the task is gone.
+        let told = Pin::new(&mut self.told).poll(cx);
+        told.map(|told| told.unwrap_or(Err(NoValue::Dropped)))
     }
 }
 
 impl<T> fmt::Debug for Joined<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Joined").finish_non_exhaustive()
+        f.debug_struct("Joined")
+            .field("is_finished", &self.is_finished())
+            .finish_non_exhaustive()
     }
 }

@@ -1,9 +1,10 @@
 //! A panic of a task, and what was asked to be known of it.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::backtrace::Backtrace;
 use std::cell::RefCell;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -25,8 +26,15 @@ struct Origin {
     backtrace: Backtrace,
 }
 
+/// What the hook saw last on a thread.
+struct Seen {
+    origin: Box<Origin>,
+    kind: TypeId,
+    message: Option<String>,
+}
+
 thread_local! {
-    static LAST: RefCell<Option<Box<Origin>>> = const { RefCell::new(None) };
+    static LAST: RefCell<Option<Seen>> = const { RefCell::new(None) };
 }
 
 /// Relaxed: it only says whether to look.
@@ -61,8 +69,13 @@ pub fn record_panics() {
                     location: info.location().map(ToString::to_string).unwrap_or_default(),
                     backtrace: Backtrace::force_capture(),
                 };
+                let seen = Seen {
+                    origin: Box::new(origin),
+                    kind: info.payload().type_id(),
+                    message: message(info.payload()).map(ToOwned::to_owned),
+                };
                 // Not there while the thread goes down.
-                let _ = LAST.try_with(|last| last.replace(Some(Box::new(origin))));
+                let _ = LAST.try_with(|last| last.replace(Some(seen)));
             }
             before(info);
         }));
@@ -80,27 +93,44 @@ pub(crate) fn forget_last() {
 }
 
 #[cold]
-fn take_last() -> Option<Box<Origin>> {
+fn take_last() -> Option<Seen> {
     LAST.try_with(RefCell::take).ok().flatten()
+}
+
+/// The message, if the payload is text as `panic!` makes it.
+fn message(payload: &(dyn Any + Send)) -> Option<&str> {
+    if let Some(text) = payload.downcast_ref::<&'static str>() {
+        Some(text)
+    } else {
+        payload.downcast_ref::<String>().map(String::as_str)
+    }
+}
+
+/// Calls `f`; if it panics, that is the answer.
+///
+/// Unwind safety: whoever asks only drops what `f` was given, as after a panic that
+/// passes by; what a job has borrowed is its owner's to look after, whom the panic
+/// reaches.
+#[inline]
+pub(crate) fn caught<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
+    catch_unwind(AssertUnwindSafe(f)).map_err(Panic::new)
 }
 
 impl Panic {
     /// Called by the thread that has just caught it.
     #[cold]
     pub(crate) fn new(payload: Payload) -> Self {
-        Self {
-            payload,
-            origin: take_last(),
-        }
+        // What the hook saw may be another one, that the task has caught by itself.
+        let same = |seen: &Seen| {
+            seen.kind == (*payload).type_id() && seen.message.as_deref() == message(&*payload)
+        };
+        let origin = take_last().filter(same).map(|seen| seen.origin);
+        Self { payload, origin }
     }
 
     /// The message, if the payload is text as `panic!` makes it.
     pub fn message(&self) -> Option<&str> {
-        if let Some(text) = self.payload.downcast_ref::<&'static str>() {
-            Some(text)
-        } else {
-            self.payload.downcast_ref::<String>().map(String::as_str)
-        }
+        message(&*self.payload)
     }
 
     /// File, line and column; `None` without [`record_panics`].

@@ -44,3 +44,20 @@ pub(crate) fn ready_until<T>(
         }
     }
 }
+
+/// How long `looking` sleeps at first, and at most.
+const PAUSES: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(160)];
+
+/// Polls until it is ready, also without a wake-up, after longer and longer pauses.
+pub(crate) fn looking<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut cx = Context::from_waker(&waker);
+    let [mut pause, longest] = PAUSES;
+    loop {
+        if let Poll::Ready(value) = poll(&mut cx) {
+            return value;
+        }
+        thread::park_timeout(pause);
+        pause = longest.min(pause * 2);
+    }
+}

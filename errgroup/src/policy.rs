@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use crate::report::Outcome;
+use crate::report::{Outcome, Unsent};
 
 /// When a [`Gather`](crate::Gather) has enough, and cancels the rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -16,7 +16,7 @@ pub enum Policy {
     /// At the first success; failures before it are only kept (Java:
     /// `anySuccessfulOrThrow`; JavaScript: `Promise.any`).
     FirstSuccess,
-    /// At so many successes.
+    /// At so many successes; with 0 from the beginning, so that nothing starts.
     Any(usize),
 }
 
@@ -28,7 +28,7 @@ pub(crate) struct Tally {
 }
 
 /// What follows from how a task ended.
-pub(crate) enum Then {
+enum Then {
     GoOn,
     /// The task's failure is everybody's.
     Fail,
@@ -48,7 +48,25 @@ impl Tally {
         self.policy
     }
 
-    pub(crate) fn judge<T, E>(&self, outcome: &Outcome<T, E>) -> Then {
+    /// Tells how a task ended, and does what follows: what comes back is its end as
+    /// one of a group, whose error is the task's index.
+    pub(crate) fn conclude<T, E>(
+        &self,
+        outcome: Outcome<T, E>,
+        report: Unsent<T, E>,
+        cancel: impl FnOnce(),
+    ) -> Result<(), usize> {
+        let (then, index) = (self.judge(&outcome), report.index());
+        report.send(outcome);
+        match then {
+            Then::GoOn => {}
+            Then::Fail => return Err(index),
+            Then::Enough => cancel(),
+        }
+        Ok(())
+    }
+
+    fn judge<T, E>(&self, outcome: &Outcome<T, E>) -> Then {
         match (outcome, self.policy) {
             (Outcome::Done(_), Policy::FirstSuccess) => Then::Enough,
             (Outcome::Done(_), Policy::Any(enough)) => {

@@ -1,8 +1,9 @@
 //! What became of one task, told whatever becomes of it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::Instant;
 
 use crate::panic::Panic;
 
@@ -23,6 +24,15 @@ pub enum Outcome<T, E> {
 }
 
 impl<T, E> Outcome<T, E> {
+    /// Of a task that came to its own end.
+    pub(crate) fn of(ended: Result<Result<T, E>, Panic>) -> Self {
+        match ended {
+            Ok(Ok(value)) => Self::Done(value),
+            Ok(Err(error)) => Self::Failed(error),
+            Err(panic) => Self::Panicked(panic),
+        }
+    }
+
     /// The value, if there is one.
     pub fn done(self) -> Option<T> {
         match self {
@@ -71,6 +81,10 @@ impl<T, E> Unsent<T, E> {
             started: None,
             tell,
         }
+    }
+
+    pub(crate) fn index(&self) -> usize {
+        self.index
     }
 
     /// The task starts.

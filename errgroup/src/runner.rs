@@ -5,11 +5,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use tokio::runtime::Handle as Runtime;
+
 use crate::attempt::{self, discard};
 use crate::cause::Cause;
 use crate::engine::Engine;
 use crate::shared::{Job, Shared};
 use crate::state::Next;
+use crate::word::MOST_IDLE;
 
 /// Tasks that one poll of a runner finishes before it lets the runtime's other
 /// tasks have the thread.
@@ -18,6 +21,11 @@ const BURST: usize = 64;
 /// Looks for a task that a runner takes before it goes, one a turn of the
 /// runtime: so long there is no need to spawn another one.
 const LOOKS: u8 = 2;
+
+/// Threads of the runtime that polls this.
+fn threads() -> usize {
+    Runtime::try_current().map_or(0, |runtime| runtime.metrics().num_workers())
+}
 
 pub(crate) struct Runner<E: Send + 'static> {
     job: Option<Job<E>>,
@@ -53,7 +61,12 @@ impl<E: Send + 'static> Runner<E> {
     #[inline]
     fn poll_job(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(job) = &mut self.job {
-            let outcome = ready!(attempt::poll(job.as_mut(), cx, self.shared.number()));
+            let polled = attempt::poll(job.as_mut(), cx, self.shared.number());
+            let Poll::Ready(outcome) = polled else {
+                // It may wait for a caller who waits for room.
+                self.shared.state.tell_of_room();
+                return Poll::Pending;
+            };
             self.shared.settle(outcome);
             let job = self.job.take();
             self.shared.settle(discard(|| drop(job)));
@@ -67,8 +80,15 @@ impl<E: Send + 'static> Future for Runner<E> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        for _ in 0..BURST {
+        let mut left = BURST;
+        loop {
             ready!(this.poll_job(cx));
+            // Before it takes the next one: who takes a task runs it in the same turn,
+            // or it would start after a cancel that comes in between.
+            if left == 0 && this.shared.state.is_pending() {
+                break;
+            }
+            left = left.saturating_sub(1);
             match this.shared.state.next(this.at == At::Idle, this.looks > 0) {
                 Next::Run { job, start } => {
                     this.job = Some(job);
@@ -76,6 +96,12 @@ impl<E: Send + 'static> Future for Runner<E> {
                     this.looks = LOOKS;
                     if start {
                         this.shared.start_runner();
+                        // The runtime keeps the new runner for this very thread, so
+                        // this one lets it have it after one task, unless the other
+                        // threads have a runner each anyway.
+                        if threads() > MOST_IDLE {
+                            left = 0;
+                        }
                     }
                 }
                 Next::Linger => {

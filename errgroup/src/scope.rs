@@ -6,17 +6,17 @@ use std::thread;
 use std::time::Instant;
 
 use crate::attempt;
-use crate::cause::Cause;
+use crate::carried::Carried;
+use crate::cause::{Cause, Reason};
 use crate::current;
 use crate::engine::Engine;
 use crate::error::{SpawnError, TrySpawnError};
 use crate::panic::Panic;
-use crate::park::{ready_until, until_ready};
-use crate::span::Span;
+use crate::park::{looking, ready_until, until_ready};
 use crate::state::{BACKLOG, Next, State};
 use crate::stats::Stats;
 use crate::sync::{Mutex, lock};
-use crate::verdict::Ending;
+use crate::wait_error::WaitError;
 use crate::word::Reserved;
 
 /// Looks for a task that a thread takes before it goes; a new thread costs more
@@ -72,8 +72,51 @@ where
     E: Send + 'env,
     F: for<'scope> FnOnce(&Scope<'scope, 'env, E>) -> Result<T, E>,
 {
+    let (ended, value) = run(body);
+    ended
+        .or_else(WaitError::settle)
+        .map(|()| value.expect("the body came to its end"))
+}
+
+/// As [`scope()`], but tells every end from the others, as
+/// [`Group::try_wait`](crate::Group::try_wait): a panic is returned, and `Ok` means
+/// that every task was done.
+///
+/// ```
+/// use errgroup::{WaitError, try_scope};
+///
+/// let ended = try_scope(|group| {
+///     group.spawn(|| -> Result<(), String> { panic!("at the disco") });
+///     Ok(())
+/// });
+/// match ended {
+///     Err(WaitError::Panicked(panic)) => assert_eq!(panic.message(), Some("at the disco")),
+///     other => panic!("{other:?}"),
+/// }
+/// ```
+///
+/// # Errors
+///
+/// The first panic of a task or of `body`, unless
+/// [`panics_as_errors`](Scope::panics_as_errors) makes an error of it; or else the
+/// first error; or else that the scope was cancelled by hand.
+pub fn try_scope<'env, T, E, F>(body: F) -> Result<T, WaitError<E>>
+where
+    E: Send + 'env,
+    F: for<'scope> FnOnce(&Scope<'scope, 'env, E>) -> Result<T, E>,
+{
+    let (ended, value) = run(body);
+    ended.map(|()| value.expect("the body came to its end"))
+}
+
+/// How it ended, and what the body came to if it did not fail.
+fn run<'env, T, E, F>(body: F) -> (Result<(), WaitError<E>>, Option<T>)
+where
+    E: Send + 'env,
+    F: for<'scope> FnOnce(&Scope<'scope, 'env, E>) -> Result<T, E>,
+{
     let mut value = None;
-    let ending = thread::scope(|threads| {
+    let ended = thread::scope(|threads| {
         let state = State::new();
         state.set_backlog(BACKLOG);
         let scope = Scope {
@@ -86,20 +129,14 @@ where
         // Not `attempt::call`: the body is none of the tasks that may hold the
         // slot for which it waits.
         let outcome = attempt::catch(|| body(&scope).map(|ok| value = Some(ok)));
-        scope.settle(outcome);
-        match until_ready(|cx| scope.shared.state.poll_join(cx)) {
-            Ending::Panicked(panic) => match lock(&scope.shared.on_panic).take() {
-                Some(convert) => Ending::Failed(convert(panic)),
-                None => Ending::Panicked(panic),
-            },
-            ending => ending,
+        if let Err(reason) = outcome {
+            Engine::cancel(&scope, reason);
         }
+        let ended = until_ready(|cx| scope.shared.state.poll_join(cx));
+        let on_panic = lock(&scope.shared.on_panic).take();
+        ended.map_err(|why| why.convert(on_panic))
     });
-    match ending {
-        Ending::Done => Ok(value.expect("the body came to its end")),
-        Ending::Failed(error) => Err(error),
-        Ending::Panicked(panic) => panic.resume(),
-    }
+    (ended, value)
 }
 
 /// Spawns into a [`scope()`], cancels and watches it. Clone it to spawn from
@@ -123,7 +160,7 @@ impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
     where
         F: FnOnce() -> Result<(), E> + Send + 'scope,
     {
-        let job = boxed(Span::here(), task);
+        let job = boxed(Carried::here(), task);
         match self.shared.state.reserve() {
             Reserved::Room { start } => self.push(job, start),
             // For those who go through the queue the scope is never full.
@@ -141,14 +178,14 @@ impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
     where
         F: FnOnce() -> Result<(), E> + Send + 'scope,
     {
-        let span = Span::here();
+        let carried = Carried::here();
         match self.shared.state.try_reserve() {
             Reserved::Room { start } => {
-                self.push(boxed(span, task), start);
+                self.push(boxed(carried, task), start);
                 Ok(())
             }
             Reserved::Full => Err(TrySpawnError::Full(task)),
-            Reserved::Cancelled => Err(TrySpawnError::Cancelled(task)),
+            Reserved::Cancelled => Err(TrySpawnError::Cancelled(task, self.shared.state.why())),
         }
     }
 
@@ -165,23 +202,25 @@ impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
         F: FnOnce() -> Result<(), E> + Send + 'scope,
     {
         let state = &self.shared.state;
-        let span = Span::here();
+        let carried = Carried::here();
         let mut number = None;
         let reserved = if current::is(self.number()) {
             state.reserve()
         } else {
-            until_ready(|cx| state.poll_reserve(&mut number, cx))
+            // A thread that blocks in a job cannot tell of room that was kept for
+            // later, and the job may wait for what this caller does next.
+            looking(|cx| state.poll_reserve(&mut number, cx))
         };
         match reserved {
             Reserved::Room { start } => {
-                self.push(boxed(span, task), start);
+                self.push(boxed(carried, task), start);
                 Ok(())
             }
             Reserved::Full | Reserved::Cancelled => {
                 if let Some(number) = number {
                     state.forget_caller(number);
                 }
-                Err(SpawnError::Cancelled(task))
+                Err(SpawnError::Cancelled(task, state.why()))
             }
         }
     }
@@ -220,6 +259,12 @@ impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
     /// [`Handle::with_cause`](crate::Handle::with_cause).
     pub fn with_cause<R>(&self, read: impl FnOnce(&Cause<E>) -> R) -> Option<R> {
         self.shared.state.with_cause(read)
+    }
+
+    /// Why the scope was cancelled, in a word; as
+    /// [`Handle::reason`](crate::Handle::reason).
+    pub fn reason(&self) -> Option<Reason> {
+        self.shared.state.reason()
     }
 
     /// Changes how many tasks run at once (Go: `SetLimit`); as
@@ -276,6 +321,8 @@ impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
 
     /// Holds a slot, and runs task after task in it.
     fn run(&self) {
+        // From one task to the next, too: `start_runner` asks.
+        let _entered = current::enter(self.number());
         let state = &self.shared.state;
         let (mut idle, mut looks) = (true, LOOKS);
         loop {
@@ -306,13 +353,13 @@ impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
 }
 
 fn boxed<'scope, E: 'scope>(
-    span: Span,
+    carried: Carried,
     task: impl FnOnce() -> Result<(), E> + Send + 'scope,
 ) -> Job<'scope, E> {
-    if span.is_none() {
+    if carried.is_none() {
         return Box::new(task);
     }
-    Box::new(move || span.within(task))
+    Box::new(move || carried.within(task))
 }
 
 impl<'scope, E: Send + 'scope> Engine for Scope<'scope, '_, E> {
@@ -326,9 +373,14 @@ impl<'scope, E: Send + 'scope> Engine for Scope<'scope, '_, E> {
     fn start_runner(&self) {
         let runner = self.clone();
         let thread = thread::Builder::new().spawn_scoped(self.threads, move || runner.run());
-        if thread.is_err() {
-            // The system has no thread left: whoever asked for one lends its
-            // own, so no task is lost.
+        if thread.is_ok() {
+            return;
+        }
+        // The system has no thread left. Whoever asked for one lends its own, so no
+        // task is lost; one that runs tasks anyway comes for the next by itself.
+        if current::is(self.number()) {
+            self.shared.state.leave_idle();
+        } else {
             self.run();
         }
     }

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use tokio::runtime::Handle as Runtime;
 
+use crate::carried::Carried;
 use crate::cause::Cause;
 use crate::engine::Engine;
 use crate::grace::graceful;
 use crate::runner::Runner;
-use crate::span::Span;
 use crate::state::{BACKLOG, State};
+use crate::sync::{Mutex, lock};
 
 /// A task that can wait for a slot.
 pub(crate) type Job<E> = Pin<Box<dyn Future<Output = Result<(), E>> + Send>>;
@@ -24,7 +25,12 @@ pub(crate) struct Shared<E> {
     runtime: OnceLock<Runtime>,
     /// How long tasks live after the cancel, if that is limited.
     pub(crate) grace: OnceLock<Duration>,
+    /// Called after each failure.
+    escalations: Mutex<Vec<Escalation>>,
 }
+
+/// Cancels another group.
+type Escalation = Arc<dyn Fn() + Send + Sync>;
 
 impl<E: Send + 'static> Shared<E> {
     pub(crate) fn new() -> Arc<Self> {
@@ -34,6 +40,7 @@ impl<E: Send + 'static> Shared<E> {
             state,
             runtime: OnceLock::new(),
             grace: OnceLock::new(),
+            escalations: Mutex::default(),
         })
     }
 
@@ -45,14 +52,25 @@ impl<E: Send + 'static> Shared<E> {
 
     /// A task as it waits in the queue.
     #[inline]
-    pub(crate) fn job<F>(self: &Arc<Self>, span: Span, task: F) -> Job<E>
+    pub(crate) fn job<F>(self: &Arc<Self>, carried: Carried, task: F) -> Job<E>
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
     {
-        match (self.grace.get(), span.is_none()) {
+        match (self.grace.get(), carried.is_none()) {
             (None, true) => Box::pin(task),
-            (None, false) => Box::pin(span.carry(task)),
-            (Some(grace), _) => Box::pin(span.carry(graceful(Arc::clone(self), *grace, task))),
+            (None, false) => Box::pin(carried.carry(task)),
+            (Some(grace), _) => Box::pin(carried.carry(graceful(Arc::clone(self), *grace, task))),
+        }
+    }
+
+    /// Has this called at each failure, and at once if there was one.
+    pub(crate) fn escalate_by(&self, escalation: impl Fn() + Send + Sync + 'static) {
+        let escalation: Escalation = Arc::new(escalation);
+        lock(&self.escalations).push(Arc::clone(&escalation));
+        // A failure is noted before its task looks at the list: either it finds the
+        // newcomer there or is seen here.
+        if self.state.has_failed() {
+            escalation();
         }
     }
 
@@ -69,6 +87,12 @@ impl<E: Send + 'static> Engine for Arc<Shared<E>> {
     #[inline]
     fn state(&self) -> &State<Job<E>, E> {
         &self.state
+    }
+
+    fn escalate(&self) {
+        // Cancelling runs foreign code, so not under the lock.
+        let escalations = lock(&self.escalations).clone();
+        escalations.iter().for_each(|escalation| escalation());
     }
 
     fn start_runner(&self) {

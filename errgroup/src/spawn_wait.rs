@@ -4,21 +4,16 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use crate::current;
-use crate::engine::Engine;
 use crate::error::SpawnError;
 use crate::handle::Handle;
-use crate::span::Span;
-use crate::state::Entry;
-use crate::word::Reserved;
+use crate::place::Caller;
 
 /// Future of [`Handle::spawn_wait`](crate::Handle::spawn_wait).
 #[must_use = "the task is not spawned unless this is awaited"]
 pub struct SpawnWait<'a, F, E: Send + 'static> {
-    handle: &'a Handle<E>,
+    caller: Caller<'a, E>,
     /// Taken when this is ready. Not polled here, hence not pinned.
     task: Option<F>,
-    number: Option<u64>,
 }
 
 impl<F, E: Send + 'static> Unpin for SpawnWait<'_, F, E> {}
@@ -26,19 +21,8 @@ impl<F, E: Send + 'static> Unpin for SpawnWait<'_, F, E> {}
 impl<'a, F, E: Send + 'static> SpawnWait<'a, F, E> {
     pub(crate) fn new(handle: &'a Handle<E>, task: F) -> Self {
         Self {
-            handle,
+            caller: Caller::new(handle),
             task: Some(task),
-            number: None,
-        }
-    }
-
-    fn take(&mut self) -> F {
-        self.task.take().expect("polled after it was ready")
-    }
-
-    fn forget(&mut self) {
-        if let Some(number) = self.number.take() {
-            self.handle.shared.state.forget_caller(number);
         }
     }
 }
@@ -51,42 +35,16 @@ where
     type Output = Result<(), SpawnError<F>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        if this.number.is_none() {
-            match this.handle.enter() {
-                Entry::Admitted => {
-                    this.handle.start(this.take());
-                    return Poll::Ready(Ok(()));
-                }
-                Entry::Cancelled => return Poll::Ready(Err(SpawnError::Cancelled(this.take()))),
-                Entry::Limited | Entry::Changed => {}
-            }
-        }
-        let shared = &this.handle.shared;
-        shared.remember_runtime();
-        let span = Span::here();
-        let reserved = if current::is(shared.number()) {
-            shared.state.reserve()
-        } else {
-            ready!(shared.state.poll_reserve(&mut this.number, cx))
-        };
-        Poll::Ready(match reserved {
-            Reserved::Room { start } => {
-                let job = this.handle.shared.job(span, this.take());
-                this.handle.shared.push(job, start);
+        assert!(self.task.is_some(), "polled after it was ready");
+        let place = ready!(self.caller.poll_place(cx));
+        let task = self.task.take().expect("was there");
+        Poll::Ready(match place {
+            Ok(place) => {
+                self.caller.handle.fill(place, task);
                 Ok(())
             }
-            Reserved::Full | Reserved::Cancelled => {
-                this.forget();
-                Err(SpawnError::Cancelled(this.take()))
-            }
+            Err(reason) => Err(SpawnError::Cancelled(task, reason)),
         })
-    }
-}
-
-impl<F, E: Send + 'static> Drop for SpawnWait<'_, F, E> {
-    fn drop(&mut self) {
-        self.forget();
     }
 }
 

@@ -14,4 +14,6 @@ pub struct Stats {
     /// Tasks that were dropped unstarted because of the cancel, since the
     /// beginning. Those given back to their callers are not counted.
     pub not_started: usize,
+    /// Tasks that returned an error or panicked, since the beginning.
+    pub failed: usize,
 }

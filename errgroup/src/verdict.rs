@@ -1,7 +1,8 @@
 //! The outcome of a group: why it was cancelled, and what `wait` shall say.
 
-use crate::cause::Cause;
+use crate::cause::{Cause, Reason};
 use crate::panic::Panic;
+use crate::wait_error::WaitError;
 
 /// The cause is the first reason of any kind and never changes while tasks
 /// run. What `wait` returns is the first *error*, also when a cancel by hand
@@ -10,8 +11,25 @@ use crate::panic::Panic;
 #[derive(Debug)]
 pub(crate) struct Verdict<E> {
     cause: Option<Cause<E>>,
+    /// What the cause was, after the end too.
+    reason: Option<Reason>,
     late_error: Option<E>,
     late_panic: Option<Panic>,
+    on_error: OnError,
+    /// Tasks that returned an error or panicked.
+    failures: usize,
+    /// There was an error or a panic that is not tolerated.
+    failed: bool,
+}
+
+/// What the error of a task does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnError {
+    Cancel,
+    /// Only the first one is kept, for `wait`.
+    GoOn,
+    /// It is counted.
+    Ignore,
 }
 
 /// What became of a reason that was offered.
@@ -23,37 +41,70 @@ pub(crate) enum Offered<E> {
     Late(Option<Cause<E>>),
 }
 
-/// What `wait` does at its end.
-pub(crate) enum Ending<E> {
-    Done,
-    Failed(E),
-    Panicked(Panic),
-}
-
 impl<E> Verdict<E> {
     pub(crate) fn new() -> Self {
         Self {
             cause: None,
+            reason: None,
             late_error: None,
             late_panic: None,
+            on_error: OnError::Cancel,
+            failures: 0,
+            failed: false,
         }
+    }
+
+    pub(crate) fn set_on_error(&mut self, on_error: OnError) {
+        self.on_error = on_error;
     }
 
     pub(crate) fn cause(&self) -> Option<&Cause<E>> {
         self.cause.as_ref()
     }
 
+    pub(crate) fn reason(&self) -> Option<Reason> {
+        self.reason
+    }
+
+    pub(crate) fn failures(&self) -> usize {
+        self.failures
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// Counts that a task has failed, and takes its error if that shall cancel
+    /// nothing; what nobody will read comes back, to be dropped outside the lock.
+    /// Otherwise the reason comes back whole: cancel with it.
+    pub(crate) fn tolerate(&mut self, reason: Cause<E>) -> Result<Option<E>, Cause<E>> {
+        self.failures += usize::from(reason.is_failure());
+        match (self.on_error, reason) {
+            (OnError::GoOn, Cause::Error(error)) => Ok(self.keep(error)),
+            (OnError::Ignore, Cause::Error(error)) => Ok(Some(error)),
+            (_, reason) => Err(reason),
+        }
+    }
+
+    /// Keeps the first error that is not the cause; a later one comes back.
+    fn keep(&mut self, error: E) -> Option<E> {
+        if self.late_error.is_some() {
+            return Some(error);
+        }
+        self.late_error = Some(error);
+        None
+    }
+
     pub(crate) fn offer(&mut self, reason: Cause<E>) -> Offered<E> {
+        self.failed |= reason.is_failure();
         let Some(cause) = &self.cause else {
+            self.reason = Some(reason.reason());
             self.cause = Some(reason);
             return Offered::First;
         };
         Offered::Late(match reason {
-            Cause::Error(error)
-                if !matches!(cause, Cause::Error(_)) && self.late_error.is_none() =>
-            {
-                self.late_error = Some(error);
-                None
+            Cause::Error(error) if !matches!(cause, Cause::Error(_)) => {
+                self.keep(error).map(Cause::Error)
             }
             Cause::Panicked(panic)
                 if !matches!(cause, Cause::Panicked(_)) && self.late_panic.is_none() =>
@@ -66,12 +117,22 @@ impl<E> Verdict<E> {
     }
 
     /// Hands the outcome out; readers of the cause see `Ended` from here on.
-    pub(crate) fn end(&mut self) -> Ending<E> {
+    pub(crate) fn end(&mut self) -> Result<(), WaitError<E>> {
+        self.reason.get_or_insert(Reason::Ended);
         let cause = self.cause.replace(Cause::Ended);
         match (self.late_panic.take(), cause, self.late_error.take()) {
-            (Some(panic), ..) | (None, Some(Cause::Panicked(panic)), _) => Ending::Panicked(panic),
-            (None, Some(Cause::Error(error)), _) | (None, _, Some(error)) => Ending::Failed(error),
-            (None, _, None) => Ending::Done,
+            (Some(panic), ..) | (None, Some(Cause::Panicked(panic)), _) => {
+                Err(WaitError::Panicked(panic))
+            }
+            // One that did not cancel came before the one that did.
+            (None, _, Some(error)) | (None, Some(Cause::Error(error)), None) => {
+                Err(WaitError::Failed(error))
+            }
+            (None, Some(Cause::Aborted), None) => Err(WaitError::Aborted),
+            (None, Some(Cause::Cancelled | Cause::Dropped | Cause::Ended), None) => {
+                Err(WaitError::Cancelled)
+            }
+            (None, None, None) => Ok(()),
         }
     }
 }
@@ -93,7 +154,7 @@ mod tests {
             Offered::Late(Some(Cause::Error(2)))
         ));
         assert!(matches!(verdict.cause(), Some(Cause::Error(1))));
-        assert!(matches!(verdict.end(), Ending::Failed(1)));
+        assert!(matches!(verdict.end(), Err(WaitError::Failed(1))));
         assert!(matches!(verdict.cause(), Some(Cause::Ended)));
     }
 
@@ -106,7 +167,40 @@ mod tests {
             Offered::Late(None)
         ));
         assert!(matches!(verdict.cause(), Some(Cause::Cancelled)));
-        assert!(matches!(verdict.end(), Ending::Failed(1)));
+        assert!(matches!(verdict.end(), Err(WaitError::Failed(1))));
+    }
+
+    #[test]
+    fn what_was_the_cause_is_known_after_the_end() {
+        let mut verdict = Verdict::new();
+        verdict.offer(Cause::Cancelled);
+        assert!(!verdict.has_failed());
+        verdict.offer(Cause::Error(1));
+        verdict.end().unwrap_err();
+        assert_eq!(verdict.reason(), Some(Reason::Cancelled));
+        assert!(verdict.has_failed());
+        let mut verdict = Verdict::<u8>::new();
+        verdict.end().unwrap();
+        assert_eq!(verdict.reason(), Some(Reason::Ended));
+    }
+
+    #[test]
+    fn an_error_that_is_tolerated_is_counted_and_no_cause() {
+        for (on_error, end) in [(OnError::GoOn, Some(1)), (OnError::Ignore, None)] {
+            let mut verdict = Verdict::new();
+            verdict.set_on_error(on_error);
+            for error in 1..3 {
+                assert!(verdict.tolerate(Cause::Error(error)).is_ok());
+            }
+            assert!(verdict.tolerate(panic("not this")).is_err());
+            assert!(verdict.cause().is_none() && !verdict.has_failed());
+            assert_eq!(verdict.failures(), 3);
+            match verdict.end() {
+                Ok(()) => assert_eq!(end, None),
+                Err(WaitError::Failed(error)) => assert_eq!(end, Some(error)),
+                Err(other) => panic!("{other:?}"),
+            }
+        }
     }
 
     #[test]
@@ -116,7 +210,7 @@ mod tests {
         verdict.offer(panic("late"));
         verdict.offer(panic("later"));
         match verdict.end() {
-            Ending::Panicked(panic) => assert_eq!(panic.message(), Some("late")),
+            Err(WaitError::Panicked(panic)) => assert_eq!(panic.message(), Some("late")),
             _ => panic!("the panic was masked"),
         }
     }

@@ -22,7 +22,7 @@ const PENDING: u64 = 1 << 35;
 /// Runners that may be without a task at once. Two, because the runtime keeps
 /// the task that was scheduled last for the thread that scheduled it; the one
 /// before it can be taken by other threads.
-const MOST_IDLE: usize = 2;
+pub(crate) const MOST_IDLE: usize = 2;
 
 #[derive(Debug)]
 pub(crate) struct Word(AtomicU64);

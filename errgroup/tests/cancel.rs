@@ -3,10 +3,11 @@
 mod poll_once;
 
 use std::future::pending;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
-use errgroup::{Cause, Group, Handle};
+use errgroup::{Cause, Group, Handle, Reason, SpawnError, WaitError};
 use poll_once::poll_once;
 use tokio::sync::oneshot;
 
@@ -90,6 +91,66 @@ async fn a_task_not_yet_polled_does_not_start_after_the_cancel() {
         group.wait().await.unwrap();
         assert_eq!(handle.stats().not_started, 1);
     }
+}
+
+#[tokio::test]
+async fn a_task_at_the_end_of_a_runners_turn_does_not_start_after_the_cancel() {
+    // A runner lets others have the thread after some tasks: the canceller, here.
+    let group = Group::<u8>::new().limit(1);
+    let handle = group.handle();
+    let ran = Arc::new(AtomicUsize::new(0));
+    for _ in 0..1000 {
+        let (handle, ran) = (group.handle(), Arc::clone(&ran));
+        group.spawn(async move {
+            ran.fetch_add(1, SeqCst);
+            if handle.is_cancelled() {
+                Err(1)
+            } else {
+                Ok(())
+            }
+        });
+    }
+    let canceller = group.handle();
+    tokio::spawn(async move { canceller.cancel() });
+    assert_eq!(group.wait().await, Ok(()), "started after the cancel");
+    let ran = ran.load(SeqCst);
+    assert!(ran < 1000);
+    assert_eq!(ran + handle.stats().not_started, 1000);
+}
+
+#[test]
+fn a_blocking_job_that_waits_for_a_thread_does_not_start_after_the_cancel() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .max_blocking_threads(1)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        for limit in [2, usize::MAX] {
+            let group = Group::<&str>::new().limit(limit);
+            let handle = group.handle();
+            let (started, has_started) = oneshot::channel();
+            let (release, released) = std::sync::mpsc::channel::<()>();
+            group.spawn_blocking(move || {
+                started.send(()).unwrap();
+                released.recv().unwrap();
+                Ok(())
+            });
+            let held = Arc::new(());
+            let mine = Arc::clone(&held);
+            group.spawn_blocking(move || {
+                let _mine = mine;
+                Err("started after the cancel")
+            });
+            has_started.await.unwrap();
+            // The second has been polled by now, and is in the runtime's queue.
+            tokio::task::yield_now().await;
+            group.cancel();
+            release.send(()).unwrap();
+            assert_eq!(group.wait().await, Ok(()));
+            assert_eq!(handle.stats().not_started, 1);
+            assert_eq!(Arc::strong_count(&held), 1);
+        }
+    });
 }
 
 #[tokio::test]
@@ -300,30 +361,71 @@ async fn wait_returns_only_when_every_task_is_gone() {
     }
 }
 
+/// A group of which a runtime has dropped two tasks before they were done.
+fn aborted(limit: usize) -> Group<()> {
+    let group = Group::<()>::new().limit(limit);
+    let dead = current_thread();
+    dead.block_on(async {
+        group.spawn(pending());
+        group.spawn(pending());
+        tokio::task::yield_now().await;
+    });
+    drop(dead);
+    assert_eq!(
+        group.with_cause(|cause| matches!(cause, Cause::Aborted)),
+        Some(true)
+    );
+    group
+}
+
+fn current_thread() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+}
+
 #[test]
-fn a_task_dropped_by_the_runtime_does_not_hang_wait() {
+fn a_task_dropped_by_the_runtime_does_not_hang_wait_and_is_not_taken_for_done() {
     for limit in [1, usize::MAX] {
-        let group = Group::<()>::new().limit(limit);
+        let group = aborted(limit);
         let handle = group.handle();
-        let dead = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
-        dead.block_on(async {
-            group.spawn(pending());
-            group.spawn(pending());
-            tokio::task::yield_now().await;
-        });
-        drop(dead);
-        assert_eq!(
-            handle.with_cause(|cause| matches!(cause, Cause::Aborted)),
-            Some(true)
-        );
-        let alive = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
-        alive.block_on(group.wait()).unwrap();
+        let ended = current_thread().block_on(group.try_wait());
+        assert!(matches!(ended, Err(WaitError::Aborted)), "{ended:?}");
         assert_eq!(handle.len(), 0);
+        assert_eq!(handle.reason(), Some(Reason::Aborted));
+
+        let group = aborted(limit);
+        let waited =
+            std::panic::catch_unwind(AssertUnwindSafe(|| current_thread().block_on(group.wait())));
+        assert!(waited.is_err());
     }
+}
+
+#[tokio::test]
+async fn an_end_by_hand_is_told_from_a_good_end() {
+    let group = Group::<()>::new();
+    group.spawn(async { Ok(()) });
+    let handle = group.handle();
+    assert!(group.try_wait().await.is_ok());
+    assert_eq!(handle.reason(), Some(Reason::Ended));
+
+    let group = Group::<()>::new();
+    let handle = group.handle();
+    assert_eq!(handle.reason(), None);
+    group.cancel();
+    assert!(matches!(group.try_wait().await, Err(WaitError::Cancelled)));
+    assert_eq!(handle.reason(), Some(Reason::Cancelled));
+    assert!(matches!(
+        handle.spawn_wait(async { Ok(()) }).await,
+        Err(SpawnError::Cancelled(_, Reason::Cancelled))
+    ));
+
+    let group = Group::<&str>::new();
+    let handle = group.handle();
+    group.spawn(async { Err("broken") });
+    let ended = group.try_wait().await;
+    assert!(matches!(ended, Err(WaitError::Failed("broken"))));
+    assert_eq!(handle.reason(), Some(Reason::Failed));
 }
 
 #[tokio::test]

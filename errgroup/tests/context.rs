@@ -1,5 +1,6 @@
 //! The request's context goes with every task, and with no other.
 
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use errgroup::{Context, Gather, Group, scope};
@@ -97,4 +98,44 @@ fn a_task_spawned_without_a_context_does_not_see_that_of_its_runtimes_thread() {
     });
     let waited = Context::new("other").call(|| runtime.block_on(group.wait()));
     assert_eq!(waited, Ok(()));
+}
+
+#[tokio::test]
+async fn a_task_is_dropped_in_its_context_however_it_ends() {
+    /// Says in which context it was dropped.
+    struct Dropped(Arc<Mutex<Vec<Option<String>>>>);
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            self.0.lock().unwrap().push(id());
+        }
+    }
+
+    for limit in [1, usize::MAX] {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let group = Group::<()>::new().limit(limit).grace(Duration::ZERO);
+        let (started, has_started) = tokio::sync::oneshot::channel();
+        Context::new("request").call(|| {
+            // Done; dropped by the grace; never started, with a limit of 1.
+            let held = Dropped(Arc::clone(&seen));
+            group.spawn(std::future::poll_fn(move |_| {
+                let _held = &held;
+                std::task::Poll::Ready(Ok(()))
+            }));
+            let held = Dropped(Arc::clone(&seen));
+            group.spawn(async move {
+                let _held = held;
+                started.send(()).unwrap();
+                std::future::pending().await
+            });
+            let held = Dropped(Arc::clone(&seen));
+            group.spawn(async move {
+                let _held = held;
+                std::future::pending().await
+            });
+        });
+        has_started.await.unwrap();
+        group.cancel();
+        group.wait().await.unwrap();
+        assert_eq!(*seen.lock().unwrap(), vec![Some("request".to_owned()); 3]);
+    }
 }

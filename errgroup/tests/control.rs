@@ -4,7 +4,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use errgroup::{Cause, Group};
+use errgroup::{Cause, Group, NoValue, Reason, WaitError};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -121,6 +121,147 @@ async fn a_childs_failure_is_contained_unless_it_escalates() {
 }
 
 #[tokio::test]
+async fn a_childs_failure_has_escalated_when_its_wait_returns() {
+    for limit in [1, usize::MAX] {
+        let parent = Group::<&str>::new();
+        let child = Group::<u8>::new()
+            .limit(limit)
+            .escalate_to(&parent.handle());
+        child.spawn(async { Err(1) });
+        assert_eq!(child.wait().await, Err(1));
+        assert!(parent.is_cancelled());
+    }
+}
+
+#[tokio::test]
+async fn a_child_that_fails_after_a_cancel_by_hand_escalates() {
+    let parent = Group::<&str>::new();
+    let child = Group::<u8>::new().escalate_to(&parent.handle());
+    let handle = child.handle();
+    let (started, is_started) = oneshot::channel();
+    child.spawn(async move {
+        started.send(()).unwrap();
+        handle.cancelled().await;
+        Err(1)
+    });
+    is_started.await.unwrap();
+    child.cancel();
+    assert!(!parent.is_cancelled());
+    assert_eq!(child.wait().await, Err(1));
+    assert!(parent.is_cancelled());
+}
+
+#[tokio::test]
+async fn a_child_that_has_failed_before_escalates_at_once() {
+    let parent = Group::<&str>::new();
+    let child = Group::<u8>::new();
+    child.spawn(async { Err(1) });
+    child.cancelled().await;
+    let child = child.escalate_to(&parent.handle());
+    assert!(parent.is_cancelled());
+    assert_eq!(child.wait().await, Err(1));
+}
+
+#[tokio::test]
+async fn the_child_of_a_cancelled_group_is_cancelled_from_the_start() {
+    let parent = Group::<&str>::new();
+    parent.cancel();
+    let child = parent.handle().child::<()>();
+    assert!(child.is_cancelled());
+    child.spawn(async { panic!("started after the cancel") });
+    child.wait().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_panic_of_an_event_is_one_of_the_group() {
+    struct PanicsInDrop;
+    impl Drop for PanicsInDrop {
+        fn drop(&mut self) {
+            panic!("in drop");
+        }
+    }
+
+    let group = Group::<()>::new().cancel_when(async { panic!("no such signal") });
+    group.cancelled().await;
+    match group.try_wait().await {
+        Err(WaitError::Panicked(panic)) => assert_eq!(panic.message(), Some("no such signal")),
+        other => panic!("{other:?}"),
+    }
+
+    let bomb = PanicsInDrop;
+    let group = Group::<()>::new().cancel_when(async move {
+        let _bomb = bomb;
+    });
+    group.cancelled().await;
+    match group.try_wait().await {
+        Err(WaitError::Panicked(panic)) => assert_eq!(panic.message(), Some("in drop")),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_panic_of_what_follows_the_cancel_is_one_of_the_group() {
+    let group = Group::<()>::new();
+    let (acts, has_acted) = oneshot::channel::<()>();
+    group.handle().on_cancel(move || {
+        let _acts = acts;
+        panic!("cannot tell them")
+    });
+    group.spawn(async move {
+        // Is in the group until that has panicked.
+        assert!(has_acted.await.is_err());
+        tokio::task::yield_now().await;
+        Ok(())
+    });
+    tokio::task::yield_now().await;
+    group.cancel();
+    match group.try_wait().await {
+        Err(WaitError::Panicked(panic)) => assert_eq!(panic.message(), Some("cannot tell them")),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_group_that_goes_on_runs_all_and_returns_the_first_error() {
+    // Go: the zero `errgroup.Group`.
+    let group = Group::new().limit(1).go_on();
+    let handle = group.handle();
+    for n in 0..9 {
+        group.spawn(async move { if n % 3 == 1 { Err(n) } else { Ok(()) } });
+    }
+    assert_eq!(group.wait().await, Err(1));
+    let stats = handle.stats();
+    assert_eq!((stats.failed, stats.not_started), (3, 0));
+    assert_eq!(handle.reason(), Some(Reason::Ended));
+}
+
+#[tokio::test]
+async fn errors_that_are_ignored_are_counted_and_a_panic_is_not_ignored() {
+    let parent = Group::<()>::new();
+    let group = Group::new()
+        .limit(1)
+        .ignore_errors()
+        .escalate_to(&parent.handle());
+    let handle = group.handle();
+    for n in 0..9 {
+        group.spawn(async move { if n % 3 == 1 { Err(n) } else { Ok(()) } });
+    }
+    let watched = group.handle();
+    let none_cancels = parent.handle();
+    group.spawn(async move {
+        assert_eq!(watched.stats().failed, 3);
+        assert!(!none_cancels.is_cancelled());
+        panic!("this does")
+    });
+    match group.try_wait().await {
+        Err(WaitError::Panicked(panic)) => assert_eq!(panic.message(), Some("this does")),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(handle.stats().failed, 4);
+    assert!(parent.is_cancelled());
+}
+
+#[tokio::test]
 async fn a_child_that_ends_well_or_is_cancelled_does_not_escalate() {
     let parent = Group::<&str>::new();
     let child = parent.handle().child::<()>().escalate_to(&parent.handle());
@@ -165,11 +306,12 @@ async fn a_panic_of_a_blocking_job_goes_on_at_wait() {
 async fn a_value_can_be_awaited_and_an_error_is_the_groups() {
     let group = Group::new();
     let value = group.spawn_value(async { Ok(5) });
-    assert_eq!(value.await, Some(5));
+    assert_eq!(value.await, Ok(5));
     let none = group.spawn_value(async { Err::<u8, _>("broken") });
-    assert_eq!(none.await, None);
+    assert_eq!(none.await, Err(NoValue::Failed));
     let refused = group.spawn_value(async { Ok(6) });
-    assert_eq!(refused.await, None);
+    assert!(refused.is_finished());
+    assert_eq!(refused.await, Err(NoValue::NotStarted));
     assert_eq!(group.wait().await, Err("broken"));
 }
 
@@ -189,10 +331,10 @@ async fn one_task_is_aborted_and_its_siblings_go_on() {
     endless.abort();
     endless.abort();
     assert!(is_dropped.await.is_err());
-    assert_eq!(endless.await, None);
-    assert_eq!(never.await, None, "it was aborted before it started");
+    assert_eq!(endless.await, Err(NoValue::Aborted));
+    assert_eq!(never.await, Err(NoValue::Aborted), "before it started");
     go.send(7).unwrap();
-    assert_eq!(sibling.await, Some(7));
+    assert_eq!(sibling.await, Ok(7));
     assert_eq!(group.wait().await, Ok(()));
 }
 
@@ -205,7 +347,33 @@ async fn siblings_share_the_error() {
         Ok(handle.error())
     });
     group.spawn(async { Err(Arc::new("disk full".to_owned())) });
-    let seen = seen.await.flatten().unwrap();
+    let seen = seen.await.unwrap().unwrap();
     let error = group.wait().await.unwrap_err();
     assert!(Arc::ptr_eq(&seen, &error));
+}
+
+#[tokio::test]
+async fn a_single_task_says_when_it_is_finished_and_why_it_has_no_value() {
+    let group = Group::<&str>::new().grace(Duration::ZERO);
+    let (go, gone) = oneshot::channel::<()>();
+    let panics = group.spawn_value(async {
+        gone.await.unwrap();
+        if true {
+            panic!("broken");
+        }
+        Ok(1)
+    });
+    let (started, is_started) = oneshot::channel();
+    let dropped = group.spawn_value(async {
+        started.send(()).unwrap();
+        pending::<Result<u8, _>>().await
+    });
+    is_started.await.unwrap();
+    assert!(!panics.is_finished() && !dropped.is_finished());
+    go.send(()).unwrap();
+    let ended = group.try_wait().await;
+    assert!(matches!(ended, Err(WaitError::Panicked(_))));
+    assert!(panics.is_finished() && dropped.is_finished());
+    assert_eq!(panics.await, Err(NoValue::Panicked));
+    assert_eq!(dropped.await, Err(NoValue::Dropped));
 }

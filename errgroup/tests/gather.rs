@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use errgroup::{Gather, GatherError, Outcome, Policy};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 type Result<T> = std::result::Result<T, &'static str>;
 
@@ -67,14 +68,17 @@ async fn all_keeps_every_value_and_every_error() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn first_success_survives_failures_and_cancels_the_rest() {
     let gather = Gather::new().policy(Policy::FirstSuccess);
     gather.spawn(async { Err("down") });
     gather.spawn(async { panic!("worse") });
     gather.spawn(pending());
     gather.spawn(async { Ok(7) });
-    assert_eq!(gather.wait().await.first_done(), Ok(7));
+    // Not for ever, should nothing cancel the third.
+    let gathered = tokio::time::timeout(Duration::from_secs(60), gather.wait());
+    let gathered = gathered.await.expect("nobody cancelled the rest");
+    assert_eq!(gathered.first_done(), Ok(7));
 }
 
 #[tokio::test]
@@ -155,4 +159,96 @@ async fn a_report_has_the_index_and_the_name_of_its_task() {
         assert_eq!(report.index, index);
         assert_eq!(report.name, ["first", "second"][index]);
     }
+}
+
+#[tokio::test]
+async fn a_quorum_is_of_those_that_were_first() {
+    let mut gather = Gather::new().policy(Policy::Any(3));
+    let (gates, tasks): (Vec<_>, Vec<_>) = (0..4).map(|_| oneshot::channel::<()>()).unzip();
+    for (n, gate) in tasks.into_iter().enumerate() {
+        gather.spawn(async move { gate.await.map(|()| n).map_err(|_| "nobody came") });
+    }
+    let mut gates: Vec<_> = gates.into_iter().map(Some).collect();
+    for n in [2, 0, 3] {
+        gates[n].take().unwrap().send(()).unwrap();
+        // The first of all is taken out, and so is not asked for below.
+        if n == 2 {
+            assert_eq!(gather.next().await.unwrap().index, 2);
+        } else {
+            tokio::task::yield_now().await;
+        }
+    }
+    let gathered = gather.wait().await;
+    assert_eq!(gathered.done(), 2);
+    assert_eq!(gathered.first_n_done(2), Ok(vec![0, 3]));
+
+    let gather = Gather::<u8, _>::new().policy(Policy::Any(2)).limit(1);
+    gather.spawn(async { Err("down") });
+    gather.spawn(async { Ok(1) });
+    let too_few = gather.wait().await.first_n_done(2);
+    assert_eq!(too_few, Err(GatherError::Failed("down")));
+}
+
+#[tokio::test]
+async fn a_gather_takes_tasks_by_room_and_by_slot_and_jobs_that_block() {
+    let gather = Gather::new().limit(1);
+    let (release, released) = oneshot::channel::<()>();
+    let first = async move { released.await.map(|()| 0).map_err(|_| "dropped") };
+    assert_eq!(gather.try_spawn(first).unwrap(), 0);
+    let full = gather.try_spawn(async { Ok(9) }).unwrap_err();
+    assert!(full.is_full());
+    assert_eq!(gather.spawn_wait(async { Ok(1) }).await.unwrap(), 1);
+    assert_eq!(gather.spawn_blocking(|| Ok(2)), 2);
+    release.send(()).unwrap();
+    assert_eq!(gather.wait().await.into_values(), Ok(vec![0, 1, 2]));
+
+    // What is refused has no report.
+    let gather = Gather::new().policy(Policy::FirstSuccess).limit(1);
+    gather.spawn_blocking(|| Ok(7));
+    gather.handle().cancelled().await;
+    let refused = gather.spawn_wait(async { Err("late") }).await.unwrap_err();
+    assert_eq!(refused.into_task().await, Err("late"), "the task is whole");
+    assert!(!gather.try_spawn(async { Ok(8) }).unwrap_err().is_full());
+    let gathered = gather.wait().await;
+    assert_eq!(gathered.reports().len(), 1);
+    assert_eq!(gathered.first_done(), Ok(7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_leaves_what_there_is_by_then() {
+    let began = Instant::now();
+    let gather = Gather::<_, &str>::new()
+        .policy(Policy::All)
+        .limit(2)
+        .deadline(began + Duration::from_secs(3));
+    gather.spawn(async { Ok(1) });
+    gather.spawn(pending());
+    gather.spawn(pending());
+    gather.spawn(async { Ok(2) });
+    let gathered = gather.wait().await;
+    assert_eq!(Instant::now() - began, Duration::from_secs(3));
+    assert!(matches!(
+        gathered.reports(),
+        [a, b, c, d] if matches!(a.outcome, Outcome::Done(1))
+            && matches!(b.outcome, Outcome::Cancelled)
+            && matches!(c.outcome, Outcome::Cancelled)
+            && matches!(d.outcome, Outcome::NotStarted)
+    ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_says_how_long_its_task_waited_and_ran() {
+    let gather = Gather::<_, &str>::new().limit(1);
+    for seconds in [2, 3] {
+        gather.spawn(async move {
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            Ok(())
+        });
+    }
+    let reports = gather.wait().await.into_reports();
+    let times: Vec<_> = reports
+        .iter()
+        .map(|report| (report.waited.as_secs(), report.ran.as_secs()))
+        .collect();
+    assert_eq!(times, [(0, 2), (2, 3)]);
 }

@@ -4,8 +4,9 @@ mod poll_once;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
 
-use errgroup::{Cause, Group, SpawnError, TrySpawnError};
+use errgroup::{Cause, Group, Reason, SpawnError, TrySpawnError};
 use poll_once::poll_once;
 use tokio::sync::oneshot;
 
@@ -98,7 +99,9 @@ async fn try_spawn_gives_the_task_back_after_the_cancel() {
         let group = Group::<()>::new().limit(limit);
         group.cancel();
         let refused = group.try_spawn(async { Ok(()) }).unwrap_err();
-        assert!(matches!(refused, TrySpawnError::Cancelled(_)) && !refused.is_full());
+        assert!(
+            matches!(refused, TrySpawnError::Cancelled(_, Reason::Cancelled)) && !refused.is_full()
+        );
         assert_eq!(group.stats().not_started, 0, "it went back to its caller");
     }
 }
@@ -118,6 +121,30 @@ async fn spawn_wait_waits_for_a_slot() {
     assert_eq!(group.stats().waiting, 1);
     release.send(()).unwrap();
     spawn_wait.await.unwrap();
+    group.wait().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_is_told_of_room_by_a_task_that_waits_for_it() {
+    const BACKLOG: usize = 16;
+    let group = Group::<()>::new().limit(1).backlog(BACKLOG);
+    let (release, released) = oneshot::channel::<()>();
+    group.spawn(async move { released.await.map_err(|_| ()) });
+    let (tell, told) = oneshot::channel::<()>();
+    group.spawn(async move { told.await.map_err(|_| ()) });
+    for _ in 1..BACKLOG {
+        group.spawn(async { Ok(()) });
+    }
+    let mut caller = Box::pin(group.spawn_wait(async { Ok(()) }));
+    assert!(poll_once(&mut caller).await.is_pending(), "no room");
+    // One place comes free: too few for a caller to be woken, but the next task
+    // waits for him.
+    release.send(()).unwrap();
+    tokio::time::timeout(Duration::from_secs(60), caller)
+        .await
+        .expect("sleeps while there is room")
+        .unwrap();
+    tell.send(()).unwrap();
     group.wait().await.unwrap();
 }
 
@@ -162,7 +189,7 @@ async fn spawn_wait_is_woken_by_the_end() {
         let handle = handle.clone();
         async move {
             let refused = handle.spawn_wait(async { Err(7) }).await.unwrap_err();
-            assert!(matches!(refused, SpawnError::Cancelled(_)));
+            assert!(matches!(refused, SpawnError::Cancelled(_, Reason::Ended)));
             refused.into_task().await
         }
     });

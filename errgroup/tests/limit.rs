@@ -2,8 +2,11 @@
 
 mod poll_once;
 
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use errgroup::Group;
 use poll_once::poll_once;
@@ -43,6 +46,54 @@ async fn no_more_than_the_limit_run_at_once() {
         group.wait().await.unwrap();
         assert!(most.load(SeqCst) <= limit);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_busy_group_runs_on_no_more_tokio_tasks_than_its_limit() {
+    for limit in [1, 3] {
+        let group = Group::<()>::new().limit(limit);
+        let runners = Arc::new(Mutex::new(HashSet::new()));
+        // The first ones hold their runners until all are spawned, so that none is
+        // idle, and goes, before the end.
+        let (spawned, _) = tokio::sync::broadcast::channel::<()>(1);
+        for n in 0..500 {
+            let (runners, mut all) = (Arc::clone(&runners), spawned.subscribe());
+            group.spawn(async move {
+                runners.lock().unwrap().insert(tokio::task::id());
+                if n < limit {
+                    all.recv().await.map_err(|_| ())?;
+                }
+                if n % 3 == 0 {
+                    tokio::task::yield_now().await;
+                }
+                Ok(())
+            });
+        }
+        spawned.send(()).unwrap();
+        group.wait().await.unwrap();
+        assert!(runners.lock().unwrap().len() <= limit);
+    }
+}
+
+/// The runtime keeps what a task spawns last for the thread of that task, and no
+/// other thread can take it from there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_runner_that_is_started_does_not_wait_for_the_burst_of_its_starter() {
+    let group = Group::<RecvTimeoutError>::new().limit(3);
+    let (gate_a, at_gate_a) = channel::<()>();
+    let (gate_c, at_gate_c) = channel::<()>();
+    let long = Duration::from_secs(60);
+    // Has a runner, and a thread.
+    group.spawn(async move { at_gate_a.recv_timeout(long) });
+    // Another one is started by the runner of this, for the two that are left.
+    group.spawn(async { Ok(()) });
+    group.spawn(async move { at_gate_c.recv_timeout(long) });
+    group.spawn(async move {
+        gate_a.send(()).unwrap();
+        gate_c.send(()).unwrap();
+        Ok(())
+    });
+    assert_eq!(group.wait().await, Ok(()));
 }
 
 #[tokio::test]

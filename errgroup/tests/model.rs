@@ -64,7 +64,43 @@ impl Tree {
     }
 }
 
+impl Tree {
+    /// The end it comes to whatever comes first: if nothing cancels, or if one task
+    /// at most does not succeed.
+    fn only_end(&self) -> Option<End> {
+        let mut ends = self.tasks.iter().filter_map(Task::only_end);
+        let first = ends.next();
+        let rest: Vec<_> = ends.collect();
+        if self.tasks.iter().any(|task| task.only_end().is_none()) {
+            return None;
+        }
+        let first = first.unwrap_or(End::Done);
+        let failures: Vec<_> = rest
+            .into_iter()
+            .chain([first])
+            .filter(|end| *end != End::Done)
+            .collect();
+        match &failures[..] {
+            [] => Some(End::Done),
+            [one] => Some(one.clone()),
+            _ => None,
+        }
+    }
+}
+
 impl Task {
+    /// As that of a group; `None` if it may cancel or waits for the cancel.
+    fn only_end(&self) -> Option<End> {
+        match &self.act {
+            Act::Succeed => Some(End::Done),
+            Act::Fail(n) => Some(End::Failed(*n)),
+            Act::Panic(n) => Some(End::Panicked(*n)),
+            Act::Cancel | Act::Listen => None,
+            Act::Nest(task) => task.only_end(),
+            Act::Group(tree) => tree.only_end(),
+        }
+    }
+
     fn may_end(&self, end: &End) -> bool {
         match (&self.act, end) {
             (Act::Fail(n), End::Failed(m)) | (Act::Panic(n), End::Panicked(m)) => n == m,
@@ -128,6 +164,8 @@ impl Drop for Running<'_> {
 struct Shared {
     limit: usize,
     running: AtomicUsize,
+    spawned: AtomicUsize,
+    started: AtomicUsize,
     alive: Arc<()>,
 }
 
@@ -136,6 +174,8 @@ fn run(tree: Tree) -> std::pin::Pin<Box<dyn Future<Output = Result<(), u8>> + Se
         let shared = Arc::new(Shared {
             limit: tree.limit,
             running: AtomicUsize::new(0),
+            spawned: AtomicUsize::new(0),
+            started: AtomicUsize::new(0),
             alive: Arc::new(()),
         });
         let late = Instant::now() + Duration::from_secs(60);
@@ -150,7 +190,11 @@ fn run(tree: Tree) -> std::pin::Pin<Box<dyn Future<Output = Result<(), u8>> + Se
         assert_eq!(shared.running.load(SeqCst), 0);
         assert_eq!(Arc::strong_count(&shared.alive), 1);
         assert!(handle.is_empty());
-        assert!(handle.stats().not_started <= most);
+        // Each was started or dropped unstarted, and counted once.
+        let spawned = shared.spawned.load(SeqCst);
+        assert!(spawned <= most);
+        let started = shared.started.load(SeqCst);
+        assert_eq!(started + handle.stats().not_started, spawned);
         match ended {
             Ok(result) => result,
             Err(error) => std::panic::resume_unwind(error.into_panic()),
@@ -160,7 +204,9 @@ fn run(tree: Tree) -> std::pin::Pin<Box<dyn Future<Output = Result<(), u8>> + Se
 
 fn spawn(group: &errgroup::Handle<u8>, shared: &Arc<Shared>, task: Task) {
     let (handle, alive, mine) = (group.clone(), Arc::clone(&shared.alive), Arc::clone(shared));
+    shared.spawned.fetch_add(1, SeqCst);
     group.spawn(async move {
+        mine.started.fetch_add(1, SeqCst);
         let _alive = alive;
         let _running = Running::enter(&mine.running, mine.limit);
         for _ in 0..task.turns {
@@ -189,7 +235,7 @@ fn task() -> impl Strategy<Value = Task> {
     ];
     let leaf = (0..4_u8, act).prop_map(|(turns, act)| Task { turns, act });
     leaf.prop_recursive(3, 24, 5, |inner| {
-        let tree = tree_of(inner.clone());
+        let tree = tree_of(inner.clone(), 0..6);
         let act = prop_oneof![
             inner.prop_map(|task| Act::Nest(Box::new(task))),
             tree.prop_map(Act::Group),
@@ -198,9 +244,24 @@ fn task() -> impl Strategy<Value = Task> {
     })
 }
 
-fn tree_of(task: impl Strategy<Value = Task>) -> impl Strategy<Value = Tree> {
+/// A task that does not wait for a deadline, which takes its time off the paused
+/// clock; in trees that are wide, hence not deep.
+fn awake() -> impl Strategy<Value = Task> {
+    let act = prop_oneof![
+        200 => Just(Act::Succeed),
+        1 => (0..9_u8).prop_map(Act::Fail),
+        1 => (10..19_u8).prop_map(Act::Panic),
+        1 => Just(Act::Cancel),
+    ];
+    (0..4_u8, act).prop_map(|(turns, act)| Task { turns, act })
+}
+
+fn tree_of(
+    task: impl Strategy<Value = Task>,
+    tasks: std::ops::Range<usize>,
+) -> impl Strategy<Value = Tree> {
     let limit = prop_oneof![1..4_usize, Just(usize::MAX)];
-    let tasks = prop::collection::vec(task, 0..6);
+    let tasks = prop::collection::vec(task, tasks);
     (limit, tasks).prop_map(|(limit, tasks)| Tree { limit, tasks })
 }
 
@@ -221,7 +282,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_tree_of_groups_ends_as_the_model_allows(tree in tree_of(task())) {
+    fn a_tree_of_groups_ends_as_the_model_allows(tree in tree_of(task(), 0..6)) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
@@ -229,5 +290,22 @@ proptest! {
             .unwrap();
         let end = ends(&tree, &runtime);
         prop_assert!(tree.allows(&end), "{end:?}");
+        if let Some(only) = tree.only_end() {
+            prop_assert_eq!(end, only);
+        }
+    }
+
+    #[test]
+    fn on_two_threads_too(tree in tree_of(awake(), 0..100)) {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_time()
+            .build()
+            .unwrap();
+        let end = ends(&tree, &runtime);
+        prop_assert!(tree.allows(&end), "{end:?}");
+        if let Some(only) = tree.only_end() {
+            prop_assert_eq!(end, only);
+        }
     }
 }

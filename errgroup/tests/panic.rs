@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 
-use errgroup::{Cause, Group};
+use errgroup::{Cause, Group, WaitError};
 use tokio::sync::oneshot;
 
 /// What `wait` throws.
@@ -109,4 +109,14 @@ async fn a_panic_in_the_drop_of_a_waiting_task_is_kept_too() {
     group.cancel();
     assert_eq!(group.stats().not_started, 2);
     assert_eq!(thrown_by_wait(group).downcast_ref(), Some(&"in drop"));
+}
+
+#[tokio::test]
+async fn try_wait_returns_the_panic() {
+    let group = Group::<&str>::new();
+    group.spawn(async { panic!("boom") });
+    match group.try_wait().await {
+        Err(WaitError::Panicked(panic)) => assert_eq!(panic.message(), Some("boom")),
+        other => panic!("{other:?}"),
+    }
 }

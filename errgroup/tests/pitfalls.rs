@@ -8,9 +8,10 @@ mod poll_once;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use errgroup::{Cause, Group, SpawnError, scope};
+use errgroup::{Cause, Group, Reason, SpawnError, scope};
 use poll_once::poll_once;
 use tokio::sync::{Barrier, mpsc, oneshot};
 
@@ -158,7 +159,7 @@ async fn limit_and_cancel_on_error_deadlock_with_a_caller_who_waits() {
     let producer = tokio::spawn(async move {
         let _feed = feed;
         match handle.spawn_wait(async { Ok(()) }).await {
-            Err(SpawnError::Cancelled(_)) => handle.with_cause(ToString::to_string),
+            Err(SpawnError::Cancelled(_, Reason::Failed)) => handle.with_cause(ToString::to_string),
             other => panic!("{other:?}"),
         }
     });
@@ -192,6 +193,41 @@ async fn the_first_error_is_lost_when_others_come_at_once() {
             cause,
             "the cause is what wait returns"
         );
+    }
+}
+
+/// Who stores the error by `try_lock`, so as not to wait, loses it if somebody reads
+/// meanwhile.
+#[tokio::test]
+async fn the_first_error_is_lost_by_a_try_lock() {
+    for limit in [2, usize::MAX] {
+        let group = Group::<&str>::new().limit(limit);
+        let (started, has_started) = oneshot::channel();
+        let (go, gone) = oneshot::channel::<()>();
+        let (fails, is_failing) = channel();
+        group.spawn(async move {
+            started.send(()).unwrap();
+            gone.await.unwrap();
+            fails.send(()).unwrap();
+            Err("real")
+        });
+        has_started.await.unwrap();
+        group.cancel();
+        let handle = group.handle();
+        let (reads, is_reading) = oneshot::channel();
+        let reader = std::thread::spawn(move || {
+            handle.with_cause(|cause| {
+                reads.send(()).unwrap();
+                is_failing.recv().unwrap();
+                // The task waits, or its error is lost.
+                (0..1000).for_each(|_| std::thread::yield_now());
+                matches!(cause, Cause::Cancelled)
+            })
+        });
+        is_reading.await.unwrap();
+        go.send(()).unwrap();
+        assert_eq!(group.wait().await, Err("real"));
+        assert_eq!(reader.join().unwrap(), Some(true));
     }
 }
 

@@ -62,6 +62,23 @@ async fn a_panic_knows_its_place_and_its_stack_however_it_was_spawned() {
     });
     assert_eq!(group.wait().await, Err("None".into()));
 
+    // Nor in the same poll.
+    let group = Group::new().panics_as_errors(|panic| format!("{:?}", panic.location()));
+    group.spawn(async move {
+        let caught = std::panic::catch_unwind(breaks_down);
+        assert!(caught.is_err());
+        std::panic::resume_unwind(Box::new("quiet"))
+    });
+    assert_eq!(group.wait().await, Err("None".into()));
+
+    // But one that it throws again is the same.
+    let group = Group::new().panics_as_errors(|panic| format!("{:?}", said(&panic)));
+    group.spawn(async move {
+        let caught = std::panic::catch_unwind(breaks_down);
+        std::panic::resume_unwind(caught.unwrap_err())
+    });
+    assert_eq!(group.wait().await, Err("(true, true)".into()));
+
     let siblings = Group::<String>::new();
     let handle = siblings.handle();
     siblings.spawn(async { breaks_down() });

@@ -1,8 +1,13 @@
 //! What only a scope does: tasks borrow, and its body is one of those who fail.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use errgroup::scope;
+use errgroup::{Outcome, Policy, Reason, Scope, WaitError, gather_scope, scope, try_scope};
 
 #[test]
 fn tasks_borrow_from_the_stack_and_write_to_it() {
@@ -88,6 +93,88 @@ fn tasks_run_on_threads_of_the_scope_not_on_the_callers() {
 }
 
 #[test]
+fn a_caller_is_told_of_room_while_a_task_blocks_for_it() {
+    const BACKLOG: usize = 16;
+    let (done, is_done) = channel();
+    let result = scope(|group| {
+        group.set_limit(1);
+        group.set_backlog(BACKLOG);
+        let watched = group.clone();
+        group.spawn(move || {
+            while watched.stats().waiting == 0 {
+                thread::yield_now();
+            }
+            Ok(())
+        });
+        group.spawn(move || is_done.recv_timeout(Duration::from_secs(60)));
+        for _ in 1..BACKLOG {
+            group.spawn(|| Ok(()));
+        }
+        // One place comes free when the first task ends; the second one blocks its
+        // thread until this is back.
+        assert!(group.spawn_wait(|| Ok(())).is_ok());
+        done.send(()).unwrap();
+        Ok(())
+    });
+    assert_eq!(result, Ok(()));
+}
+
+/// Spawns many tasks, and tasks of tasks, of a scope without a limit, where the
+/// system refuses every thread: see the test below.
+#[test]
+fn child_without_threads() {
+    if std::env::var_os("RUST_MIN_STACK").is_none() {
+        return;
+    }
+    assert!(thread::Builder::new().spawn(|| ()).is_err());
+    const TASKS: usize = 100_000;
+    let ran = AtomicUsize::new(0);
+    scope(|group| {
+        group.set_limit(0);
+        for _ in 0..TASKS {
+            let (group, ran) = (group.clone(), &ran);
+            group.clone().spawn(move || {
+                nest(&group, ran, 10);
+                Ok::<(), ()>(())
+            });
+        }
+        group.set_limit(usize::MAX);
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(ran.load(SeqCst), TASKS * 10);
+    println!("all ran");
+}
+
+fn nest<'scope>(group: &Scope<'scope, '_, ()>, ran: &'scope AtomicUsize, depth: usize) {
+    ran.fetch_add(1, SeqCst);
+    if depth > 1 {
+        let inner = group.clone();
+        group.spawn(move || {
+            nest(&inner, ran, depth - 1);
+            Ok(())
+        });
+    }
+}
+
+#[test]
+fn a_system_without_threads_loses_no_task_and_no_stack() {
+    // Threads ask for a stack that nobody has, in a process of their own.
+    let child = Command::new(std::env::current_exe().unwrap())
+        .env("RUST_MIN_STACK", (1_u64 << 47).to_string())
+        .args(["--exact", "child_without_threads", "--test-threads=1"])
+        .arg("--nocapture")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&child.stdout);
+    assert!(
+        child.status.success() && said.contains("all ran"),
+        "{said}{}",
+        String::from_utf8_lossy(&child.stderr)
+    );
+}
+
+#[test]
 fn a_scope_inside_a_task_of_a_scope() {
     let result = scope(|outer| {
         outer.set_limit(1);
@@ -102,4 +189,38 @@ fn a_scope_inside_a_task_of_a_scope() {
         Ok(())
     });
     assert_eq!(result, Err("from the inner scope"));
+}
+
+#[test]
+fn a_deadline_of_values_cancels_and_what_runs_is_kept() {
+    let gathered = gather_scope::<_, (), _>(Policy::All, |gather| {
+        gather.scope().set_limit(1);
+        let scope = gather.scope().clone();
+        gather.spawn(move || {
+            scope.wait_cancelled();
+            Ok(1)
+        });
+        gather.spawn(|| Ok(2));
+        gather.deadline(Instant::now());
+    });
+    assert!(matches!(gathered.reports()[1].outcome, Outcome::NotStarted));
+    assert_eq!(gathered.first_done(), Ok(1));
+}
+
+#[test]
+fn try_scope_tells_every_end_from_the_others() {
+    assert!(matches!(try_scope(|_| Ok::<_, ()>(5)), Ok(5)));
+    let failed = try_scope(|group| {
+        group.spawn(|| Err("broken"));
+        Ok(())
+    });
+    assert!(matches!(failed, Err(WaitError::Failed("broken"))));
+    let cancelled = try_scope(|group| {
+        group.cancel();
+        assert_eq!(group.reason(), Some(Reason::Cancelled));
+        Ok::<_, ()>(())
+    });
+    assert!(matches!(cancelled, Err(WaitError::Cancelled)));
+    let panicked = try_scope(|_| -> Result<(), ()> { panic!("body") });
+    assert!(matches!(panicked, Err(WaitError::Panicked(_))));
 }

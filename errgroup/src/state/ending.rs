@@ -4,9 +4,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, Waker};
 
 use super::State;
-use crate::cause::Cause;
+use crate::cause::{Cause, Reason};
 use crate::sync::lock;
-use crate::verdict::{Ending, Offered};
+use crate::verdict::{Offered, OnError};
+use crate::wait_error::WaitError;
 
 impl<J, E> State<J, E> {
     /// Cancels for this reason, if it is the first. All that waits is woken;
@@ -40,6 +41,36 @@ impl<J, E> State<J, E> {
         watchers.for_each(Waker::wake);
         callers.into_iter().for_each(|(_, waker)| waker.wake());
         Some(pending)
+    }
+
+    /// Counts a task that failed. What comes back is the reason to cancel, unless
+    /// the group goes on after an error.
+    #[cold]
+    pub(crate) fn tolerate(&self, reason: Cause<E>) -> Option<Cause<E>> {
+        // Dropped outside of the lock, if nobody will read it.
+        let tolerated = lock(&self.verdict).tolerate(reason);
+        tolerated.err()
+    }
+
+    pub(crate) fn set_on_error(&self, on_error: OnError) {
+        lock(&self.verdict).set_on_error(on_error);
+    }
+
+    /// Whether there was an error or a panic that is not tolerated, also after the
+    /// end.
+    pub(crate) fn has_failed(&self) -> bool {
+        lock(&self.verdict).has_failed()
+    }
+
+    /// Why it was cancelled, also after the end; always there once `is_cancelled`.
+    pub(crate) fn reason(&self) -> Option<Reason> {
+        lock(&self.verdict).reason()
+    }
+
+    /// The reason, of a group that was seen to be cancelled.
+    #[cold]
+    pub(crate) fn why(&self) -> Reason {
+        self.reason().unwrap_or(Reason::Ended)
     }
 
     /// Counts tasks that the cancel kept from starting.
@@ -79,7 +110,7 @@ impl<J, E> State<J, E> {
 
     /// Ready once nothing is active or pending; the group is closed in the same
     /// step, so that nothing can come after it.
-    pub(crate) fn poll_join(&self, cx: &Context<'_>) -> Poll<Ending<E>> {
+    pub(crate) fn poll_join(&self, cx: &Context<'_>) -> Poll<Result<(), WaitError<E>>> {
         let mut callers = lock(&self.callers);
         callers.join = Some(cx.waker().clone());
         // Flag and counts are one word: a slot that came back before this line

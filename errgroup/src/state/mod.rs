@@ -129,9 +129,7 @@ impl<J, E> State<J, E> {
     /// runner: start it; it sees to the rest.
     #[must_use]
     pub(crate) fn refill(&self) -> bool {
-        if self.word.load().is_waiting() {
-            self.invite();
-        }
+        self.tell_of_room();
         self.word.start(self.limit())
     }
 
@@ -166,8 +164,11 @@ impl<J, E> State<J, E> {
     pub(crate) fn next(&self, idle: bool, may_linger: bool) -> Next<J> {
         let (left, taken) = self.word.take(self.limit(), idle, may_linger);
         // Callers are told when the backlog is half empty, not at each place:
-        // one wake-up then brings many tasks.
-        if left.is_waiting() && left.pending() <= self.backlog.load(Relaxed) / 2 {
+        // one wake-up then brings many tasks. Whoever lets time pass before the
+        // runner comes again, tells them of what room there is (`tell_of_room`).
+        if left.is_waiting()
+            && (left.pending() <= self.backlog.load(Relaxed) / 2 || matches!(taken, Taken::Gone))
+        {
             self.invite();
         }
         match taken {
@@ -184,6 +185,12 @@ impl<J, E> State<J, E> {
                 }
             }
         }
+    }
+
+    /// Whether tasks wait for a runner.
+    #[inline]
+    pub(crate) fn is_pending(&self) -> bool {
+        self.word.load().pending() > 0
     }
 
     /// Changes the limit; `usize::MAX` is none. `refill` afterwards.
@@ -216,6 +223,7 @@ impl<J, E> State<J, E> {
             pending: seen.tasks() - running,
             waiting,
             not_started: self.not_started.load(Relaxed),
+            failed: lock(&self.verdict).failures(),
         }
     }
 }

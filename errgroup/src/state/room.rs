@@ -89,6 +89,15 @@ impl<J, E> State<J, E> {
         self.invite();
     }
 
+    /// Tells callers of room that `next` has kept for later: asked for by a runner
+    /// whose task waits, maybe for what a caller does next.
+    #[inline]
+    pub(crate) fn tell_of_room(&self) {
+        if self.word.load().is_waiting() {
+            self.invite();
+        }
+    }
+
     /// Tells as many callers as there is room for.
     #[inline(never)]
     pub(super) fn invite(&self) {

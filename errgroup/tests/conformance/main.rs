@@ -1,180 +1,19 @@
 //! One suite over both kinds of groups: tasks on tokio and threads of a scope
 //! keep the same promises.
 
+mod members;
 mod values;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Barrier};
-use std::time::Instant;
 
-use errgroup::{Group, Handle, Scope, Stats, scope};
-use tokio::runtime::{Builder, Handle as Runtime};
-use tokio::task::block_in_place;
-
-type Task = Box<dyn FnOnce(&dyn Members) -> Result<(), String> + Send>;
-
-/// What both kinds offer.
-trait Members {
-    fn spawn(&self, task: Task);
-    /// Whether there was a slot.
-    fn try_spawn(&self, task: Task) -> bool;
-    /// Whether it was spawned.
-    fn spawn_wait(&self, task: Task) -> bool;
-    fn cancel(&self);
-    fn is_cancelled(&self) -> bool;
-    fn wait_cancelled(&self);
-    fn cause(&self) -> Option<String>;
-    fn set_limit(&self, limit: usize);
-    fn set_backlog(&self, tasks: usize);
-    fn stats(&self) -> Stats;
-}
-
-impl Members for Handle<String> {
-    fn spawn(&self, task: Task) {
-        let handle = self.clone();
-        Handle::spawn(self, async move { task(&handle) });
-    }
-
-    fn try_spawn(&self, task: Task) -> bool {
-        let handle = self.clone();
-        Handle::try_spawn(self, async move { task(&handle) }).is_ok()
-    }
-
-    fn spawn_wait(&self, task: Task) -> bool {
-        let handle = self.clone();
-        let spawned = Handle::spawn_wait(self, async move { task(&handle) });
-        block_in_place(|| Runtime::current().block_on(spawned)).is_ok()
-    }
-
-    fn cancel(&self) {
-        Handle::cancel(self);
-    }
-
-    fn is_cancelled(&self) -> bool {
-        Handle::is_cancelled(self)
-    }
-
-    fn wait_cancelled(&self) {
-        block_in_place(|| Runtime::current().block_on(self.cancelled()));
-    }
-
-    fn cause(&self) -> Option<String> {
-        self.with_cause(ToString::to_string)
-    }
-
-    fn set_limit(&self, limit: usize) {
-        Handle::set_limit(self, limit);
-    }
-
-    fn set_backlog(&self, tasks: usize) {
-        Handle::set_backlog(self, tasks);
-    }
-
-    fn stats(&self) -> Stats {
-        Handle::stats(self)
-    }
-}
-
-impl Members for Scope<'_, '_, String> {
-    fn spawn(&self, task: Task) {
-        let scope = self.clone();
-        Scope::spawn(self, move || task(&scope));
-    }
-
-    fn try_spawn(&self, task: Task) -> bool {
-        let scope = self.clone();
-        Scope::try_spawn(self, move || task(&scope)).is_ok()
-    }
-
-    fn spawn_wait(&self, task: Task) -> bool {
-        let scope = self.clone();
-        Scope::spawn_wait(self, move || task(&scope)).is_ok()
-    }
-
-    fn cancel(&self) {
-        Scope::cancel(self);
-    }
-
-    fn is_cancelled(&self) -> bool {
-        Scope::is_cancelled(self)
-    }
-
-    fn wait_cancelled(&self) {
-        Scope::wait_cancelled(self);
-    }
-
-    fn cause(&self) -> Option<String> {
-        self.with_cause(ToString::to_string)
-    }
-
-    fn set_limit(&self, limit: usize) {
-        Scope::set_limit(self, limit);
-    }
-
-    fn set_backlog(&self, tasks: usize) {
-        Scope::set_backlog(self, tasks);
-    }
-
-    fn stats(&self) -> Stats {
-        Scope::stats(self)
-    }
-}
-
-/// Runs `body` beside its tasks, and waits for them.
-type Run = fn(&dyn Fn(&dyn Members)) -> Result<(), String>;
-
-fn on_tasks(body: &dyn Fn(&dyn Members)) -> Result<(), String> {
-    // More workers than any test has tasks that block.
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(4)
-        .build()
-        .unwrap();
-    let _entered = runtime.enter();
-    let group = Group::new();
-    body(&group.handle());
-    runtime.block_on(group.wait())
-}
-
-fn on_threads(body: &dyn Fn(&dyn Members)) -> Result<(), String> {
-    scope(|scope| {
-        body(scope);
-        Ok(())
-    })
-}
-
-fn due_tasks(body: &dyn Fn(&dyn Members)) -> Result<(), String> {
-    let runtime = Builder::new_multi_thread().enable_time().build().unwrap();
-    let _entered = runtime.enter();
-    let group = Group::new().deadline(tokio::time::Instant::now(), "late".to_owned());
-    body(&group.handle());
-    runtime.block_on(group.wait())
-}
-
-fn due_threads(body: &dyn Fn(&dyn Members)) -> Result<(), String> {
-    scope(|scope| {
-        scope.deadline(Instant::now(), "late".to_owned());
-        body(scope);
-        Ok(())
-    })
-}
-
-fn caught_on_tasks(body: &dyn Fn(&dyn Members)) -> Result<(), String> {
-    let runtime = Builder::new_multi_thread().build().unwrap();
-    let _entered = runtime.enter();
-    let group = Group::new().panics_as_errors(|panic| panic.to_string());
-    body(&group.handle());
-    runtime.block_on(group.wait())
-}
-
-fn caught_on_threads(body: &dyn Fn(&dyn Members)) -> Result<(), String> {
-    scope(|scope| {
-        scope.panics_as_errors(|panic| panic.to_string());
-        body(scope);
-        Ok(())
-    })
-}
+use errgroup::Stats;
+use members::{
+    Members, Run, Task, caught_on_tasks, caught_on_threads, due_tasks, due_threads, on_tasks,
+    on_threads,
+};
 
 /// Each test over both kinds, by what sets them up.
 macro_rules! both {
@@ -225,6 +64,19 @@ fn holder() -> (Task, Receiver<()>, Sender<()>) {
     (Box::new(task), is_started, release)
 }
 
+/// Spawns a task, and comes back when it has started.
+fn started(
+    group: &dyn Members,
+    task: impl FnOnce(&dyn Members) -> Result<(), String> + Send + 'static,
+) {
+    let (start, is_started) = channel();
+    group.spawn(Box::new(move |group| {
+        start.send(()).unwrap();
+        task(group)
+    }));
+    is_started.recv().unwrap();
+}
+
 fn every_task_runs_once_and_no_more_than_the_limit_at_a_time(run: Run) {
     let ran = Arc::new(AtomicUsize::new(0));
     let running = Arc::new(AtomicUsize::new(0));
@@ -267,15 +119,18 @@ fn tasks_run_side_by_side(run: Run) {
 }
 
 fn the_first_error_is_returned_and_its_siblings_see_it(run: Run) {
+    let (seen, was_seen) = channel();
     let result = run(&|group| {
-        group.spawn(Box::new(|group| {
+        let seen = seen.clone();
+        started(group, move |group| {
             group.wait_cancelled();
-            assert_eq!(group.cause().as_deref(), Some("disk full"));
+            seen.send(group.cause()).unwrap();
             Err("late".into())
-        }));
+        });
         group.spawn(Box::new(|_| Err("disk full".into())));
     });
     assert_eq!(result, Err("disk full".into()));
+    assert_eq!(was_seen.recv().unwrap().as_deref(), Some("disk full"));
 }
 
 fn nothing_starts_after_the_cancel(run: Run) {
@@ -419,10 +274,10 @@ fn a_raised_limit_starts_what_waits(run: Run) {
 fn a_panic_goes_on_with_its_payload_before_any_error(run: Run) {
     let result = catch_unwind(AssertUnwindSafe(|| {
         run(&|group| {
-            group.spawn(Box::new(|group| {
+            started(group, |group| {
                 group.wait_cancelled();
                 std::panic::panic_any(7_u8);
-            }));
+            });
             group.spawn(Box::new(|_| Err("first".into())));
         })
     }));

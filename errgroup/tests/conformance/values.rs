@@ -39,6 +39,7 @@ both! {
     the_first_error_keeps_the_rest_from_starting
     the_first_success_is_enough
     any_two_are_enough
+    any_of_none_is_enough_at_once
     a_panic_is_the_outcome_of_its_task
     values_are_in_order_of_spawn_whoever_ends_first;
 }
@@ -102,6 +103,11 @@ fn the_first_success_is_enough(run: Run) {
 fn any_two_are_enough(run: Run) {
     let gathered = run(Policy::Any(2), 1, vec![ok(0), err("down"), ok(2), ok(3)]);
     assert_eq!((gathered.done(), not_started(&gathered)), (2, 1));
+}
+
+fn any_of_none_is_enough_at_once(run: Run) {
+    let gathered = run(Policy::Any(0), 1, vec![ok(0), err("down")]);
+    assert_eq!((gathered.done(), not_started(&gathered)), (0, 2));
 }
 
 fn a_panic_is_the_outcome_of_its_task(run: Run) {

@@ -4,13 +4,13 @@
 use crate::context::Context;
 
 /// Context and span of the spawner.
-pub(crate) struct Span {
+pub(crate) struct Carried {
     context: Option<Context>,
     #[cfg(feature = "tracing")]
     span: tracing::Span,
 }
 
-impl Span {
+impl Carried {
     /// May run foreign code, the subscriber's.
     #[inline]
     pub(crate) fn here() -> Self {

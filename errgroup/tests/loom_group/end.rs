@@ -1,0 +1,99 @@
+//! The last task and the end.
+
+use loom::cell::UnsafeCell;
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use loom::thread;
+
+use crate::machine::{Group, each_once, end, leave, limited, marks, model, occupy, spawn, vacate};
+use crate::state::Entry;
+use crate::word::Reserved;
+
+/// Catches: the join flag set after the count was read (a deadlock); a `sub`
+/// that does not release the task's effects, or an `end` that does not acquire
+/// them.
+#[test]
+fn wait_misses_the_last_finish_or_its_effects() {
+    model(|| {
+        let group = Arc::new(Group::new());
+        // Loom checks that the read comes after the write.
+        let effect = Arc::new(UnsafeCell::new(()));
+        assert_eq!(group.enter(), Entry::Admitted);
+        let task = {
+            let (group, effect) = (Arc::clone(&group), Arc::clone(&effect));
+            thread::spawn(move || {
+                effect.with_mut(|_| ());
+                leave(&group, &[]);
+            })
+        };
+        end(&group);
+        effect.with(|_| ());
+        task.join().unwrap();
+    });
+}
+
+/// Catches: `end` in two steps, check and then close.
+#[test]
+fn a_task_enters_a_group_that_has_ended() {
+    model(|| {
+        let group = Arc::new(Group::new());
+        let ended = Arc::new(AtomicUsize::new(0));
+        let spawner = {
+            let (group, ended) = (Arc::clone(&group), Arc::clone(&ended));
+            thread::spawn(move || match group.enter() {
+                Entry::Admitted => {
+                    assert_eq!(ended.load(Relaxed), 0);
+                    leave(&group, &[]);
+                }
+                Entry::Changed => leave(&group, &[]),
+                Entry::Cancelled => {}
+                Entry::Limited => unreachable!(),
+            })
+        };
+        end(&group);
+        ended.store(1, Relaxed);
+        spawner.join().unwrap();
+    });
+}
+
+/// Catches: a slot given up (`take`) in another step than the one that found
+/// nothing pending, or a task counted without a look at the slots: the task
+/// would wait for ever.
+#[test]
+fn a_task_is_queued_as_the_last_runner_goes() {
+    model(|| {
+        let group = limited(1);
+        let marks = marks::<2>();
+        let other = {
+            let (group, marks) = (Arc::clone(&group), Arc::clone(&marks));
+            thread::spawn(move || assert!(spawn(&group, 0, &*marks)))
+        };
+        assert!(spawn(&group, 1, &*marks));
+        other.join().unwrap();
+        end(&group);
+        each_once(&*marks);
+    });
+}
+
+/// The task spawns a child from inside its slot, the only one, and `wait` runs
+/// beside it. Catches: `take` not taking what is pending (a deadlock).
+#[test]
+fn nested_spawn_at_limit_1_deadlocks() {
+    model(|| {
+        let group = limited(1);
+        let marks = marks::<1>();
+        occupy(&group);
+        let runner = {
+            let (group, marks) = (Arc::clone(&group), Arc::clone(&marks));
+            thread::spawn(move || {
+                assert_eq!(group.try_reserve(), Reserved::Full);
+                assert_eq!(group.reserve(), Reserved::Room { start: false });
+                group.push(0);
+                vacate(&group, &*marks);
+            })
+        };
+        end(&group);
+        each_once(&*marks);
+        runner.join().unwrap();
+    });
+}
