@@ -198,7 +198,7 @@ async fn the_first_error_is_lost_when_others_come_at_once() {
 
 /// Who stores the error by `try_lock`, so as not to wait, loses it if somebody reads
 /// meanwhile.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn the_first_error_is_lost_by_a_try_lock() {
     for limit in [2, usize::MAX] {
         let group = Group::<&str>::new().limit(limit);

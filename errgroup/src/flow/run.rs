@@ -67,7 +67,7 @@ impl<E: Send + 'static> Run<E> {
             Driver::new(Arc::clone(&run)).run_here().await;
         }
         // Its error is a node's, and that one's report has it.
-        let _ = group.wait().await;
+        let _ = group.try_wait().await;
         let run = Arc::into_inner(run).expect("every driver is gone");
         let failures = run.failures.into_inner();
         let mut report = Report {
