@@ -258,8 +258,10 @@ mod tests {
                 state: state.into(),
                 ..series(sequence..=sequence).next().unwrap()
             });
-            // The first has gone, and been refused, when the second comes.
-            while outbox.client().messages.is_empty() {
+            // The second comes while the first is in a call.
+            while outbox.client().pending.values().all(|calls| *calls == 0)
+                && told.lock().is_empty()
+            {
                 tokio::task::yield_now().await;
             }
         }
