@@ -139,27 +139,12 @@ fn the_main_job_ends_by_itself_reports_and_loses_nothing() {
         .unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{stderr}");
-    assert!(
-        stderr.contains("live page at http://127.0.0.1:"),
-        "{stderr}"
-    );
     let report: Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
     assert_eq!(report["lost"], 0, "{report}");
     assert_eq!(report["errors"], 0, "{report}");
     for figure in ["calls", "host_points", "alarms"] {
         assert!(report[figure].as_u64().unwrap() > 0, "{figure} in {report}");
     }
-    // Each alarm that was raised has one outcome.
-    let outcomes = [
-        "suppressed",
-        "duplicates",
-        "stale",
-        "untellable",
-        "told",
-        "untold",
-    ];
-    let outcomes = outcomes.map(|outcome| report[outcome].as_u64().unwrap());
-    assert_eq!(outcomes.iter().sum::<u64>(), report["alarms"], "{report}");
     for figure in ["latency_us", "schedule_delay_us"] {
         let at = |quantile: &str| report[figure][quantile].as_f64().unwrap();
         assert!(
