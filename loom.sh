@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs every loom model of the workspace: all interleavings of each protocol.
+# Runs every loom model of the workspace: the interleavings of each protocol, all of
+# them or all with a bounded number of preemptions, as the model says.
 # `./loom.sh pool-object` runs one crate's; more arguments go to the tests.
 #
 # The cfg is our own, because `--cfg loom` would switch tokio's internals too.

@@ -4,6 +4,7 @@ use std::sync::{Arc, Barrier, LazyLock, Mutex, mpsc};
 use std::time::Instant;
 
 use crossbeam::queue::ArrayQueue;
+use crossbeam::utils::CachePadded;
 use pool_object::{Policy, Pool, static_pool};
 use regex_automata::util::pool::Pool as RegexPool;
 
@@ -26,17 +27,40 @@ fn touch(buffer: &mut Buffer) {
     std::hint::black_box(buffer.as_mut_ptr());
 }
 
+/// A buffer, by itself or on cache lines of its own.
+trait Holder: From<Buffer> + Send + Sync + 'static {
+    fn buffer(&mut self) -> &mut Buffer;
+}
+
+impl Holder for Buffer {
+    #[inline]
+    fn buffer(&mut self) -> &mut Buffer {
+        self
+    }
+}
+
+impl Holder for CachePadded<Buffer> {
+    #[inline]
+    fn buffer(&mut self) -> &mut Buffer {
+        self
+    }
+}
+
+fn make_holder<B: Holder>() -> B {
+    make().into()
+}
+
 /// Makes and clears the buffers of our pools.
 #[derive(Clone, Copy, Debug)]
 struct Buffers;
 
-impl Policy<Buffer> for Buffers {
-    fn create(&self) -> Buffer {
-        make()
+impl<B: Holder> Policy<B> for Buffers {
+    fn create(&self) -> B {
+        make_holder()
     }
 
-    fn reset(&self, buffer: &mut Buffer) -> bool {
-        buffer.clear();
+    fn reset(&self, holder: &mut B) -> bool {
+        holder.buffer().clear();
         true
     }
 }
@@ -49,10 +73,10 @@ static_pool! {
 #[must_use]
 pub fn case(name: &'static str) -> Option<Case> {
     let (what, contestants) = match name {
-        "object/get_put/1t" => ("get, touch, put; one thread", get_put(&OneThread)),
+        "object/get_put/1t" => ("get, touch, put; one thread", get_put::<Buffer>(&OneThread)),
         "object/get_put/2t" => (
             "get, touch, put; two threads, wall time",
-            get_put(&TwoThreads),
+            get_put::<CachePadded<Buffer>>(&TwoThreads),
         ),
         "object/static/1t" => ("get, touch, put; pool in a static", in_static()),
         "object/handoff" => ("made on one thread, dropped on another", handoff()),
@@ -129,20 +153,18 @@ impl Threads for TwoThreads {
     }
 }
 
-fn get_put(threads: &impl Threads) -> Vec<Contestant> {
-    let clear: fn(&mut Buffer) = Vec::clear;
+/// Pools that leave their objects where they are have them in a `B`; those that move them
+/// have none of its padding to move.
+fn get_put<B: Holder>(threads: &impl Threads) -> Vec<Contestant> {
+    let clear: fn(&mut B) = |holder| holder.buffer().clear();
     vec![
-        threads.contestant(
-            "ours",
-            Pool::new(Buffers),
-            |pool: &Pool<Buffer, Buffers>| {
-                touch(&mut pool.get());
-            },
-        ),
+        threads.contestant("ours", Pool::new(Buffers), |pool: &Pool<B, Buffers>| {
+            touch(pool.get().buffer());
+        }),
         threads.contestant(
             "lockfree-object-pool",
-            lockfree_object_pool::LinearObjectPool::new(make, clear),
-            |pool| touch(&mut pool.pull()),
+            lockfree_object_pool::LinearObjectPool::new(make_holder::<B>, clear),
+            |pool| touch(pool.pull().buffer()),
         ),
         threads.contestant("object-pool", object_pool::Pool::new(32, make), |pool| {
             let mut buffer = pool.pull(make);
@@ -152,15 +174,15 @@ fn get_put(threads: &impl Threads) -> Vec<Contestant> {
         threads.contestant(
             "opool",
             opool::Pool::new_prefilled(32, OpoolBuffers),
-            |pool: &opool::Pool<OpoolBuffers, Buffer>| touch(&mut pool.get()),
+            |pool: &opool::Pool<OpoolBuffers, B>| touch(pool.get().buffer()),
         ),
         threads.contestant(
             "regex-automata",
-            RegexPool::new(make as fn() -> Buffer),
-            |pool: &RegexPool<Buffer>| {
-                let mut buffer = pool.get();
-                touch(&mut buffer);
-                buffer.clear();
+            RegexPool::new(make_holder::<B> as fn() -> B),
+            |pool: &RegexPool<B>| {
+                let mut holder = pool.get();
+                touch(holder.buffer());
+                holder.buffer().clear();
             },
         ),
         threads.contestant(
@@ -191,13 +213,13 @@ fn get_put(threads: &impl Threads) -> Vec<Contestant> {
 
 struct OpoolBuffers;
 
-impl opool::PoolAllocator<Buffer> for OpoolBuffers {
-    fn allocate(&self) -> Buffer {
-        make()
+impl<B: Holder> opool::PoolAllocator<B> for OpoolBuffers {
+    fn allocate(&self) -> B {
+        make_holder()
     }
 
-    fn reset(&self, buffer: &mut Buffer) {
-        buffer.clear();
+    fn reset(&self, holder: &mut B) {
+        holder.buffer().clear();
     }
 }
 

@@ -3,13 +3,15 @@
 //! knows, write the changes in columns (Arrow), and only then take them over.
 //!
 //! ```sh
-//! cargo run -p errgroup --features flow --example cmdb
+//! cargo run -p errgroup --features flow --example cmdb -- [WHERE.svg]
 //! ```
+//!
+//! What ran when is drawn into that file, or into `cmdb.svg` among the temporary ones.
 
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
@@ -159,10 +161,7 @@ async fn synchronise(
         .add()
     });
     let db = Arc::clone(database);
-    let known = flow.node("read what is known", (), move |()| {
-        let db = Arc::clone(&db);
-        blocking(move || known(&db))
-    });
+    let known = flow.node("read what is known", (), |()| blocking(move || known(&db)));
     let changes = flow.node(
         "compare",
         (known, products),
@@ -183,8 +182,7 @@ async fn synchronise(
         .when(|changes| !changes.is_empty())
         .add();
     let db = Arc::clone(database);
-    flow.node("take over", (changes, written), move |(changes, _)| {
-        let db = Arc::clone(&db);
+    flow.node("take over", (changes, written), |(changes, _)| {
         blocking(move || take_over(&db, &changes))
     });
     flow.run().await
@@ -222,6 +220,10 @@ async fn main() -> Result<(), Failure> {
         path.join(" -> "),
         report.mermaid()
     );
+    let chart = std::env::args_os().nth(1).map(PathBuf::from);
+    let chart = chart.unwrap_or_else(|| std::env::temp_dir().join("cmdb.svg"));
+    std::fs::write(&chart, report.gantt())?;
+    println!("what ran when: {}", chart.display());
     assert!(report.is_ok());
     for batch in FileReader::try_new(std::fs::File::open(&file)?, None)? {
         assert_eq!(batch?.num_rows(), 5, "two changed or gone, three new");

@@ -65,20 +65,17 @@ async fn check(plans: Vec<Plan>, limit: usize) {
         nodes.push(flow.node(
             format!("{at}"),
             (needed, optional),
-            move |(needed, optional)| {
-                let running = Arc::clone(&running);
-                async move {
-                    assert!(running.fetch_add(1, SeqCst) < limit);
-                    for _ in 0..turns {
-                        tokio::task::yield_now().await;
-                    }
-                    running.fetch_sub(1, SeqCst);
-                    let all = needed.into_iter().chain(optional.into_iter().flatten());
-                    if fails {
-                        Err(())
-                    } else {
-                        Ok(all.fold(1, |sum: u64, one| sum.wrapping_add(*one)))
-                    }
+            move |(needed, optional)| async move {
+                assert!(running.fetch_add(1, SeqCst) < limit);
+                for _ in 0..turns {
+                    tokio::task::yield_now().await;
+                }
+                running.fetch_sub(1, SeqCst);
+                let all = needed.into_iter().chain(optional.into_iter().flatten());
+                if fails {
+                    Err(())
+                } else {
+                    Ok(all.fold(1, |sum: u64, one| sum.wrapping_add(*one)))
                 }
             },
         ));

@@ -34,9 +34,11 @@ fn start(run: &Arc<Run>) -> JoinHandle<()> {
     thread::spawn(move || drive(&run))
 }
 
-/// What a driver does; node 0 makes 1, 2 and 3 ready, and node 1 waits.
+/// What a driver does; node 0 makes 1, 2 and 3 ready, and node 1 waits. One that has
+/// called another gives back what it took before it goes on.
 fn drive(run: &Arc<Run>) {
     let (mut batch, mut started) = (VecDeque::new(), Vec::new());
+    let mut called = 0;
     loop {
         if batch.is_empty() {
             let (taken, another) = run.ready.take(&mut batch, run.pace);
@@ -44,6 +46,12 @@ fn drive(run: &Arc<Run>) {
             if !taken {
                 break;
             }
+        }
+        if called < started.len() {
+            let another = run.ready.give_back(&mut batch, run.pace);
+            started.extend(another.then(|| start(run)));
+            called = started.len();
+            continue;
         }
         let node = batch.pop_front().expect("was taken");
         assert!(run.running.fetch_add(1, SeqCst) < run.limit);
@@ -89,8 +97,9 @@ fn all_run(limit: usize, workers: usize, awaited: &'static [usize], pace: Durati
     });
 }
 
-/// Two drivers share what is ready. Catches: a batch that stays in the queue, too; a
-/// driver that is started and not counted.
+/// Two drivers share what is ready, and give back what they took. Catches: a batch that
+/// stays in the queue, too, or with who has given it back; a driver that is started and
+/// not counted.
 #[test]
 fn two_drivers_run_the_same_node() {
     all_run(2, 2, &[], UNKNOWN);

@@ -1,6 +1,7 @@
 //! The live page of the admin port, and what it shows, as JSON.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use pool_worker::overload::Level;
@@ -44,6 +45,12 @@ pub struct Live {
 pub struct LiveService {
     /// Its name.
     pub name: String,
+    /// Where it listens.
+    pub addr: SocketAddr,
+    /// What it speaks.
+    pub protocol: &'static str,
+    /// How long a request for each of its methods may take.
+    pub timeouts: BTreeMap<String, f64>,
     /// Requests that have ended.
     pub ended: u64,
     /// Of these, with an error.
@@ -98,9 +105,12 @@ fn users(level: Level) -> f64 {
     f64::from(u32::from(level.number()) % users + 1) / f64::from(users)
 }
 
+fn micros(time: Duration) -> f64 {
+    time.as_nanos() as f64 / 1e3
+}
+
 /// Half, and 99 in 100.
 fn quantiles(of: &LatencySnapshot) -> Option<[f64; 2]> {
-    let micros = |time: Duration| time.as_nanos() as f64 / 1e3;
     (of.count > 0).then(|| [micros(of.p50), micros(of.p99)])
 }
 
@@ -109,11 +119,16 @@ impl From<&ServiceStats> for LiveService {
         let control = stats.control.as_ref().map(|control| LiveControl {
             level: control.level.business(),
             users: users(control.level),
-            queued: control.queued,
-            running: [control.running, control.capacity],
+            queued: control.total.queued,
+            running: [control.total.running, control.total.capacity],
         });
+        let timeouts = stats.methods.iter();
+        let timeouts = timeouts.map(|method| (method.name.clone(), micros(method.timeout)));
         Self {
             name: stats.name.clone(),
+            addr: stats.addr,
+            protocol: stats.protocol,
+            timeouts: timeouts.collect(),
             ended: stats.latency.count,
             errors: stats.errors.values().sum(),
             overloaded: stats.errors.get(&22).copied().unwrap_or_default(),

@@ -98,9 +98,9 @@ impl Provenance {
         let mut in_table = false;
         for line in toml.lines() {
             let table = line
-                .trim_start_matches('[')
-                .strip_suffix("]]")
-                .filter(|_| line.starts_with("[["));
+                .strip_prefix('[')
+                .and_then(|line| line.strip_suffix(']'));
+            let table = table.map(|table| table.trim_start_matches('[').trim_end_matches(']'));
             in_table |= table.is_some();
             let key = match line.split_once(" = ") {
                 Some((key, _)) if !in_table => Some(key),

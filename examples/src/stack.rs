@@ -24,14 +24,11 @@ use crate::client::{Balanced, BalancedOptions, ClientFigures, Retry};
 use crate::config::Settings;
 use crate::report::{ChannelReport, PoolReport, ServerReport};
 use crate::server::{
-    BindError, ConnectionStats, ObjectPools, PoolOptions, Server, ServerOptions, ServerStats,
-    StatsHandle,
+    BindError, ConnectionStats, ObjectPools, PoolOptions, Server, ServerStats, StatsHandle,
 };
 
 /// How many alarms the memory channel keeps.
 const KEEP_ALARMS: usize = 1_000;
-/// How long the webhook channel waits for an answer.
-const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why the services did not start.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +69,8 @@ pub struct Stack {
     receiver: Option<Receiver>,
     watch: Watch,
     addrs: Addrs,
+    /// Between the end of being ready and the closing of the ports.
+    lame_duck: Duration,
 }
 
 /// Where everything listens.
@@ -114,7 +113,7 @@ impl Stack {
         let memory = Arc::new(Memory::new(KEEP_ALARMS));
         let channels: Vec<Arc<dyn Channel>> = vec![
             Arc::new(log),
-            Arc::new(Webhook::new(target, WEBHOOK_TIMEOUT)),
+            Arc::new(Webhook::new(target, settings.timeout_webhook)),
             Arc::clone(&memory) as _,
         ];
         let notify = NotifyOptions {
@@ -128,8 +127,11 @@ impl Stack {
             capacity: settings.workers,
             queue: settings.queue,
         };
-        let mut back = Server::new(ServerOptions::default());
-        let notify = service::notify(Arc::clone(&notifier), pool).slow(settings.slow_notify);
+        let mut back = Server::new(settings.server());
+        let notify = service::notify(Arc::clone(&notifier), pool)
+            .timeout(settings.timeout_notify)
+            .slow(settings.slow_notify);
+        let notify = settings.method_timeouts(notify);
         let control = Control::new()
             .codel(Codel::default())
             .dagor(Dagor::default());
@@ -144,14 +146,19 @@ impl Stack {
         };
         let client = Balanced::new(vec![notify], client).await;
         let outbox = Arc::new(Outbox::new(client));
-        let mut front = Server::new(ServerOptions::default());
+        let mut front = Server::new(settings.server());
         let check = service::check(Arc::clone(&checker), Arc::clone(&outbox), pool)
+            .timeout(settings.timeout_check)
             .slow(settings.slow_check);
+        let check = settings.method_timeouts(check);
         let check = front
             .serve(check.controlled_by(control), listen.check)
             .await?;
+        let echo = service::echo()
+            .timeout(settings.timeout_echo)
+            .slow(settings.slow_echo);
         let echo = front
-            .serve(service::echo().slow(settings.slow_echo), listen.echo)
+            .serve(settings.method_timeouts(echo), listen.echo)
             .await?;
 
         // What of the notes' "user hooks" the alarms need: nothing produces any more,
@@ -199,6 +206,7 @@ impl Stack {
             receiver,
             watch,
             addrs,
+            lame_duck: settings.lame_duck,
         })
     }
 
@@ -214,15 +222,16 @@ impl Stack {
         &self.watch
     }
 
-    /// Stops gracefully, within `grace`: no new work; what was accepted is
-    /// finished, from the front to the back, hooks included; then everything is
-    /// closed.
+    /// Stops gracefully, within `grace`: not ready any more, for the lame-duck pause if
+    /// there is one; no new work; what was accepted is finished, from the front to the
+    /// back, hooks included; then everything is closed.
     ///
     /// Returns the last figures.
     pub async fn stop(self, grace: Duration) -> StackFigures {
         let end = tokio::time::Instant::now() + grace;
         let left = || end.saturating_duration_since(tokio::time::Instant::now());
         self.admin.not_ready();
+        tokio::time::sleep(self.lame_duck.min(grace)).await;
         self.front.shutdown(left()).await;
         self.back.shutdown(left()).await;
         if let Some(receiver) = self.receiver {

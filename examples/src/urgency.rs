@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use errgroup::Context;
 use pool_worker::overload::{Class, Level};
 
 /// What a caller sends along to say how urgent its request is: a number from 0 on, the
@@ -20,6 +21,48 @@ pub const USER: &str = "user";
 /// What a server sends along while it refuses some: the number of the
 /// [`Level`] that is still let in. All are when nothing is said.
 pub const ADMITTED: &str = "admitted";
+
+/// What is said of a request goes along with the calls that are made for it.
+const GOES_ALONG: [&str; 2] = [PRIORITY, USER];
+
+/// A context in which what is said of a request goes along; a user that is no text does
+/// not.
+pub(crate) fn carried(meta: &BTreeMap<String, Bytes>, mut context: Context) -> Context {
+    for key in GOES_ALONG {
+        let said = meta
+            .get(key)
+            .and_then(|said| std::str::from_utf8(said).ok());
+        if let Some(said) = said {
+            context = context.with(key, said);
+        }
+    }
+    context
+}
+
+/// Says of a call what goes along, where its caller says nothing.
+pub(crate) fn inherit(meta: &mut BTreeMap<String, Bytes>, context: &Context) {
+    for key in GOES_ALONG {
+        if let Some(said) = context.get(key).filter(|_| !meta.contains_key(key)) {
+            meta.insert(key.to_owned(), Bytes::copy_from_slice(said.as_bytes()));
+        }
+    }
+}
+
+/// The context, as urgent as the other if that is more urgent.
+pub(crate) fn at_least(mut context: Context, other: &Context) -> Context {
+    let priority = |context: &Context| {
+        let said = context.get(PRIORITY).and_then(|said| said.parse().ok());
+        said.unwrap_or(u8::MAX)
+    };
+    if priority(other) < priority(&context) {
+        for key in GOES_ALONG {
+            if let Some(said) = other.get(key) {
+                context = context.with(key, said);
+            }
+        }
+    }
+    context
+}
 
 /// How urgent a call is by its metadata and the name of its caller.
 pub(crate) fn class_of(meta: &BTreeMap<String, Bytes>, caller: &[u8]) -> Class {
@@ -66,6 +109,27 @@ mod tests {
         assert_eq!(mine.level().business(), 3);
         let other = class(&[(PRIORITY, "3"), (USER, "you")]);
         assert_ne!(mine.level(), other.level());
+    }
+
+    #[test]
+    fn what_is_said_of_a_request_is_said_of_its_calls() {
+        let said = [(PRIORITY, "3"), (USER, "me"), ("other", "x")];
+        let said = said.map(|(key, value)| (key.to_owned(), value.into()));
+        let context = carried(&said.into(), Context::new("id"));
+        let mut meta = BTreeMap::from([(USER.to_owned(), "you".into())]);
+        inherit(&mut meta, &context);
+        let says = [(PRIORITY, "3"), (USER, "you")];
+        let says = says.map(|(key, value)| (key.to_owned(), value.into()));
+        assert_eq!(meta, says.into());
+    }
+
+    #[test]
+    fn what_goes_together_is_as_urgent_as_the_most_urgent() {
+        let request = |priority: &str| Context::new("id").with(PRIORITY, priority);
+        for (one, other, both) in [("5", "3", "3"), ("3", "5", "3"), ("", "7", "7")] {
+            let context = at_least(request(one), &request(other));
+            assert_eq!(context.get(PRIORITY), Some(both));
+        }
     }
 
     #[test]

@@ -152,6 +152,9 @@ async fn an_unknown_service_is_code_11_and_an_unknown_method_code_12() {
         ("Echo", 11),
         ("/rpcdemo.Echo/Nothing", 12),
         ("/rpcdemo.Echo/", 12),
+        // As long as a head can be.
+        (&format!("/rpcdemo.Other/{}", "x".repeat(65_500)), 11),
+        (&format!("/rpcdemo.Echo/{}", "x".repeat(65_500)), 12),
     ] {
         is_answered(echo(), &request(&head(9, method, 4), b""), code).await;
         let pooled = echo().pooled(PoolOptions {
@@ -205,26 +208,37 @@ async fn a_decompression_bomb_is_code_1_and_costs_no_more_than_a_frame() {
 
 #[tokio::test]
 async fn a_frame_that_is_cut_at_any_byte_is_no_request_and_hurts_nobody() {
-    let (server, addr) = start(echo()).await;
-    let whole = request(&head(1, ECHO, 4), b"cut");
-    for cut in 0..whole.len() {
-        let mut peer = Peer::connect(addr).await;
-        peer.send(&whole[..cut]).await;
-        if cut % 2 == 0 {
-            // The end, or a reset.
-            peer.0.set_zero_linger().unwrap();
-            drop(peer);
-        } else {
+    for service in [
+        echo().inline(),
+        echo().pooled(PoolOptions {
+            capacity: 2,
+            queue: 10,
+        }),
+    ] {
+        let (server, addr) = start(service).await;
+        let whole = request(&head(1, ECHO, 4), b"cut");
+        for cut in 0..whole.len() {
+            // By the end of the stream, and by a reset.
+            let mut peer = Peer::connect(addr).await;
+            peer.send(&whole[..cut]).await;
             peer.0.shutdown().await.unwrap();
             peer.closed().await;
+            let mut peer = Peer::connect(addr).await;
+            peer.send(&whole[..cut]).await;
+            peer.0.set_zero_linger().unwrap();
+            drop(peer);
         }
+        let mut other = Peer::connect(addr).await;
+        assert_eq!(other.call(&head(2, ECHO, 4), b"on").await.body, b"on");
+        while server.stats().connections > 1 {
+            tokio::task::yield_now().await;
+        }
+        let stats = server.stats();
+        assert_eq!(stats.accepted, 1);
+        // One that ends before its first byte is none that is cut.
+        let (cut, ended) = (stats.services[0].broken["cut"], whole.len() as u64 - 1);
+        assert_eq!(cut, ended, "{:?}", stats.services[0].broken);
     }
-    let mut other = Peer::connect(addr).await;
-    assert_eq!(other.call(&head(2, ECHO, 4), b"on").await.body, b"on");
-    while server.stats().connections > 1 {
-        tokio::task::yield_now().await;
-    }
-    assert_eq!(server.stats().accepted, 1);
 }
 
 #[tokio::test]
@@ -300,6 +314,29 @@ async fn a_peer_that_goes_in_the_middle_of_a_frame_hurts_nobody() {
     let mut other = Peer::connect(addr).await;
     assert_eq!(other.call(&head(3, ECHO, 4), b"on").await.body, b"on");
     assert_eq!(server.stats().accepted, 2);
+}
+
+#[tokio::test]
+async fn a_connection_too_many_is_closed_and_hurts_nobody() {
+    let options = ServerOptions {
+        max_connections: 2,
+        ..ServerOptions::default()
+    };
+    let (server, addr) = start_with(echo(), options).await;
+    let mut peers = [Peer::connect(addr).await, Peer::connect(addr).await];
+    for peer in &mut peers {
+        assert_eq!(peer.call(&head(1, ECHO, 4), b"on").await.body, b"on");
+    }
+    Peer::connect(addr).await.closed().await;
+    assert_eq!(server.stats().services[0].broken, [("crowded", 1)].into());
+    let [first, mut second] = peers;
+    drop(first);
+    while server.stats().connections > 1 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(second.call(&head(2, ECHO, 4), b"on").await.body, b"on");
+    let mut next = Peer::connect(addr).await;
+    assert_eq!(next.call(&head(3, ECHO, 4), b"on").await.body, b"on");
 }
 
 async fn start_impatient(service: Service) -> (Server, std::net::SocketAddr) {

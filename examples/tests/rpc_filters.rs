@@ -259,7 +259,7 @@ fn of_priority(id: u32, method: &str, priority: u8) -> RequestProtocol {
 async fn until(server: &Server, running: usize, queued: usize) {
     loop {
         let stats = server.stats().services[0].control.clone().unwrap();
-        if (stats.running, stats.queued) == (running, queued) {
+        if (stats.total.running, stats.total.queued) == (running, queued) {
             return;
         }
         tokio::task::yield_now().await;

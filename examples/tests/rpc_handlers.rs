@@ -281,8 +281,11 @@ async fn parameters_are_recycled() {
         peer.call(&head(id, ECHO, 4), b"").await;
     }
     let after = server.stats().pools.params;
-    assert!(
-        after.hits.total() > before.hits.total(),
-        "{before:?} {after:?}"
+    // The first on each thread are made; other tests of this process count as well, and
+    // only add to both.
+    let (hits, misses) = (
+        after.hits.total() - before.hits.total(),
+        after.misses - before.misses,
     );
+    assert!(hits >= 95, "{hits} of them reused, {misses} made");
 }

@@ -2,92 +2,22 @@
 //! file descriptors, signals at full speed.
 
 mod rpc_peer;
+mod served;
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
-use rpc_peer::{ECHO, Peer, head};
+use rpc_peer::{ECHO, Peer, head, request};
+use served::{Served, figure, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-/// `rpc-demo serve` on free ports, which ends with this.
-struct Served {
-    child: Child,
-    stdout: BufReader<ChildStdout>,
-    echo: SocketAddr,
-    _folder: tempfile::TempDir,
-}
-
-impl Served {
-    /// With at most so many file descriptors, if that is said.
-    fn start(descriptors: Option<u32>) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let limit = descriptors.map_or_else(|| "$(ulimit -Hn)".to_owned(), |most| most.to_string());
-        let any = "127.0.0.1:0";
-        let mut child = Command::new("sh")
-            .arg("-c")
-            .arg(format!("ulimit -Sn {limit}; exec \"$@\""))
-            .args([
-                "sh",
-                env!("CARGO_BIN_EXE_rpc-demo"),
-                "serve",
-                "--policies",
-                "10",
-            ])
-            .args([
-                "--echo", any, "--check", any, "--notify", any, "--admin", any,
-            ])
-            .arg("--alarm-log")
-            .arg(folder.path().join("alarms.log"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let echo = loop {
-            let mut line = String::new();
-            assert_ne!(stdout.read_line(&mut line).unwrap(), 0, "it did not start");
-            if let ["listening", "Echo", addr] = line.split_whitespace().collect::<Vec<_>>()[..] {
-                break addr.parse().unwrap();
-            }
-        };
-        Self {
-            child,
-            stdout,
-            echo,
-            _folder: folder,
-        }
-    }
-
-    /// Resident memory, in bytes.
-    fn resident(&self) -> u64 {
-        let path = format!("/proc/{}/statm", self.child.id());
-        let pages = std::fs::read_to_string(path).expect("this is Linux");
-        let resident = pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap();
-        resident * 4096
-    }
-
-    /// Sends SIGTERM; the exit status.
-    fn terminate(&self) {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-s", "TERM", &pid]).status();
-        assert!(sent.unwrap().success());
-    }
-
-    fn status(mut self) -> Option<i32> {
-        self.stdout.read_to_string(&mut String::new()).unwrap();
-        self.child.wait().unwrap().code()
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        // Gone already when the test went well.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Resident memory, in bytes.
+fn resident(served: &Served) -> u64 {
+    let path = format!("/proc/{}/statm", served.child.id());
+    let pages = std::fs::read_to_string(path).expect("this is Linux");
+    let resident = pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap();
+    resident * 4096
 }
 
 /// How many connections this process can open, of those that are wanted.
@@ -111,37 +41,38 @@ async fn answered(peer: &mut Peer) {
 
 #[tokio::test]
 async fn ten_thousand_idle_connections_cost_little_and_calls_go_on() {
-    let served = Served::start(None);
-    answered(&mut Peer::connect(served.echo).await).await;
-    let before = served.resident();
+    let (served, addrs) = Served::limited(None, &[]);
+    let echo = addrs["Echo"];
+    answered(&mut Peer::connect(echo).await).await;
+    let before = resident(&served);
     let count = can_open(10_000);
     let mut idle = Vec::new();
     for _ in 0..count {
-        let mut peer = Peer::connect(served.echo).await;
+        let mut peer = Peer::connect(echo).await;
         answered(&mut peer).await;
         idle.push(peer);
     }
-    let each = served.resident().saturating_sub(before) / count as u64;
+    let each = resident(&served).saturating_sub(before) / count as u64;
     // Not a measurement (that is `rpc/idle` of the benches), a bound: this
     // build is not optimised.
     assert!(each < 8192, "{each} bytes an idle connection");
-    answered(&mut Peer::connect(served.echo).await).await;
+    answered(&mut Peer::connect(echo).await).await;
     for peer in idle.iter_mut().step_by(97) {
         answered(peer).await;
     }
-    served.terminate();
+    served.signal("TERM");
     for peer in idle {
         peer.closed().await;
     }
-    assert_eq!(served.status(), Some(0));
+    assert_eq!(served.wait().0, Some(0));
 }
 
 #[tokio::test]
 async fn a_storm_of_connects_is_taken_in_and_each_is_answered() {
-    let served = Served::start(None);
+    let (served, addrs) = Served::limited(None, &[]);
+    let echo = addrs["Echo"];
     let mut storm = JoinSet::new();
     for _ in 0..can_open(5_000) {
-        let echo = served.echo;
         storm.spawn(async move {
             let mut peer = Peer::connect(echo).await;
             answered(&mut peer).await;
@@ -150,18 +81,19 @@ async fn a_storm_of_connects_is_taken_in_and_each_is_answered() {
     }
     let peers = storm.join_all().await;
     drop(peers);
-    answered(&mut Peer::connect(served.echo).await).await;
-    served.terminate();
-    assert_eq!(served.status(), Some(0));
+    answered(&mut Peer::connect(echo).await).await;
+    served.signal("TERM");
+    assert_eq!(served.wait().0, Some(0));
 }
 
 #[tokio::test]
 async fn a_server_without_file_descriptors_recovers_when_there_are_some_again() {
-    let served = Served::start(Some(100));
+    let (served, addrs) = Served::limited(Some(100), &[]);
+    let echo = addrs["Echo"];
     let mut peers = Vec::new();
     // The kernel takes them all; the server cannot.
     for _ in 0..200 {
-        peers.push(Peer::connect(served.echo).await);
+        peers.push(Peer::connect(echo).await);
     }
     answered(&mut peers[0]).await;
     let descriptors = format!("/proc/{}/fd", served.child.id());
@@ -171,45 +103,94 @@ async fn a_server_without_file_descriptors_recovers_when_there_are_some_again() 
     // Those that are open are served as before.
     answered(&mut peers[0]).await;
     peers.truncate(1);
-    answered(&mut Peer::connect(served.echo).await).await;
+    answered(&mut Peer::connect(echo).await).await;
+    // It has tried again and again, but not all the time.
+    let name = "rpc_demo_accept_failures_total{service=\"Echo\"}";
+    let failures = figure(addrs["admin"], name);
+    assert!((1..50).contains(&failures), "{failures}");
     answered(&mut peers[0]).await;
-    served.terminate();
-    assert_eq!(served.status(), Some(0));
+    served.signal("TERM");
+    assert_eq!(served.wait().0, Some(0));
+}
+
+#[tokio::test]
+async fn sigterm_with_a_handler_that_does_not_end_is_over_when_the_grace_is() {
+    // It takes connections in, and never answers.
+    let webhook = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", webhook.local_addr().unwrap());
+    let times = ["--timeout-webhook", "1day", "--timeout-notify", "1day"];
+    let more = ["--grace", "100ms", "--webhook", &url];
+    let (served, addrs) = Served::start_with(&[&times[..], &more].concat(), Stdio::piped());
+    let point = serde_json::json!({"region": "local", "product": "host",
+        "metric": "disk_usage", "instance": "/", "value": 99.0, "time_ms": 1});
+    let body = serde_json::json!({"points": [point]}).to_string();
+    let check = addrs["alarm.Check"].to_string();
+    let called = served::run(&["call", "/alarm.Check/Check", &body, "--addr", &check]);
+    assert!(called.status.success(), "{called:?}");
+    // Notify waits for this one.
+    let _stuck = webhook.accept().await.unwrap();
+    ends_with_a_loss(served);
+}
+
+#[tokio::test]
+async fn sigterm_with_a_peer_that_takes_no_replies_is_over_when_the_grace_is() {
+    let (served, addrs) = Served::start_with(&["--grace", "100ms"], Stdio::piped());
+    let mut stuck = Peer::connect(addrs["Echo"]).await;
+    // The reply is more than the kernel takes.
+    stuck
+        .send(&request(&head(1, ECHO, 4), &vec![7; 8 << 20]))
+        .await;
+    ends_with_a_loss(served);
+}
+
+/// SIGTERM has it end by itself, and say that something accepted was lost.
+fn ends_with_a_loss(mut served: Served) {
+    served.signal("TERM");
+    let mut said = String::new();
+    let mut console = served.child.stderr.take().unwrap();
+    console.read_to_string(&mut said).unwrap();
+    assert!(
+        said.contains("lost") && !said.contains("not stopped"),
+        "{said}"
+    );
+    assert_eq!(served.wait().0, Some(1));
 }
 
 #[tokio::test]
 async fn sigterm_at_full_speed_answers_or_refuses_every_call_and_cuts_none() {
-    let served = Served::start(None);
+    let (served, addrs) = Served::limited(None, &[]);
+    let echo = addrs["Echo"];
     let (under_way, mut speed) = mpsc::unbounded_channel();
     let mut peers = JoinSet::new();
     for _ in 0..16 {
-        peers.spawn(rpc_peer::until_told(served.echo, under_way.clone()));
+        peers.spawn(rpc_peer::until_told(echo, under_way.clone()));
     }
     for _ in 0..16 {
         speed.recv().await.unwrap();
     }
-    served.terminate();
+    served.signal("TERM");
     for (answered, refused) in peers.join_all().await {
         assert!(answered > 0 && refused > 0);
     }
     // 1 would say that something accepted was lost.
-    assert_eq!(served.status(), Some(0));
+    assert_eq!(served.wait().0, Some(0));
 }
 
-/// Says that the next test is what this one is run for.
+/// Says that a test below is what the next one is run for, and the grace in seconds.
 const BLOCKED: &str = "BLOCKED_FOR_EVER";
 
-/// The process of the next test: its one thread looks for events no more.
+/// The process of the tests below: its one thread looks for events no more.
 #[test]
 #[ignore = "never ends by itself"]
 fn blocked_for_ever() {
-    if std::env::var_os(BLOCKED).is_none() {
+    let Ok(grace) = std::env::var(BLOCKED) else {
         return;
-    }
+    };
+    let grace = std::time::Duration::from_secs(grace.parse().unwrap());
     let runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = { runtime }.enable_all().build().unwrap();
     runtime.block_on(async {
-        let _stop = rpc_demo::shutdown::requested(std::time::Duration::MAX).unwrap();
+        let _stop = rpc_demo::shutdown::requested(grace).unwrap();
         println!("\nblocked");
         loop {
             std::thread::park();
@@ -217,22 +198,33 @@ fn blocked_for_ever() {
     });
 }
 
-#[test]
-fn a_second_signal_ends_a_process_whose_runtime_is_blocked() {
+/// Has a process begin that does not hear of its stop, with so many seconds of grace.
+fn blocked(grace: u64) -> Child {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "blocked_for_ever", "--ignored", "--nocapture"])
-        .env(BLOCKED, "1")
+        .env(BLOCKED, grace.to_string())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     assert!(lines.any(|line| line.unwrap() == "blocked"));
-    let pid = child.id().to_string();
+    child
+}
+
+#[test]
+fn a_process_whose_runtime_is_blocked_is_ended_some_time_after_its_grace() {
+    let mut child = blocked(0);
+    signal(child.id(), "TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+}
+
+#[test]
+fn a_second_signal_ends_a_process_whose_runtime_is_blocked() {
+    let mut child = blocked(u64::MAX);
     // Two of the same could be taken for one.
-    for signal in ["TERM", "INT"] {
-        let sent = Command::new("kill").args(["-s", signal, &pid]).status();
-        assert!(sent.unwrap().success());
+    for name in ["TERM", "INT"] {
+        signal(child.id(), name);
     }
     let status = child.wait().unwrap().code();
     assert!(matches!(status, Some(130 | 143)), "{status:?}");

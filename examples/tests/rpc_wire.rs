@@ -1,13 +1,16 @@
 //! The wire: what is encoded is what is read, however it is cut.
 
 use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 use prost::Message;
 use rpc_demo::wire::frame::{self, FrameError, Lengths};
-use rpc_demo::wire::{FrameReader, RequestProtocol, ResponseProtocol};
-use tokio::io::AsyncWriteExt;
+use rpc_demo::wire::json::PrefixedJson;
+use rpc_demo::wire::{Codec, FrameReader, Framer, RequestProtocol, ResponseProtocol, Trpc};
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 
 const MAX: usize = 1 << 20;
 
@@ -84,6 +87,60 @@ fn messages() -> impl Strategy<Value = Vec<(u32, RequestProtocol, Vec<u8>)>> {
     proptest::collection::vec((any::<u32>(), head, body), 1..20)
 }
 
+/// Gives its bytes cut at these lengths, over and over, and lets the reader wait at each
+/// cut.
+struct Cut<'a, C> {
+    bytes: &'a [u8],
+    cuts: C,
+    waited: bool,
+}
+
+impl<C: Iterator<Item = usize> + Unpin> AsyncRead for Cut<'_, C> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        self.waited = !self.waited;
+        if self.waited {
+            return Poll::Pending;
+        }
+        // Nothing at all would be the end.
+        let cut = self.cuts.next().unwrap_or(1).max(1);
+        let count = cut.min(self.bytes.len()).min(into.remaining());
+        into.put_slice(&self.bytes[..count]);
+        self.bytes = &self.bytes[count..];
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// The frames of a stream that is cut at these lengths.
+fn frames_of<F: Framer>(framer: F, bytes: &[u8], cuts: &[usize]) -> Vec<Bytes> {
+    let mut reader = FrameReader::of(framer, 8 * MAX);
+    let mut stream = Cut {
+        bytes,
+        // The last one, so that it comes to an end some time.
+        cuts: cuts.iter().copied().chain([20_000]).cycle(),
+        waited: false,
+    };
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut all = Vec::new();
+    loop {
+        match reader.poll_fill(&mut cx, &mut stream) {
+            Poll::Pending => continue,
+            Poll::Ready(Ok(0)) => break,
+            Poll::Ready(count) => assert!(count.unwrap() > 0),
+        }
+        let (mut frames, rest) = reader.frames();
+        rest.unwrap();
+        while let Some(frame) = frames.split(reader.framer()) {
+            all.push(frame);
+        }
+    }
+    assert!(!reader.is_amid_frame());
+    all
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
 
@@ -119,6 +176,39 @@ proptest! {
             prop_assert_eq!(frame.id, *id);
             prop_assert_eq!(&RequestProtocol::decode(frame.head()).unwrap(), head);
             prop_assert_eq!(&frame.into_body()[..], &body[..]);
+        }
+    }
+
+    #[test]
+    fn a_stream_is_read_the_same_wherever_it_is_cut(
+        messages in messages(),
+        cuts in proptest::collection::vec(prop_oneof![0..40usize, 100..60_000usize], 1..60),
+    ) {
+        let mut bytes = BytesMut::new();
+        for (id, head, body) in &messages {
+            frame::encode(&mut bytes, *id, 1, head, body, MAX).unwrap();
+        }
+        let whole = frames_of(Trpc, &bytes, &[bytes.len()]);
+        prop_assert_eq!(whole.len(), messages.len());
+        prop_assert_eq!(&frames_of(Trpc, &bytes, &cuts), &whole);
+
+        let mut bytes = Vec::new();
+        for (id, _, body) in &messages {
+            let text = String::from_utf8_lossy(body);
+            let json = serde_json::json!({"id": id, "method": "/a/b", "body": text});
+            let json = json.to_string();
+            bytes.extend((json.len() as u32).to_be_bytes());
+            bytes.extend(json.as_bytes());
+        }
+        let whole = frames_of(PrefixedJson, &bytes, &[bytes.len()]);
+        prop_assert_eq!(whole.len(), messages.len());
+        prop_assert_eq!(&frames_of(PrefixedJson, &bytes, &cuts), &whole);
+        for (frame, (id, _, body)) in whole.iter().zip(&messages) {
+            let incoming = PrefixedJson.decode(frame.clone());
+            let incoming = incoming.unwrap_or_else(|_| panic!("{frame:?} is not read"));
+            prop_assert_eq!(incoming.id, *id);
+            let text: String = serde_json::from_slice(&incoming.body).unwrap();
+            prop_assert_eq!(text, String::from_utf8_lossy(body));
         }
     }
 

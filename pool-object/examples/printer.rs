@@ -1,7 +1,7 @@
 //! A formatter that reuses its printer, as Go's `fmt` does with its `pp`:
 //! `cargo run --example printer`.
 
-use pool_object::Pool;
+use pool_object::{Policy, Pool};
 use std::{
     fmt::{self, Write as _},
     io::{self, Write as _},
@@ -12,15 +12,29 @@ struct Printer {
     line: String,
 }
 
-static PRINTERS: Pool<Printer> = Pool::from_fn(|| Printer {
-    line: String::with_capacity(256),
-});
+struct Printers;
+
+impl Policy<Printer> for Printers {
+    fn create(&self) -> Printer {
+        Printer {
+            line: String::with_capacity(256),
+        }
+    }
+
+    /// As the printer comes back, so that what was printed does not stay about. One huge
+    /// line shall not be kept for ever: `fmt` draws the line at 64 KiB, too.
+    fn reset(&self, printer: &mut Printer) -> bool {
+        printer.line.clear();
+        printer.line.capacity() <= 64 * 1024
+    }
+}
+
+static PRINTERS: Pool<Printer, Printers> = Pool::new(Printers);
 
 /// Formats first and writes once, so that lines of several threads do not mix.
 fn print_line(arguments: fmt::Arguments<'_>) -> io::Result<()> {
     let mut printer = PRINTERS.get();
     let line = &mut printer.line;
-    line.clear();
     line.write_fmt(arguments)
         .and_then(|()| line.write_char('\n'))
         .map_err(io::Error::other)?;

@@ -1,15 +1,15 @@
 //! When to trim without being told, and without a thread for it.
 
 use std::{
-    sync::Mutex,
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 /// After so many refusals it is asked whether unused objects should make way.
 pub(crate) const REFUSALS: usize = 64;
 
-/// The least time between trims that refusals bring about: what two of them find unused
-/// has been idle for that long.
+/// The least time between trims that refusals bring about, unless the pool says
+/// otherwise: what two of them find unused has been idle for that long.
 pub(crate) const PRESSURE_PERIOD: Duration = Duration::from_secs(1);
 
 /// Remembers the last trim. Asked now and then by threads that use the pool, off their
@@ -29,13 +29,18 @@ impl Ageing {
     }
 
     /// Whether the period set has passed since the last trim; if so, one is taken to
-    /// follow.
+    /// follow. Nothing is asked of the clock if there is none.
     #[inline]
     pub(crate) fn is_due(&self) -> bool {
         self.period.is_some_and(|period| self.is_over(period))
     }
 
-    /// The same of any period. The first time starts the clock.
+    /// Starts the clock anew, for a trim by hand.
+    pub(crate) fn restart(&self) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// As [`is_due`](Self::is_due), of any period. The first time starts the clock.
     #[cold]
     pub(crate) fn is_over(&self, period: Duration) -> bool {
         // Whoever holds the lock asks the same.

@@ -58,6 +58,11 @@ impl Budget {
         self.take_with(|free| if free < weight { 0 } else { weight }) > 0
     }
 
+    /// Whether an object of weight 1 could go to a shard. As of a moment ago.
+    pub(crate) fn has_place(&self) -> bool {
+        self.free.load(Ordering::Relaxed) > 0
+    }
+
     pub(crate) fn give_back(&self, places: usize) {
         if places > 0 {
             self.free.fetch_add(places.cast_signed(), Ordering::Relaxed);

@@ -22,16 +22,37 @@ const PIECE: usize = 2048;
 /// `Arc<BufferPool>`. With the first and the last it can be [frozen](Self::freeze).
 ///
 /// Reading into it needs no zeroing first: `tokio`'s `read_buf` takes any `BufMut`.
+///
+/// ```
+/// use pool_object::BufferPool;
+/// use tokio::io::AsyncReadExt;
+///
+/// static BUFFERS: BufferPool = BufferPool::new();
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let mut stream = &b"a request"[..];           // or a socket
+/// let mut buf = BUFFERS.get(4096);
+/// while stream.read_buf(&mut buf).await? > 0 {}
+/// assert_eq!(&buf[..], b"a request");
+/// # Ok::<(), std::io::Error>(())
+/// # })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[must_use = "dropped at once, the buffer goes straight back"]
 pub struct Buffer<H: Deref<Target = BufferPool> = &'static BufferPool> {
     home: H,
     memory: ManuallyDrop<Memory>,
+    #[cfg(feature = "checks")]
+    ticket: crate::checks::Ticket,
 }
 
 impl<H: Deref<Target = BufferPool>> Buffer<H> {
     #[inline]
+    #[cfg_attr(feature = "checks", track_caller)]
     pub(crate) fn new(home: H, memory: Memory) -> Self {
         Self {
+            #[cfg(feature = "checks")]
+            ticket: home.checker().open_loan(),
             home,
             memory: ManuallyDrop::new(memory),
         }
@@ -46,6 +67,17 @@ impl<H: Deref<Target = BufferPool>> Buffer<H> {
 
     /// Appends `bytes`.
     ///
+    /// ```
+    /// # use pool_object::BufferPool;
+    /// use std::io::Write;
+    /// let pool = BufferPool::new();
+    /// let mut buf = pool.get(256);
+    /// buf.extend_from_slice(b"as bytes, ");
+    /// write!(buf, "or formatted: {}", 7)?;
+    /// assert_eq!(&buf[..], b"as bytes, or formatted: 7");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Panics
     /// If it would hold more than `isize::MAX` bytes.
     #[inline]
@@ -57,6 +89,14 @@ impl<H: Deref<Target = BufferPool>> Buffer<H> {
     }
 
     /// Makes sure that `additional` bytes more can be written without a move.
+    ///
+    /// ```
+    /// # use pool_object::BufferPool;
+    /// let pool = BufferPool::new();
+    /// let mut buf = pool.get(256);
+    /// buf.reserve(1000);
+    /// assert_eq!(buf.capacity(), 1024);
+    /// ```
     ///
     /// # Panics
     /// If it would hold more than `isize::MAX` bytes.
@@ -82,11 +122,31 @@ impl<H: Deref<Target = BufferPool>> Buffer<H> {
     }
 
     /// Forgets what was written; the memory stays.
+    ///
+    /// ```
+    /// # use pool_object::BufferPool;
+    /// let pool = BufferPool::new();
+    /// let mut buf = pool.get(256);
+    /// buf.resize(3, b'x');
+    /// buf.truncate(2);
+    /// assert_eq!(&buf[..], b"xx");
+    /// buf.clear();
+    /// assert!(buf.is_empty() && buf.capacity() == 256);
+    /// ```
     pub fn clear(&mut self) {
         self.memory.clear();
     }
 
     /// The bytes written, in memory that does not go back to the pool.
+    ///
+    /// ```
+    /// # use pool_object::BufferPool;
+    /// let pool = BufferPool::new();
+    /// let mut buf = pool.get(256);
+    /// buf.extend_from_slice(b"mine");
+    /// let mine: Vec<u8> = buf.into_vec();
+    /// assert_eq!((&mine[..], pool.stats().idle), (&b"mine"[..], 0));
+    /// ```
     #[must_use]
     pub fn into_vec(mut self) -> Vec<u8> {
         std::mem::take(&mut **self.memory)
@@ -97,6 +157,24 @@ impl<H: Deref<Target = BufferPool>> Buffer<H> {
     ///
     /// The pool must outlive the bytes: it is in a `static`, or the buffer comes from
     /// [`BufferPool::get_owned`].
+    ///
+    /// ```
+    /// # use {bytes::Bytes, pool_object::BufferPool, std::sync::Arc};
+    /// let pool = Arc::new(BufferPool::new());
+    /// let mut buf = pool.get_owned(10);
+    /// buf.extend_from_slice(b"frame");
+    /// let frozen: Bytes = buf.freeze();
+    /// assert_eq!((pool.stats().idle, &frozen[..]), (0, &b"frame"[..]));
+    /// drop(frozen);
+    /// assert_eq!(pool.stats().idle, 1);
+    /// ```
+    /// ```compile_fail,E0597
+    /// # use {bytes::Bytes, pool_object::BufferPool, std::sync::Arc};
+    /// let pool = BufferPool::new();
+    /// let mut buf = pool.get(10);
+    /// buf.extend_from_slice(b"frame");
+    /// let frozen: Bytes = buf.freeze();
+    /// ```
     #[must_use]
     pub fn freeze(self) -> Bytes
     where
@@ -128,6 +206,8 @@ impl<H: Deref<Target = BufferPool>> Buffer<H> {
 impl<H: Deref<Target = BufferPool>> Drop for Buffer<H> {
     #[inline]
     fn drop(&mut self) {
+        #[cfg(feature = "checks")]
+        self.home.checker().close_loan(self.ticket);
         // SAFETY: nothing uses the buffer after its drop.
         let memory = unsafe { ManuallyDrop::take(&mut self.memory) };
         self.home.put(memory);
@@ -161,7 +241,9 @@ unsafe impl<H: Deref<Target = BufferPool>> BufMut for Buffer<H> {
     }
 
     fn put_bytes(&mut self, value: u8, count: usize) {
-        self.resize(self.memory.len() + count, value);
+        self.reserve(count);
+        let len = self.memory.len() + count;
+        self.memory.resize(len, value);
     }
 }
 

@@ -35,8 +35,8 @@ pub(crate) struct Cache {
     /// owner's alone.
     pub(crate) home: Cell<usize>,
     /// The slot of a pool in a `static` (see `StaticPool`), on this thread: in the
-    /// thread's own memory, which outlives the cache. Holds what weighs 1. Guarded by
-    /// the list's lock.
+    /// thread's own memory, which outlives the cache. Holds what weighs 1. Written by the
+    /// owner, under the list's lock, so that it may read it without.
     pub(crate) front: Cell<Option<NonNull<Slot>>>,
     /// Where the pool's list of caches has this one; guarded by the list's lock.
     pub(crate) position: Cell<usize>,
@@ -76,7 +76,13 @@ impl Cache {
     /// Takes an object out, if one is here. Owner only.
     #[inline]
     pub(crate) fn take(&self) -> Option<Object> {
-        self.slot.take().or_else(|| {
+        self.slot.take().or_else(|| self.take_past_the_slot())
+    }
+
+    /// As [`take`](Self::take), of front and magazine alone. Owner only.
+    #[inline]
+    pub(crate) fn take_past_the_slot(&self) -> Option<Object> {
+        self.front().and_then(Slot::take).or_else(|| {
             let _inside = self.gate.enter()?;
             self.pop()
         })
@@ -113,6 +119,14 @@ impl Cache {
     pub(crate) fn widen_slot(&self, places: usize) {
         self.slot_room
             .store(self.slot_room() + places, Ordering::Relaxed);
+    }
+
+    /// Takes away all places but one of those held for the slot, which is empty; how
+    /// many. Owner only.
+    pub(crate) fn narrow_slot(&self) -> usize {
+        let places = self.slot_room() - 1;
+        self.slot_room.store(1, Ordering::Relaxed);
+        places
     }
 
     /// Takes out of the slot and the front of an ended thread what is in them, with
@@ -154,9 +168,14 @@ impl Cache {
 
     /// The slot, and the front if there is one. Under the list's lock.
     pub(crate) fn slots(&self) -> impl Iterator<Item = &Slot> {
+        std::iter::once(&self.slot).chain(self.front())
+    }
+
+    /// The front, if there is one. Owner only, or under the list's lock.
+    #[inline]
+    fn front(&self) -> Option<&Slot> {
         // SAFETY: the front is in the memory of the owner's thread, good until that
         // ends, and the end takes the cache off the list first, under its lock.
-        let front = self.front.get().map(|front| unsafe { front.as_ref() });
-        std::iter::once(&self.slot).chain(front)
+        self.front.get().map(|front| unsafe { front.as_ref() })
     }
 }

@@ -36,6 +36,15 @@ pub struct Checks {
 
 impl Checks {
     /// None.
+    ///
+    /// ```
+    /// # use pool_object::{Checks, Pool};
+    /// // The usual, but every object comes back.
+    /// let checks = Checks::none().poison().track_loans();
+    /// let pool = Pool::new(String::new).checks(checks);
+    /// (0..100).for_each(|_| drop(pool.get()));
+    /// assert_eq!(pool.stats().misses, 1);
+    /// ```
     #[must_use]
     pub const fn none() -> Self {
         Self {
@@ -54,6 +63,13 @@ impl Checks {
 
     /// Drops one in `n` objects that come back, at random, so that nobody leans on
     /// getting the same one again. They count as refused. 0 drops none.
+    ///
+    /// ```
+    /// # use pool_object::{Checks, Pool};
+    /// let pool = Pool::new(String::new).checks(Checks::none().drop_one_in(2));
+    /// (0..100).for_each(|_| drop(pool.get()));
+    /// assert!(pool.stats().dropped.refused > 20);
+    /// ```
     #[must_use]
     pub const fn drop_one_in(mut self, n: u64) -> Self {
         self.drop_one_in = n;
@@ -78,6 +94,16 @@ impl Checks {
 }
 
 /// A guard that has not been dropped yet, or was forgotten.
+///
+/// ```
+/// # use pool_object::{Checks, Pool};
+/// let pool = Pool::new(String::new).checks(Checks::none().track_loans());
+/// let _name = pool.get();
+/// for loan in pool.loans() {
+///     // "taken at src/main.rs:3:18 1.204ms ago"
+///     println!("{loan}");
+/// }
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct OpenLoan {

@@ -1,4 +1,5 @@
-//! Event counts that cost their writer no locked instruction.
+//! Event counts that cost their writer no locked instruction. Hits in a slot are not
+//! among them: the slot counts its own.
 
 use crate::sync::{AtomicUsize, Ordering};
 
@@ -7,8 +8,8 @@ use crate::sync::{AtomicUsize, Ordering};
 pub(crate) struct Count(AtomicUsize);
 
 impl Count {
-    /// Adds one; only for the thread that owns the count. A load and a store, not
-    /// a read-modify-write, so there is no `lock` prefix on the hit path.
+    /// Adds one; only for the thread that owns the count. A load and a store, not a
+    /// read-modify-write, so a hit past the slot has no `lock` prefix for it either.
     #[inline(always)]
     pub(crate) fn bump(&self) {
         self.bump_by(1);
@@ -47,7 +48,7 @@ macro_rules! events {
 }
 
 events! {
-    /// Hits in the thread's own cache.
+    /// Hits in the thread's magazine.
     hits_thread,
     /// Hits in the shard that the thread calls home.
     hits_shard,
@@ -55,16 +56,20 @@ events! {
     hits_stolen,
     /// Objects made because none was idle.
     misses,
-    /// Objects made ahead of use, or put in without having been taken.
+    /// Objects made ahead of use.
     prewarmed,
+    /// Those of them that found no place. They are among the dropped too.
+    surplus,
     /// Dropped: no place was left.
     full,
+    /// Dropped: not as many places were left as it weighed.
+    byte_budget,
     /// Dropped: the policy refused it.
     refused,
-    /// Dropped: a panic passed while it was out, or its reset panicked.
+    /// Dropped: a panic passed while it was out, or its reset or weighing panicked.
     panicked,
-    /// Dropped: larger than what the pool keeps.
-    oversized,
     /// Dropped: cleared or trimmed while idle.
     aged,
+    /// Dropped: beyond a bound that was lowered while it was idle.
+    lowered,
 }

@@ -1,7 +1,7 @@
 //! Which sizes of buffers may keep how much.
 
 use crate::{
-    Pool,
+    Pool, Stats,
     ageing::Ageing,
     size_class::{CLASSES, Class, Emptied},
 };
@@ -21,11 +21,15 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// One in so many buffers made looks at the time.
 const OFTEN: u64 = 64;
 
-/// Deals the bytes that may be idle among the size classes, by what was asked for.
+/// Deals the bytes that may be idle among the size classes, by what they need.
 ///
-/// A class's share is that of the bytes which it handed out: half by the time since the
-/// last deal, half by those before, each of which counts half of the next. So a size
-/// that is no longer used fades, and a burst does not take everything at once.
+/// A class needs what it keeps (trims take away what it keeps and does not use), and what
+/// it lacked: buffers that had to be made, and those dropped for lack of a place. How
+/// often it is used is not asked: one buffer may serve a million requests.
+///
+/// Its share is that of its need in bytes: half by the time since the last deal, half by
+/// those before, each of which counts half of the next. So a size that is no longer used
+/// fades, and a burst does not take everything at once.
 #[derive(Debug)]
 pub(crate) struct Dealing {
     made: AtomicU64,
@@ -36,10 +40,12 @@ pub(crate) struct Dealing {
 #[derive(Debug)]
 struct Last {
     bytes: usize,
-    /// Buffers of each class handed out by the last deal.
-    handed_out: [u64; CLASSES],
-    /// The demand for each, in bytes, as of the last deal.
-    demand: [u64; CLASSES],
+    /// Of each class, as of the last deal: buffers that it had found idle,
+    hits: [u64; CLASSES],
+    /// those that it had lacked,
+    lacked: [u64; CLASSES],
+    /// and its need, in bytes.
+    need: [u64; CLASSES],
 }
 
 impl Dealing {
@@ -47,20 +53,12 @@ impl Dealing {
         Self {
             made: AtomicU64::new(0),
             clock: Ageing::new(None),
-            last: Mutex::new(Last {
-                bytes: 0,
-                handed_out: [0; CLASSES],
-                demand: [0; CLASSES],
-            }),
+            last: Mutex::new(Last::new(0)),
         }
     }
 
     pub(crate) const fn init(&mut self, bytes: usize) {
-        self.last = Mutex::new(Last {
-            bytes,
-            handed_out: [0; CLASSES],
-            demand: [0; CLASSES],
-        });
+        self.last = Mutex::new(Last::new(bytes));
     }
 
     /// Deals if that is due. Called as a buffer has to be made: when all sizes asked for
@@ -79,11 +77,7 @@ impl Dealing {
         last.bytes = bytes.unwrap_or(last.bytes);
         for (class, pool) in classes.iter().enumerate() {
             let stats = pool.stats();
-            let handed_out = stats.hits.total() + stats.misses;
-            let new = handed_out.saturating_sub(last.handed_out[class]);
-            last.handed_out[class] = handed_out;
-            let new = new.saturating_mul(Class(class).size() as u64);
-            last.demand[class] = last.demand[class] / 2 + new / 2;
+            last.note(Class(class), &stats);
         }
         let bounds = last.bounds();
         // Lower ones first, so that at no time there is more than all may keep.
@@ -98,9 +92,29 @@ impl Dealing {
 }
 
 impl Last {
+    const fn new(bytes: usize) -> Self {
+        Self {
+            bytes,
+            hits: [0; CLASSES],
+            lacked: [0; CLASSES],
+            need: [0; CLASSES],
+        }
+    }
+
+    /// Reckons a class's need anew, from its figures.
+    fn note(&mut self, class: Class, stats: &Stats) {
+        let since = |last: &mut u64, now: u64| now.saturating_sub(std::mem::replace(last, now));
+        let hits = since(&mut self.hits[class.0], stats.hits.total());
+        let lacked = since(&mut self.lacked[class.0], stats.misses + stats.dropped.full);
+        // One that was used may be out just now.
+        let kept = stats.idle.max(hits.min(1));
+        let new = (kept + lacked).saturating_mul(class.size() as u64);
+        self.need[class.0] = self.need[class.0] / 2 + new / 2;
+    }
+
     /// How many buffers of each class may be idle.
     fn bounds(&self) -> [usize; CLASSES] {
-        let all: u128 = self.demand.iter().map(|&demand| u128::from(demand)).sum();
+        let all: u128 = self.need.iter().map(|&need| u128::from(need)).sum();
         std::array::from_fn(|class| {
             let even = self.bytes / CLASSES;
             let share = match all {
@@ -108,7 +122,7 @@ impl Last {
                 _ => {
                     // One part in eight is dealt evenly, for what was never asked for.
                     let rest = (self.bytes - self.bytes / 8) as u128;
-                    let earned = rest * u128::from(self.demand[class]) / all;
+                    let earned = rest * u128::from(self.need[class]) / all;
                     even / 8 + usize::try_from(earned).expect("no more than all")
                 }
             };

@@ -15,6 +15,7 @@ use crate::{
 };
 use once_cell::race::OnceBox;
 use std::{
+    mem,
     ptr::NonNull,
     sync::atomic::{AtomicU64, AtomicUsize, Ordering},
     time::Duration,
@@ -29,12 +30,14 @@ pub(crate) type Discard = unsafe fn(Vec<Object>);
 /// Keeps idle objects of one type that it does not know.
 #[derive(Debug)]
 pub(crate) struct Depot {
-    /// The [`Stamp`], once it has one. Relaxed everywhere: a thread compares it with
-    /// what it wrote itself; who sees none only leaves the fast path.
+    /// The [`Stamp`], once it has one; written under the registry's lock. Relaxed
+    /// everywhere: a thread compares it with what it wrote itself; who sees none only
+    /// leaves the fast path.
     stamp: AtomicU64,
     /// The bound, until the store has it.
     max_idle: AtomicUsize,
     ageing: Ageing,
+    pressure_period: Duration,
     refusals: AtomicUsize,
     discard: Discard,
     store: OnceBox<Store>,
@@ -49,18 +52,32 @@ impl Depot {
             stamp: AtomicU64::new(Stamp::NONE.0),
             max_idle: AtomicUsize::new(max_idle),
             ageing: Ageing::new(None),
+            pressure_period: PRESSURE_PERIOD,
             refusals: AtomicUsize::new(0),
             discard,
             store: OnceBox::new(),
         }
     }
 
+    /// # Panics
+    /// If it was used: the store has the bound then, and is out of reach in here.
     pub(crate) const fn init_max_idle(&mut self, max_idle: usize) {
+        let stamp = mem::replace(&mut self.stamp, AtomicU64::new(Stamp::NONE.0)).into_inner();
+        // Whoever catches the panic drops a pool that is in the registry.
+        self.stamp = AtomicU64::new(stamp);
+        assert!(
+            stamp == Stamp::NONE.0,
+            "a pool in use is bounded anew by `set_max_idle` or `set_max_idle_bytes`"
+        );
         self.max_idle = AtomicUsize::new(max_idle);
     }
 
     pub(crate) const fn init_trim_period(&mut self, period: Duration) {
         self.ageing = Ageing::new(Some(period));
+    }
+
+    pub(crate) const fn init_pressure_period(&mut self, period: Duration) {
+        self.pressure_period = period;
     }
 
     pub(crate) fn max_idle(&self) -> usize {
@@ -97,13 +114,28 @@ impl Depot {
     }
 
     /// An idle object, if one is within reach. Counts the hit.
+    ///
+    /// Calls `now_and_then` where it is cheap to look at the time: for a hit that
+    /// [`take_slot`](Self::take_slot) passed by, and off the fast path.
     #[inline]
-    pub(crate) fn take(&self) -> Option<Object> {
-        self.look_at_the_time();
-        match self.cache().and_then(Cache::take) {
-            Some(object) => Some(object),
-            None => self.take_off_the_fast_path(),
+    pub(crate) fn take(&self, now_and_then: impl FnOnce()) -> Option<Object> {
+        if let Some(cache) = self.cache() {
+            if let Some(object) = cache.slot.take() {
+                now_and_then();
+                return Some(object);
+            }
+            if let Some(object) = cache.take_past_the_slot() {
+                return Some(object);
+            }
         }
+        now_and_then();
+        self.take_off_the_fast_path()
+    }
+
+    /// Drops what was unused since the last trim.
+    pub(crate) fn trim(&self) {
+        self.ageing.restart();
+        self.sweep(Sweep::Unused);
     }
 
     /// Trims if that is due.
@@ -161,6 +193,11 @@ impl Depot {
         }
     }
 
+    /// Whether there is a place for one more where every thread finds it.
+    pub(crate) fn has_place(&self) -> bool {
+        self.store().budget.has_place()
+    }
+
     /// Puts an object where every thread finds it.
     pub(crate) fn put_shared(&self, home: usize, idle: Idle) -> Result<(), Idle> {
         self.store().put(home, idle)
@@ -172,7 +209,7 @@ impl Depot {
             return Some(cache);
         }
         let store = self.store();
-        let cache = thread::enter(store.birth()?, || store.register())?;
+        let cache = thread::enter(self.birth()?, || store.register())?;
         // SAFETY: as in `cache`.
         Some(unsafe { cache.as_ref() })
     }
@@ -196,40 +233,53 @@ impl Depot {
         let store = self
             .store
             .get_or_init(|| Box::new(Store::new(self.max_idle.load(Ordering::Relaxed))));
-        if self.stamp() == Stamp::NONE
-            && let Some(stamp) = registry::enrol(store)
-        {
-            self.stamp.store(stamp.0, Ordering::Relaxed);
+        if self.birth().is_none() {
+            registry::enrol(store, &self.stamp);
         }
         store
+    }
+
+    /// The stamp, if it has one.
+    fn birth(&self) -> Option<Stamp> {
+        Some(self.stamp()).filter(|&stamp| stamp != Stamp::NONE)
     }
 
     /// Takes idle objects out of the shards and the threads' caches, and drops them.
     #[cold]
     pub(crate) fn sweep(&self, what: Sweep) {
         if let Some(store) = self.store.get() {
-            self.discard(store.sweep(what, store.birth().and_then(thread::find)));
+            let swept = store.sweep(what, self.birth().and_then(thread::find));
+            self.discard(swept, |counters| match what {
+                Sweep::All | Sweep::Unused => &counters.aged,
+                Sweep::Excess => &counters.lowered,
+            });
         }
     }
 
-    /// Drops objects that were idle too long. Nothing is locked or borrowed here, so
-    /// their destructors may use the pool.
-    fn discard(&self, objects: Vec<Object>) {
+    /// Drops objects that were idle, for a reason that is counted. Nothing is locked or
+    /// borrowed here, so their destructors may use the pool.
+    fn discard(&self, objects: Vec<Object>, reason: impl Fn(&Counters) -> &Count) {
         if objects.is_empty() {
             return;
         }
-        self.count(|counters| &counters.aged, objects.len());
+        self.count(reason, objects.len());
         // SAFETY: what was put in may be discarded, see `new`.
         unsafe { (self.discard)(objects) };
     }
 
-    /// An object was refused for lack of places: if that goes on, what is not used, with
-    /// threads that sleep for instance, makes way.
+    /// An object of this weight was refused for lack of places: if that goes on, what is
+    /// not used, with threads that sleep for instance, makes way.
     #[cold]
-    pub(crate) fn count_full(&self) {
-        self.count(|counters| &counters.full, 1);
+    pub(crate) fn count_full(&self, weight: usize) {
+        self.count(
+            |counters| match weight {
+                1 => &counters.full,
+                _ => &counters.byte_budget,
+            },
+            1,
+        );
         let refusals = self.refusals.fetch_add(1, Ordering::Relaxed);
-        if refusals % REFUSALS == REFUSALS - 1 && self.ageing.is_over(PRESSURE_PERIOD) {
+        if refusals % REFUSALS == REFUSALS - 1 && self.ageing.is_over(self.pressure_period) {
             self.sweep(Sweep::Unused);
         }
     }
@@ -251,7 +301,7 @@ impl Depot {
 impl Drop for Depot {
     fn drop(&mut self) {
         if let Some(store) = self.store.get() {
-            if let Some(birth) = store.birth() {
+            if let Some(birth) = self.birth() {
                 registry::strike(birth);
             }
             // SAFETY: the pool is out of the registry, and `&mut self` says that

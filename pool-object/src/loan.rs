@@ -12,6 +12,16 @@ use std::{
 
 /// An object of a [`Pool`], for as long as the pool is borrowed: from
 /// [`Pool::get`].
+///
+/// ```
+/// use pool_object::{Guard, Pool};
+/// struct Request<'a> {
+///     body: Guard<'a, Vec<u8>>,
+/// }
+/// let pool: Pool<Vec<u8>> = Pool::default();
+/// let request = Request { body: pool.get() };
+/// assert!(request.body.is_empty());
+/// ```
 pub type Guard<'a, T, P = fn() -> T> = Loan<&'a Pool<T, P>>;
 
 /// An object of a [`Pool`] behind an `Arc`, which it keeps alive: from
@@ -20,10 +30,33 @@ pub type Guard<'a, T, P = fn() -> T> = Loan<&'a Pool<T, P>>;
 /// It is `'static` if the pool is, so it can go where a [`Guard`] cannot: into a
 /// spawned task, or a struct beside the pool. The price is the counting of the
 /// `Arc`, which all threads share.
+///
+/// ```
+/// use pool_object::{OwnedGuard, Pool};
+/// use std::sync::Arc;
+/// let pool: Arc<Pool<String>> = Arc::default();
+/// let name: OwnedGuard<String> = pool.get_owned();
+/// drop(pool);
+/// assert!(name.is_empty(), "and the pool lives as long as it");
+/// ```
 pub type OwnedGuard<T, P = fn() -> T> = Loan<Arc<Pool<T, P>>>;
 
 /// How a guard holds its pool: by reference, by `Arc`, or as a
 /// [`StaticPool`](crate::StaticPool).
+///
+/// ```
+/// use pool_object::{Home, Loan, Pool};
+///
+/// /// Takes a line from any kind of pool.
+/// fn shout(line: &mut Loan<impl Home<Object = String>>) {
+///     line.make_ascii_uppercase();
+/// }
+/// let pool = std::sync::Arc::new(Pool::new(|| "hello".to_string()));
+/// let (mut one, mut other) = (pool.get(), pool.get_owned());
+/// shout(&mut one);
+/// shout(&mut other);
+/// assert_eq!((&one[..], &other[..]), ("HELLO", "HELLO"));
+/// ```
 pub trait Home: sealed::Sealed {
     /// What the pool hands out.
     type Object;
@@ -90,7 +123,8 @@ impl<T, P: TryPolicy<T>> Home for Arc<Pool<T, P>> {
 /// # drop(kept);
 /// ```
 ///
-/// and objects that may not be sent to other threads cannot be shared with them:
+/// and objects that may not be sent to other threads cannot be shared with them, nor
+/// be in a `static`:
 ///
 /// ```compile_fail,E0277
 /// use pool_object::Pool;
@@ -99,6 +133,11 @@ impl<T, P: TryPolicy<T>> Home for Arc<Pool<T, P>> {
 /// std::thread::scope(|scope| {
 ///     scope.spawn(|| pool.get());
 /// });
+/// ```
+/// ```compile_fail,E0277
+/// use pool_object::Pool;
+/// use std::rc::Rc;
+/// static POOL: Pool<Rc<u8>> = Pool::from_fn(|| Rc::new(1));
 /// ```
 #[must_use = "dropped at once, the object goes straight back"]
 pub struct Loan<H: Home> {
@@ -124,6 +163,13 @@ impl<H: Home> Loan<H> {
     /// [`put`](Pool::put).
     ///
     /// An associated function, so as not to hide a method of the object.
+    ///
+    /// ```
+    /// # use pool_object::{Guard, Pool};
+    /// let pool = Pool::new(|| 7);
+    /// let mine: Box<i32> = Guard::detach(pool.get());
+    /// assert_eq!((*mine, pool.stats().idle), (7, 0));
+    /// ```
     pub fn detach(guard: Self) -> Box<H::Object> {
         let mut guard = ManuallyDrop::new(guard);
         #[cfg(feature = "checks")]
@@ -136,6 +182,13 @@ impl<H: Home> Loan<H> {
     }
 
     /// What it holds its pool by.
+    ///
+    /// ```
+    /// # use pool_object::{Guard, Pool};
+    /// let pool = Pool::new(|| 7);
+    /// let number = pool.get();
+    /// assert_eq!(Guard::pool(&number).stats().misses, 1);
+    /// ```
     #[must_use]
     pub fn pool(guard: &Self) -> &H {
         &guard.home

@@ -101,7 +101,9 @@ impl Magazine {
     /// Empty places that would let it hold up to a batch more objects of this weight.
     pub(crate) fn wanted(&self, weight: usize) -> usize {
         let objects = BATCH.min(MAGAZINE - self.len());
-        (objects * weight).saturating_sub(self.room.get() - self.weight())
+        objects
+            .saturating_mul(weight)
+            .saturating_sub(self.room.get() - self.weight())
     }
 
     /// Adds empty places.

@@ -96,6 +96,18 @@ impl<T, F: Fn() -> T> Policy<T> for F {
 }
 
 /// A policy of two functions; see [`Pool::with_reset`](crate::Pool::with_reset).
+///
+/// ```
+/// use pool_object::{Pool, WithReset};
+///
+/// type Lines = WithReset<fn() -> String, fn(&mut String) -> bool>;
+/// static LINES: Pool<String, Lines> = Pool::with_reset(String::new, |line| {
+///     line.clear();
+///     line.capacity() < 4096
+/// });
+/// LINES.get().push_str("gone when it is back");
+/// assert!(LINES.get().is_empty());
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct WithReset<C, R> {
     pub(crate) create: C,

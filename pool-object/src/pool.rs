@@ -4,9 +4,11 @@
 mod checked;
 mod give_back;
 mod hand_out;
+mod shrink;
 
-use crate::{Policy, Stats, TryPolicy, WithReset, depot::Depot, object::Object, sweep::Sweep};
+use crate::{Policy, Stats, TryPolicy, WithReset, depot::Depot, object::Object};
 use std::{
+    cell::Cell,
     fmt,
     marker::PhantomData,
     panic::{RefUnwindSafe, UnwindSafe},
@@ -26,16 +28,46 @@ pub const DEFAULT_MAX_IDLE: usize = 1024;
 ///
 /// It answers to Go's `sync.Pool`, with a type, a bound and figures.
 ///
-/// Do not use a pool for what is cheap to make (a few words on the stack, one
-/// small allocation), nor for what is long-lived and has no state: share that
-/// behind an `Arc`.
+/// It is for objects that live long and carry nothing from one use to the next, and that
+/// cost something to make: see the [crate](crate) for when not to use one.
+///
+/// Objects may borrow, for as long as the pool's type says and no shorter:
+///
+/// ```
+/// # use pool_object::Pool;
+/// let pool: Pool<&'static str> = Pool::from_fn(|| "made");
+/// let same: &Pool<&'static str> = &pool;
+/// same.put("kept");
+/// assert_eq!(*pool.get(), "kept");
+/// ```
+/// ```compile_fail,E0597
+/// # use pool_object::Pool;
+/// let pool: Pool<&'static str> = Pool::from_fn(|| "made");
+/// {
+///     let gone = String::from("gone");
+///     let shorter: &Pool<&str> = &pool;
+///     shorter.put(gone.as_str());
+/// }
+/// assert_eq!(*pool.get(), "gone");
+/// ```
+///
+/// and they outlive the pool, which drops what is idle as it goes:
+///
+/// ```compile_fail,E0597
+/// # use pool_object::Pool;
+/// let pool: Pool<&str> = Pool::from_fn(|| "made");
+/// let shorter = String::from("gone before the pool");
+/// pool.put(shorter.as_str());
+/// ```
 pub struct Pool<T, P = fn() -> T> {
     depot: Depot,
     keep_after_panic: bool,
     #[cfg(feature = "checks")]
     checker: crate::checks::Checker,
     policy: P,
-    objects: PhantomData<Box<T>>,
+    /// Objects go in as well as out, so a pool of `&'static str` is no pool of shorter
+    /// ones: invariant.
+    objects: PhantomData<Cell<T>>,
 }
 
 // SAFETY: a shared pool lets its threads take each other's objects, which is to send
@@ -93,13 +125,23 @@ impl<T, P> Pool<T, P> {
     ///
     /// If the policy [weighs](Policy::weigh) its objects, it is their weights that are
     /// bounded, bytes for instance. Where objects are dropped for lack of places, a pool
-    /// trims itself at most once a second, so that what threads keep and do not use
-    /// makes way.
+    /// trims itself now and then, see [`trim_when_full`](Self::trim_when_full).
     ///
     /// A thread holds places for its cache in advance (one, and up to 32 more as it
     /// needs them), so with many threads somewhat less than the bound may be kept;
     /// a quarter of it is never held in advance. Below 3, no thread has a cache and
     /// every call goes through a lock.
+    ///
+    /// ```
+    /// # use pool_object::Pool;
+    /// let pool = Pool::new(String::new).max_idle(2);
+    /// drop([pool.get(), pool.get(), pool.get()]);
+    /// assert_eq!((pool.stats().idle, pool.stats().dropped.full), (2, 1));
+    /// ```
+    ///
+    /// # Panics
+    /// If the pool was used already: for that there is
+    /// [`set_max_idle`](Self::set_max_idle).
     #[must_use]
     pub const fn max_idle(mut self, objects: usize) -> Self {
         self.depot.init_max_idle(objects);
@@ -108,6 +150,16 @@ impl<T, P> Pool<T, P> {
 
     /// Whether an object that was out while its user panicked is kept all the same,
     /// after its reset. By default it is dropped.
+    ///
+    /// ```
+    /// # use pool_object::Pool;
+    /// let pool = Pool::new(String::new).keep_after_panic(true);
+    /// let user = std::panic::catch_unwind(|| {
+    ///     let _name = pool.get();
+    ///     panic!("in use");
+    /// });
+    /// assert_eq!((user.is_err(), pool.stats().idle), (true, 1));
+    /// ```
     #[must_use]
     pub const fn keep_after_panic(mut self, keep: bool) -> Self {
         self.keep_after_panic = keep;
@@ -118,11 +170,32 @@ impl<T, P> Pool<T, P> {
     /// not used for one to two periods is dropped.
     ///
     /// There is no thread for it: those that use the pool look at the time, when they
-    /// find nothing in their slot and once in 1,024 hits. A pool that nobody uses is not
-    /// trimmed.
+    /// find nothing in their cache and once in 1,024 hits. A pool that nobody uses is not
+    /// trimmed. A trim by hand starts the period anew.
+    ///
+    /// ```
+    /// # use pool_object::Pool;
+    /// use std::time::Duration;
+    /// static PAGES: Pool<Vec<u8>> = Pool::from_fn(Vec::new)
+    ///     .trim_every(Duration::from_secs(60))
+    ///     .trim_when_full(Duration::from_secs(5));
+    /// # PAGES.get();
+    /// ```
     #[must_use]
     pub const fn trim_every(mut self, period: Duration) -> Self {
         self.depot.init_trim_period(period);
+        self
+    }
+
+    /// Has the pool [`trim`](Self::trim) itself where objects are dropped for lack of
+    /// places, so that what threads keep and do not use makes way; but not sooner than
+    /// `period` after the trim before. A second, unless said otherwise;
+    /// [`Duration::MAX`] for never.
+    ///
+    /// One in 64 objects dropped so looks at the time.
+    #[must_use]
+    pub const fn trim_when_full(mut self, period: Duration) -> Self {
+        self.depot.init_pressure_period(period);
         self
     }
 
@@ -132,13 +205,13 @@ impl<T, P> Pool<T, P> {
     }
 
     #[cfg(feature = "bytes")]
-    pub(crate) const fn init_trim_period(&mut self, period: Duration) {
-        self.depot.init_trim_period(period);
-    }
-
-    #[cfg(feature = "bytes")]
     pub(crate) const fn init_max_idle(&mut self, objects: usize) {
         self.depot.init_max_idle(objects);
+    }
+
+    #[cfg(all(feature = "bytes", feature = "checks"))]
+    pub(crate) const fn init_checks(&mut self, checks: crate::Checks) {
+        self.checker.checks = checks;
     }
 
     #[cfg(not(loom_models))]
@@ -157,41 +230,32 @@ impl<T, P> Pool<T, P> {
     }
 
     /// The policy it was made with.
+    ///
+    /// ```
+    /// # use pool_object::Pool;
+    /// struct Named(&'static str);
+    /// impl pool_object::Policy<String> for Named {
+    ///     fn create(&self) -> String {
+    ///         self.0.to_string()
+    ///     }
+    /// }
+    /// let pool: Pool<String, _> = Pool::new(Named("Ada"));
+    /// assert_eq!((pool.policy().0, &pool.get()[..]), ("Ada", "Ada"));
+    /// ```
     pub const fn policy(&self) -> &P {
         &self.policy
     }
 
-    /// Sets the bound anew while the pool is in use; see [`max_idle`](Self::max_idle).
-    ///
-    /// What is idle beyond a lower one is dropped before this returns: from the shards
-    /// first, and if that does not do, from every thread's cache. From then on the
-    /// new bound holds, but for the one object that each thread that has used the pool
-    /// may keep in its slot.
-    pub fn set_max_idle(&self, objects: usize) {
-        self.depot.set_max_idle(objects);
-    }
-
-    /// Drops the objects that are idle, also those in the caches of other threads, be
-    /// they at work or asleep. Objects that are out are not touched.
-    ///
-    /// Where Linux has no `membarrier(2)`, or a sandbox forbids it, other threads'
-    /// caches are out of reach and stay as they are.
-    ///
-    /// It waits for other threads to move a pointer, never for an object.
-    pub fn clear(&self) {
-        self.depot.sweep(Sweep::All);
-    }
-
-    /// Drops the objects that were idle since the last trim: call it now and then.
-    ///
-    /// An object goes when two trims in a row found it unused, as Go's collector does
-    /// it; also out of the cache of a thread that sleeps, as [`clear`](Self::clear)
-    /// does.
-    pub fn trim(&self) {
-        self.depot.sweep(Sweep::Unused);
-    }
-
     /// The figures since the pool was made, merged over all threads.
+    ///
+    /// ```
+    /// # use pool_object::Pool;
+    /// let pool = Pool::new(String::new);
+    /// drop((pool.get(), pool.get()));
+    /// drop(pool.get());
+    /// let stats = pool.stats();
+    /// assert_eq!((stats.misses, stats.hits.thread, stats.idle), (2, 1, 2));
+    /// ```
     pub fn stats(&self) -> Stats {
         self.depot.stats()
     }
@@ -235,6 +299,13 @@ impl<T, C: Fn() -> T, R: Fn(&mut T) -> bool> Pool<T, WithReset<C, R>> {
 impl<T, P: TryPolicy<T>> Pool<T, P> {
     /// Resets an object and keeps it for the next use, wherever it comes from: Go's
     /// `Put`. It is dropped if the policy refuses it or no place is left.
+    ///
+    /// ```
+    /// # use pool_object::Pool;
+    /// let pool = Pool::new(String::new);
+    /// pool.put("brought along".to_string());
+    /// assert_eq!(*pool.get(), "brought along");
+    /// ```
     #[inline]
     pub fn put(&self, object: impl Into<Box<T>>) {
         self.put_back(object.into());
@@ -254,8 +325,31 @@ impl<T: Default> Default for Pool<T> {
     }
 }
 
+/// A pool of `T::default` with these objects in it, as far as the
+/// [bound](DEFAULT_MAX_IDLE) allows.
+///
+/// ```
+/// use pool_object::Pool;
+/// let pool: Pool<String> = ["some", "names"].map(String::from).into_iter().collect();
+/// assert_eq!(pool.stats().idle, 2);
+/// ```
+impl<T: Default> FromIterator<T> for Pool<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(objects: I) -> Self {
+        let mut pool = Self::default();
+        pool.extend(objects);
+        pool
+    }
+}
+
 impl<T, P: Policy<T>> Extend<T> for Pool<T, P> {
     /// Puts objects in, as [`put`](Pool::put) does.
+    ///
+    /// ```
+    /// # use pool_object::Pool;
+    /// let mut pool = Pool::new(|| 0);
+    /// pool.extend([1, 2, 3]);
+    /// assert_eq!(pool.stats().idle, 3);
+    /// ```
     fn extend<I: IntoIterator<Item = T>>(&mut self, objects: I) {
         for object in objects {
             self.put(object);

@@ -6,7 +6,7 @@ use prometheus::{
     core::{Collector, Desc},
     proto::MetricFamily,
 };
-use std::fmt;
+use std::{collections::HashMap, fmt};
 
 /// A [`Collector`] for the figures of any number of pools, labelled by name.
 ///
@@ -30,9 +30,14 @@ use std::fmt;
 /// assert!(text.contains(r#"pool_object_idle{pool="buffers"} 1"#));
 /// # Ok::<(), prometheus::Error>(())
 /// ```
-#[derive(Default)]
+///
+/// A registry takes each family once: add all pools to one collector, or tell several by
+/// a [`label`](Self::label) that all of them have.
 pub struct PoolCollector {
+    labels: HashMap<String, String>,
     pools: Vec<(String, Source)>,
+    /// For what they are called alone: these have no values.
+    described: Metrics,
 }
 
 type Source = Box<dyn Fn() -> Stats + Send + Sync>;
@@ -41,7 +46,34 @@ impl PoolCollector {
     /// One without pools.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        let labels = HashMap::new();
+        Self {
+            described: Metrics::new(&labels),
+            labels,
+            pools: Vec::new(),
+        }
+    }
+
+    /// Adds a label to all metrics of this collector, such as the part of the program
+    /// that the pools are of.
+    ///
+    /// ```
+    /// use pool_object::PoolCollector;
+    /// let registry = prometheus::Registry::new();
+    /// for part in ["front", "back"] {
+    ///     registry.register(Box::new(PoolCollector::new().label("part", part)))?;
+    /// }
+    /// # Ok::<(), prometheus::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If `name` is no name of a label (letters, digits and `_`), or one that the metrics
+    /// have: `pool`, `where`, `reason`.
+    #[must_use]
+    pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.labels.insert(name.into(), value.into());
+        self.described = Metrics::new(&self.labels);
+        self
     }
 
     /// Adds a pool: the value of its label `pool`, and where its figures come from.
@@ -68,14 +100,15 @@ struct Metrics {
 }
 
 impl Metrics {
-    fn new() -> Self {
+    fn new(labels: &HashMap<String, String>) -> Self {
+        let opts = |name: &str, help: &str| {
+            Opts::new(format!("pool_object_{name}"), help).const_labels(labels.clone())
+        };
         let counter = |name: &str, help: &str, labels: &[&str]| {
-            let opts = Opts::new(format!("pool_object_{name}"), help);
-            IntCounterVec::new(opts, labels).expect("names and labels are valid")
+            IntCounterVec::new(opts(name, help), labels).expect("names of labels")
         };
         let gauge = |name: &str, help: &str| {
-            let opts = Opts::new(format!("pool_object_{name}"), help);
-            IntGaugeVec::new(opts, &["pool"]).expect("names and labels are valid")
+            IntGaugeVec::new(opts(name, help), &["pool"]).expect("names of labels")
         };
         Self {
             hits: counter(
@@ -98,7 +131,7 @@ impl Metrics {
             idle: gauge("idle", "Objects that are idle"),
             idle_weight: gauge(
                 "idle_weight",
-                "What the idle objects weigh by the pool's policy",
+                "What the idle objects weigh by the pool's policy, buffers their bytes",
             ),
         }
     }
@@ -118,10 +151,12 @@ impl Metrics {
         }
         for (reason, value) in [
             ("full", dropped.full),
+            ("byte_budget", dropped.byte_budget),
             ("refused", dropped.refused),
             ("panicked", dropped.panicked),
             ("oversized", dropped.oversized),
             ("aged", dropped.aged),
+            ("lowered", dropped.lowered),
         ] {
             self.dropped
                 .with_label_values(&[pool, reason])
@@ -149,12 +184,12 @@ impl Metrics {
 
 impl Collector for PoolCollector {
     fn desc(&self) -> Vec<&Desc> {
-        // Unchecked by the registry then, which would have to have them live here.
-        Vec::new()
+        let all = self.described.all();
+        all.into_iter().flat_map(Collector::desc).collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let metrics = Metrics::new();
+        let metrics = Metrics::new(&self.labels);
         for (name, stats) in &self.pools {
             metrics.set(name, &stats());
         }
@@ -163,6 +198,12 @@ impl Collector for PoolCollector {
             .into_iter()
             .flat_map(Collector::collect)
             .collect()
+    }
+}
+
+impl Default for PoolCollector {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

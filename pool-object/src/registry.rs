@@ -6,7 +6,10 @@ use crate::{
     store::Store,
     sync::{global_mutex, lock},
 };
-use std::ptr::NonNull;
+use std::{
+    ptr::NonNull,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 struct Registry {
     pools: Vec<Option<Live>>,
@@ -45,11 +48,11 @@ impl Registry {
     }
 }
 
-/// Enters a pool if it is not in yet; `None` if there are too many.
-pub(crate) fn enrol(store: &Store) -> Option<Stamp> {
+/// Enters a pool and stamps it, if that was not done yet; there may be too many.
+pub(crate) fn enrol(store: &Store, stamp: &AtomicU64) {
     let mut registry = lock(&REGISTRY);
-    if let Some(birth) = store.birth() {
-        return Some(birth);
+    if Stamp(stamp.load(Ordering::Relaxed)) != Stamp::NONE {
+        return;
     }
     let index = match registry.vacant.pop() {
         Some(index) => index,
@@ -57,18 +60,17 @@ pub(crate) fn enrol(store: &Store) -> Option<Stamp> {
             registry.pools.push(None);
             registry.pools.len() - 1
         }
-        None => return None,
+        None => return,
     };
     let Some(birth) = registry.next_stamp(index) else {
         registry.vacant.push(index);
-        return None;
+        return;
     };
-    store.set_birth(birth);
+    stamp.store(birth.0, Ordering::Relaxed);
     registry.pools[index] = Some(Live {
         birth,
         store: NonNull::from(store),
     });
-    Some(birth)
 }
 
 /// Strikes a pool that is being dropped. When this returns, no ending thread is in
@@ -82,14 +84,13 @@ pub(crate) fn strike(birth: Stamp) {
 /// Gives the caches of an ending thread back to those of their pools that are
 /// still alive.
 ///
-/// An entry belongs to the pool that is alive at its index if its stamp is not
-/// older than that pool: sequence numbers only grow, and from a pool's birth to
-/// its end its index is in no other pool's stamps.
+/// An entry belongs to the pool that is alive at its index if it bears its stamp; one of
+/// a pool that had the index before bears another, for none is given out twice.
 pub(crate) fn retire(entries: impl Iterator<Item = (Stamp, NonNull<Cache>)>) {
     let registry = lock(&REGISTRY);
     for (stamp, cache) in entries {
         if let Some(live) = &registry.pools[stamp.index()]
-            && live.birth.0 <= stamp.0
+            && live.birth == stamp
         {
             // SAFETY: the pool is in the registry, whose lock is held, so its
             // store has not been freed; see `strike`.

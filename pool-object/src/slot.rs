@@ -30,9 +30,10 @@ const OFTEN: usize = 1024;
 /// it even. Either it loads after the swap: then it finds the slot closed and writes
 /// nothing, and 3 sees `CLOSED`. Or it loads before: then by the pair of fences the
 /// sweeper sees `takes` odd, or even again, and with that the null (or what the owner
-/// put after it) that was written over `CLOSED`. The owner's *put* stores only over null. It may do so
-/// late, over a `CLOSED` that replaced an object which the owner took; the sweeper
-/// then sees that object's place overwritten as well. So it needs no fence.
+/// put after it) that was written over `CLOSED`. The owner's *put* stores only over
+/// null. It may do so late, over a `CLOSED` that replaced an object which the owner
+/// took; the sweeper then sees that object's place overwritten as well. So it needs no
+/// fence.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Slot {
@@ -190,6 +191,11 @@ impl Slot {
             yield_now();
         }
         if self.reopen() {
+            // What the owner puts in next is new, though no hit tells it from this one.
+            self.trimmed.set(Found {
+                full: false,
+                ..self.trimmed.get()
+            });
             Some(object)
         } else {
             // The owner took it in the meantime: it is the owner's to free.

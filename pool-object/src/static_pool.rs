@@ -1,21 +1,34 @@
 //! A pool in a `static` with a slot in each thread's own memory.
 
 use crate::{
-    Loan, Policy, Pool,
+    Loan, Policy, Pool, TryPolicy,
     loan::{Home, sealed},
-    object::Idle,
+    object::{Idle, Object},
     slot::Slot,
 };
-use std::{cell::Cell, marker::PhantomData, ptr::NonNull, thread::LocalKey};
+use std::{cell::Cell, convert::Infallible, marker::PhantomData, ptr::NonNull, thread::LocalKey};
 
 /// The fastest pool: in a `static`, with each thread's slot at a fixed place of the
 /// thread's own memory, which saves looking it up. Implemented by
-/// [`static_pool!`](crate::static_pool).
+/// [`static_pool!`](crate::static_pool), and by nothing else.
+///
+/// ```
+/// use pool_object::{Loan, Pool, Policy, StaticPool, static_pool};
+///
+/// static_pool! { static WORDS: Pool<String> = Pool::from_fn(String::new); }
+///
+/// /// How well any of the program's static pools does.
+/// fn report<S: StaticPool>(_: S) -> f64 {
+///     S::pool().stats().hit_rate()
+/// }
+/// (0..4).for_each(|_| drop(WORDS.get()));
+/// assert_eq!(report(WORDS), 0.75);
+/// ```
 pub trait StaticPool: Copy + 'static {
     /// What the pool hands out.
     type Object: 'static;
     /// How it makes, resets and judges them.
-    type Policy: Policy<Self::Object> + 'static;
+    type Policy: TryPolicy<Self::Object> + 'static;
 
     /// The pool itself.
     fn pool() -> &'static Pool<Self::Object, Self::Policy>;
@@ -28,7 +41,12 @@ pub trait StaticPool: Copy + 'static {
 /// slot is.
 ///
 /// Each is a type of one value, both of the given name. The value dereferences to the
-/// [`Pool`], and has a faster `get` of its own, whose guard is a [`Loan`] of that type.
+/// [`Pool`], and has a faster `get` and `get_or_error` of its own, whose guard is a
+/// [`Loan`] of that type.
+///
+/// The slot is opened by a thread's first use, if the bound on idle objects has a place
+/// to spare for it; else it is asked again now and then. On systems where thread locals
+/// are not laid out by the compiler it stays closed, and the pool is as any other.
 ///
 /// ```
 /// use pool_object::{Loan, Pool, static_pool};
@@ -52,37 +70,57 @@ macro_rules! static_pool {
         #[derive(Clone, Copy, Debug)]
         $vis struct $name;
 
+        // Names that a caller's types may have too would hide those in here.
         const _: () = {
-            type Object = <$pool as $crate::__private::PoolOf>::Object;
-            type Policy = <$pool as $crate::__private::PoolOf>::Policy;
-
             impl $crate::StaticPool for $name {
-                type Object = Object;
-                type Policy = Policy;
+                type Object = <$pool as $crate::__private::PoolOf>::Object;
+                type Policy = <$pool as $crate::__private::PoolOf>::Policy;
 
                 #[inline(always)]
                 fn pool() -> &'static $pool {
-                    static POOL: $pool = $init;
-                    &POOL
+                    static __POOL: $pool = $init;
+                    &__POOL
                 }
 
                 #[inline(always)]
-                fn front() -> &'static ::std::thread::LocalKey<$crate::__private::Front<Object>> {
+                fn front() -> &'static ::std::thread::LocalKey<
+                    $crate::__private::Front<<$pool as $crate::__private::PoolOf>::Object>,
+                > {
                     ::std::thread_local! {
-                        static FRONT: $crate::__private::Front<Object> =
-                            const { $crate::__private::Front::new() };
+                        static __FRONT: $crate::__private::Front<
+                            <$pool as $crate::__private::PoolOf>::Object,
+                        > = const { $crate::__private::Front::new() };
                     }
-                    &FRONT
+                    &__FRONT
                 }
             }
 
+            // By a parameter each, so that what a policy has not is missed by a call alone.
             impl $name {
                 /// An object that is idle, or a new one; see
                 /// [`Pool::get`]($crate::Pool::get).
                 #[inline(always)]
                 #[track_caller]
-                pub fn get(self) -> $crate::Loan<Self> {
+                pub fn get<__P>(self) -> $crate::Loan<Self>
+                where
+                    Self: $crate::StaticPool<Policy = __P>,
+                    __P: $crate::Policy<<Self as $crate::StaticPool>::Object>,
+                {
                     $crate::__private::get(self)
+                }
+
+                /// An object that is idle, or what the policy makes, which may fail; see
+                /// [`Pool::get_or_error`]($crate::Pool::get_or_error).
+                #[inline(always)]
+                #[track_caller]
+                pub fn get_or_error<__P>(
+                    self,
+                ) -> ::core::result::Result<$crate::Loan<Self>, __P::Error>
+                where
+                    Self: $crate::StaticPool<Policy = __P>,
+                    __P: $crate::TryPolicy<<Self as $crate::StaticPool>::Object>,
+                {
+                    $crate::__private::get_or_error(self)
                 }
             }
 
@@ -110,15 +148,35 @@ impl<T, P> PoolOf for Pool<T, P> {
     type Policy = P;
 }
 
+/// Whether thread locals without a destructor lie in the thread's own memory until after
+/// all destructors, on the systems known for that. Elsewhere they may be boxes, which are
+/// freed in any order: there no front is opened, nor looked at.
+const LOCALS_STAY: bool = cfg!(any(
+    all(
+        target_os = "linux",
+        any(target_env = "gnu", target_env = "musl")
+    ),
+    all(target_os = "windows", target_env = "msvc"),
+    target_os = "freebsd",
+    target_vendor = "apple",
+));
+
+/// So many uses that miss a front which was refused pass before it is asked for again.
+const OFTEN: usize = 1024;
+
 /// One thread's slot of a static pool. Closed until a cache of the thread takes it in
 /// charge, and from when that is given back.
 ///
 /// It belongs to one cache in its life, whoever asks, and holds what was made from a
-/// `Box<T>`; so `StaticPool` is safe to implement without the macro.
+/// `Box<T>`. It stays in its place and is made without running code, as `static_pool!`
+/// makes it: nobody else is to.
 pub struct Front<T> {
     slot: Slot,
     taken: Cell<bool>,
-    objects: PhantomData<Box<T>>,
+    /// Uses that found it not taken.
+    missed: Cell<usize>,
+    /// As in [`Pool`].
+    objects: PhantomData<Cell<T>>,
 }
 
 impl<T> Front<T> {
@@ -129,6 +187,7 @@ impl<T> Front<T> {
         Self {
             slot: Slot::new_closed(),
             taken: Cell::new(false),
+            missed: Cell::new(0),
             objects: PhantomData,
         }
     }
@@ -144,10 +203,11 @@ impl<T> Front<T> {
         refused.map_err(|object| Idle { object, weight })
     }
 
-    /// Has this thread's cache of a pool take the front in charge, if none did yet.
+    /// Has this thread's cache of a pool take the front in charge, if none did yet and
+    /// it was not refused lately.
     #[cold]
     fn open<P>(&self, pool: &'static Pool<T, P>) {
-        if !self.taken.get() {
+        if LOCALS_STAY && self.may_be_opened() {
             // SAFETY: a front is a thread local without a destructor, so it is good until
             // the thread has given its caches back, which happens in the destructor of
             // another; and it was not taken yet.
@@ -155,36 +215,82 @@ impl<T> Front<T> {
             self.taken.set(opened);
         }
     }
+
+    /// Counts a use that missed the front. The first asks for it to be opened, and one in
+    /// [`OFTEN`] again.
+    fn may_be_opened(&self) -> bool {
+        if self.taken.get() {
+            return false;
+        }
+        let missed = self.missed.replace(self.missed.get().wrapping_add(1));
+        missed.is_multiple_of(OFTEN)
+    }
 }
 
 /// The `get` of a static pool.
 #[inline(always)]
 #[cfg_attr(feature = "checks", track_caller)]
-pub fn get<S: StaticPool>(pool: S) -> Loan<S> {
-    let object = match S::front().with(|front| front.slot.take_often()) {
+pub fn get<S: StaticPool<Policy: Policy<S::Object>>>(pool: S) -> Loan<S> {
+    let object = match from_front::<S>(Slot::take_often) {
         // SAFETY: what is in a `Front<T>` was made from a `Box<T>`, see `take_back`.
         Some(object) => unsafe { object.into_box() },
-        None => take_past_the_front::<S>(),
+        None => take_past_the_front::<S, _>(|| Ok::<_, Infallible>(S::pool().take()))
+            .unwrap_or_else(|never| match never {}),
     };
     Loan::new(pool, object)
 }
 
+/// The `get_or_error` of a static pool.
+///
+/// # Errors
+/// What the policy's `try_create` returned.
+#[inline(always)]
+#[cfg_attr(feature = "checks", track_caller)]
+pub fn get_or_error<S: StaticPool>(
+    pool: S,
+) -> Result<Loan<S>, <S::Policy as TryPolicy<S::Object>>::Error> {
+    let object = match from_front::<S>(Slot::take_often) {
+        // SAFETY: as in `get`.
+        Some(object) => unsafe { object.into_box() },
+        None => take_past_the_front::<S, _>(|| S::pool().take_or_error())?,
+    };
+    Ok(Loan::new(pool, object))
+}
+
+/// What is in the front, taken out of it that way.
+#[inline(always)]
+fn from_front<S: StaticPool>(take: impl FnOnce(&Slot) -> Option<Object>) -> Option<Object> {
+    if LOCALS_STAY {
+        S::front().with(|front| take(&front.slot))
+    } else {
+        None
+    }
+}
+
 #[inline(never)]
-fn take_past_the_front<S: StaticPool>() -> Box<S::Object> {
-    if let Some(object) = S::front().with(|front| front.slot.take()) {
+fn take_past_the_front<S: StaticPool, E>(
+    take: impl FnOnce() -> Result<Box<S::Object>, E>,
+) -> Result<Box<S::Object>, E> {
+    if let Some(object) = from_front::<S>(Slot::take) {
         S::pool().look_at_the_time();
         // SAFETY: as in `get`.
-        return unsafe { object.into_box() };
+        return Ok(unsafe { object.into_box() });
     }
-    let object = S::pool().take();
-    S::front().with(|front| front.open(S::pool()));
-    object
+    let object = take()?;
+    open_front::<S>();
+    Ok(object)
 }
 
 #[inline(never)]
 fn put_past_the_front<S: StaticPool>(idle: Idle) {
-    S::front().with(|front| front.open(S::pool()));
+    open_front::<S>();
     S::pool().put_past_the_slot(idle);
+}
+
+fn open_front<S: StaticPool>() {
+    if LOCALS_STAY {
+        S::front().with(|front| front.open(S::pool()));
+    }
 }
 
 impl<S: StaticPool> sealed::Sealed for S {}
@@ -194,7 +300,12 @@ impl<S: StaticPool> Home for S {
     #[inline(always)]
     fn take_back(&self, object: Box<S::Object>) {
         S::pool().put_after_use_to(object, |idle| {
-            if let Err(idle) = S::front().with(|front| front.put(idle)) {
+            let refused = if LOCALS_STAY {
+                S::front().with(|front| front.put(idle))
+            } else {
+                Err(idle)
+            };
+            if let Err(idle) = refused {
                 put_past_the_front::<S>(idle);
             }
         });
@@ -203,5 +314,27 @@ impl<S: StaticPool> Home for S {
     #[cfg(feature = "checks")]
     fn checker(&self) -> &crate::checks::Checker {
         S::pool().checker()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_front_that_was_refused_is_asked_for_once_a_round() {
+        static POOL: Pool<u8> = Pool::from_fn(|| 0).max_idle(0);
+        thread_local! { static FRONT: Front<u8> = const { Front::new() }; }
+        FRONT.with(|front| {
+            front.open(&POOL);
+            assert!(!front.taken.get(), "no place to spare");
+            POOL.set_max_idle(100);
+            for _ in 1..OFTEN {
+                front.open(&POOL);
+                assert!(!front.taken.get(), "refused not long ago");
+            }
+            front.open(&POOL);
+            assert_eq!(front.taken.get(), LOCALS_STAY);
+        });
     }
 }

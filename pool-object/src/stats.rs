@@ -6,6 +6,16 @@ use crate::counters::{Count, Counters};
 ///
 /// Merged as it is read, from counts that each thread keeps for itself. While
 /// other threads use the pool it is a moment's blur; once they rest it is exact.
+///
+/// ```
+/// use pool_object::{Pool, Stats};
+///
+/// let pool = Pool::new(String::new).max_idle(3);
+/// drop([(); 4].map(|()| pool.get()));
+/// drop(pool.get());
+/// let Stats { hits, misses, dropped, idle, .. } = pool.stats();
+/// assert_eq!((hits.total(), misses, dropped.full, idle), (1, 4, 1, 3));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -15,6 +25,8 @@ pub struct Stats {
     pub misses: u64,
     /// Objects made ahead of use by `prewarm`.
     pub prewarmed: u64,
+    /// Those of them that found no place, so that they never were idle.
+    surplus: u64,
     /// Objects dropped instead of kept, by reason.
     pub dropped: Dropped,
     /// Objects that are idle now.
@@ -26,6 +38,16 @@ pub struct Stats {
 }
 
 /// Where objects that were reused were found.
+///
+/// ```
+/// # use pool_object::{Hits, Pool};
+/// let pool = Pool::new(String::new);
+/// pool.prewarm(1);
+/// drop(pool.get());
+/// drop(pool.get());
+/// let Hits { thread, shard, stolen, .. } = pool.stats().hits;
+/// assert_eq!((thread, shard, stolen), (1, 1, 0));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Hits {
@@ -38,19 +60,36 @@ pub struct Hits {
 }
 
 /// Why objects were dropped.
+///
+/// ```
+/// # use pool_object::Pool;
+/// let pool = Pool::with_reset(String::new, |name| name.capacity() < 100);
+/// pool.get().reserve(1000);
+/// drop(pool.get());
+/// pool.clear();
+/// let dropped = pool.stats().dropped;
+/// assert_eq!((dropped.refused, dropped.aged, dropped.total()), (1, 1, 2));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Dropped {
-    /// No place was left under the bound on idle objects.
+    /// It was one too many for the bound on idle objects.
     pub full: u64,
+    /// It weighed more than the bound on what may be idle had left, which a lighter one
+    /// might have met: an object of a pool that [weighs](crate::Policy::weigh), unless
+    /// its weight was 1, or a buffer, of a size that has used up its share of the bytes.
+    pub byte_budget: u64,
     /// The policy's reset said not to keep it.
     pub refused: u64,
-    /// A panic passed while it was out, or its reset panicked.
+    /// A panic passed while it was out, or its reset or weighing panicked.
     pub panicked: u64,
     /// It was larger than what the pool keeps (a `BufferPool` only).
     pub oversized: u64,
     /// `clear` or `trim` took it while it was idle.
     pub aged: u64,
+    /// `set_max_idle` took it while it was idle, for it was beyond the new bound; of
+    /// buffers also a trim that dealt their bytes to other sizes.
+    pub lowered: u64,
 }
 
 impl Hits {
@@ -65,7 +104,13 @@ impl Dropped {
     /// All of them.
     #[must_use]
     pub const fn total(&self) -> u64 {
-        self.full + self.refused + self.panicked + self.oversized + self.aged
+        self.full
+            + self.byte_budget
+            + self.refused
+            + self.panicked
+            + self.oversized
+            + self.aged
+            + self.lowered
     }
 }
 
@@ -74,12 +119,28 @@ impl Stats {
     ///
     /// Not counted where it happens, for it follows from the rest: what became
     /// idle is idle still, or was handed out again, or was dropped while idle.
+    ///
+    /// ```
+    /// # use pool_object::Pool;
+    /// let pool = Pool::new(String::new);
+    /// drop((pool.get(), pool.get()));
+    /// assert_eq!(pool.stats().returned(), 2);
+    /// ```
     #[must_use]
     pub const fn returned(&self) -> u64 {
-        (self.hits.total() + self.dropped.aged + self.idle).saturating_sub(self.prewarmed)
+        let was_idle = self.hits.total() + self.dropped.aged + self.dropped.lowered + self.idle;
+        // Counts that are read while others change them may not add up for a moment.
+        (was_idle + self.surplus).saturating_sub(self.prewarmed)
     }
 
     /// The share of objects handed out that were reused, from 0 to 1; 0 if none was.
+    ///
+    /// ```
+    /// # use pool_object::Pool;
+    /// let pool = Pool::new(String::new);
+    /// (0..4).for_each(|_| drop(pool.get()));
+    /// assert_eq!(pool.stats().hit_rate(), 0.75);
+    /// ```
     #[must_use]
     #[allow(clippy::cast_precision_loss)]
     pub fn hit_rate(&self) -> f64 {
@@ -103,12 +164,15 @@ impl Stats {
                 },
                 misses: count(&counters.misses),
                 prewarmed: count(&counters.prewarmed),
+                surplus: count(&counters.surplus),
                 dropped: Dropped {
                     full: count(&counters.full),
+                    byte_budget: count(&counters.byte_budget),
                     refused: count(&counters.refused),
                     panicked: count(&counters.panicked),
-                    oversized: count(&counters.oversized),
+                    oversized: 0,
                     aged: count(&counters.aged),
+                    lowered: count(&counters.lowered),
                 },
                 idle: idle as u64,
                 idle_weight: weight as u64,
@@ -129,12 +193,15 @@ impl std::ops::Add for Stats {
             },
             misses: self.misses + other.misses,
             prewarmed: self.prewarmed + other.prewarmed,
+            surplus: self.surplus + other.surplus,
             dropped: Dropped {
                 full: self.dropped.full + other.dropped.full,
+                byte_budget: self.dropped.byte_budget + other.dropped.byte_budget,
                 refused: self.dropped.refused + other.dropped.refused,
                 panicked: self.dropped.panicked + other.dropped.panicked,
                 oversized: self.dropped.oversized + other.dropped.oversized,
                 aged: self.dropped.aged + other.dropped.aged,
+                lowered: self.dropped.lowered + other.dropped.lowered,
             },
             idle: self.idle + other.idle,
             idle_weight: self.idle_weight + other.idle_weight,

@@ -10,18 +10,15 @@ use crate::{
     object::{Idle, Object},
     shard::{SHARDS, Shards},
     slot::Slot,
-    stamp::Stamp,
     stats::Stats,
-    sync::{Mutex, Ordering, lock},
+    sync::{Mutex, lock},
 };
-use std::{iter, ptr::NonNull, sync::atomic::AtomicU64};
+use std::{iter, ptr::NonNull};
 
 /// The shards, the places, the list of thread caches and the shared counts of one
 /// pool. No code of a caller runs in here: objects go in and out as pointers.
 #[derive(Debug)]
 pub(crate) struct Store {
-    /// The stamp it was entered in the registry with; written under its lock.
-    birth: AtomicU64,
     pub(crate) shards: Shards,
     pub(crate) budget: Budget,
     pub(crate) caches: Mutex<Caches>,
@@ -49,23 +46,11 @@ impl Caches {
 impl Store {
     pub(crate) fn new(max_idle: usize) -> Self {
         Self {
-            birth: AtomicU64::new(Stamp::NONE.0),
             shards: Shards::default(),
             budget: Budget::new(max_idle),
             caches: Mutex::default(),
             counters: Counters::default(),
         }
-    }
-
-    pub(crate) fn birth(&self) -> Option<Stamp> {
-        match Stamp(self.birth.load(Ordering::Relaxed)) {
-            Stamp::NONE => None,
-            birth => Some(birth),
-        }
-    }
-
-    pub(crate) fn set_birth(&self, birth: Stamp) {
-        self.birth.store(birth.0, Ordering::Relaxed);
     }
 
     /// A cache for the calling thread, with a place for its slot; `None` if there
@@ -122,16 +107,18 @@ impl Store {
     /// `cache` is in this store's list, the caller is its owner, and `front` belongs to
     /// no other and is good until the caller's thread has given its caches back.
     pub(crate) unsafe fn open_front(&self, cache: &Cache, front: NonNull<Slot>) -> bool {
-        let _caches = lock(&self.caches);
-        let opens = asymmetric::available()
-            && cache.front.get().is_none()
-            && self.budget.take_for_cache(1) == 1;
-        if opens {
-            cache.front.set(Some(front));
-            // SAFETY: good for now, says the caller.
-            unsafe { front.as_ref() }.open();
+        if cache.front.get().is_some() || self.budget.take_for_cache(1) == 0 {
+            return false;
         }
-        opens
+        if !asymmetric::available() {
+            self.budget.give_back(1);
+            return false;
+        }
+        let _caches = lock(&self.caches);
+        cache.front.set(Some(front));
+        // SAFETY: good for now, says the caller.
+        unsafe { front.as_ref() }.open();
+        true
     }
 
     /// Goes inside a cache's gate, after the sweep that is on, if one is. Owner only.
@@ -155,6 +142,10 @@ impl Store {
         // A thread that has to come here gets more than it returns: the places it
         // holds would lie idle while the ones that return lack them.
         self.budget.give_back(cache.magazine.narrow());
+        // Nor shall what once was in the slot stand above a bound that was lowered.
+        if self.budget.excess() > 0 {
+            self.budget.give_back(cache.narrow_slot());
+        }
         let home = cache.home.get();
         let mut first = None;
         let shard = self.shards.pop(home, BATCH, |idle| match first {

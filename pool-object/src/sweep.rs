@@ -28,8 +28,8 @@ impl Store {
     /// [`asymmetric::available`]), of this one only.
     ///
     /// The list's lock makes it the one sweeper of each cache. Owners never wait for
-    /// that lock inside a gate or while `taking`, so the waiting here ends; and when
-    /// this returns, each is open again.
+    /// that lock inside a gate or while their count of takes is odd, so the waiting here
+    /// ends; and when this returns, each is open again.
     pub(crate) fn sweep(&self, what: Sweep, own: Option<NonNull<Cache>>) -> Vec<Object> {
         let shards = match what {
             Sweep::All => self.shards.drain(),
@@ -77,10 +77,12 @@ impl Store {
 
     /// Takes out of the shards what stands in for places that there are too many of.
     fn take_excess(&self) -> Vec<Idle> {
-        let mut taken = Vec::new();
-        while total_weight(&taken) < self.budget.excess()
+        let (mut taken, mut weight) = (Vec::new(), 0);
+        while weight < self.budget.excess()
             && self.shards.pop(0, 1, |idle| taken.push(idle)).is_some()
-        {}
+        {
+            weight += taken.last().map_or(0, |idle| idle.weight);
+        }
         taken
     }
 }

@@ -1,6 +1,6 @@
 //! What goes without being told to.
 
-use pool_object::Pool;
+use pool_object::{Pool, static_pool};
 use std::{sync::Barrier, thread, time::Duration};
 
 /// Another thread keeps 20 objects and sleeps while `busy` runs; then the figures.
@@ -29,6 +29,38 @@ fn a_pool_trims_itself_by_age_while_others_use_it() {
 }
 
 #[test]
+fn a_trim_keeps_what_came_back_since_a_clear_or_a_trim_emptied_the_slot() {
+    let pool = Pool::new(|| 0);
+    drop(pool.get());
+    pool.clear();
+    drop(pool.get());
+    pool.trim();
+    assert_eq!(pool.stats().idle, 1, "in the slot since the clear");
+    pool.trim();
+    assert_eq!(pool.stats().idle, 0);
+    drop(pool.get());
+    pool.trim();
+    assert_eq!(pool.stats().idle, 1, "in the slot since the trim");
+}
+
+#[test]
+fn nor_does_it_drop_what_came_back_to_a_static_pools_front() {
+    static_pool! {
+        static FRONTED: Pool<u8> = Pool::from_fn(|| 0);
+    }
+    // Once for the front to open.
+    drop(FRONTED.get());
+    FRONTED.clear();
+    for _ in 0..3 {
+        drop(FRONTED.get());
+        FRONTED.trim();
+        assert_eq!(FRONTED.stats().idle, 1, "used since the trim before");
+        FRONTED.trim();
+        assert_eq!(FRONTED.stats().idle, 0);
+    }
+}
+
+#[test]
 fn nothing_goes_before_its_time() {
     let pool = Pool::from_fn(|| 0).trim_every(Duration::MAX);
     let hits = || (0..10_000).for_each(|_| drop(pool.get()));
@@ -36,8 +68,63 @@ fn nothing_goes_before_its_time() {
 }
 
 #[test]
+fn a_trim_by_hand_starts_the_period_anew() {
+    let pool = Pool::from_fn(|| 0).trim_every(Duration::ZERO);
+    pool.prewarm(20);
+    pool.trim();
+    // The next look at the time does not only start the clock.
+    let (one, other) = (pool.get(), pool.get());
+    assert_eq!(pool.stats().dropped.aged, 20);
+    drop((one, other));
+}
+
+#[test]
+fn the_time_is_not_looked_at_by_hits_past_the_slot() {
+    let pool = Pool::from_fn(|| 0).trim_every(Duration::ZERO);
+    drop([(); 3].map(|()| pool.get()));
+    for _ in 0..500 {
+        // One from the slot, one from the magazine; the third is never used.
+        drop((pool.get(), pool.get()));
+    }
+    assert_eq!((pool.stats().idle, pool.stats().dropped.aged), (3, 0));
+    (0..2000).for_each(|_| drop(pool.get()));
+    assert_eq!((pool.stats().idle, pool.stats().dropped.aged), (1, 2));
+}
+
+/// Drops more objects for lack of places than are looked at in a row.
+fn overflow(pool: &Pool<u8>) {
+    for _ in 0..10 {
+        drop([(); 100].map(|()| pool.get()));
+    }
+}
+
+#[test]
+fn where_places_run_short_what_a_sleeper_keeps_makes_way() {
+    let pool = Pool::from_fn(|| 0)
+        .max_idle(100)
+        .trim_when_full(Duration::ZERO);
+    let stats = beside_a_sleeper(&pool, || {
+        overflow(&pool);
+        // What the busy thread keeps takes the sleeper's places.
+        drop([(); 100].map(|()| pool.get()));
+    });
+    assert!(stats.dropped.aged >= 20, "{stats:?}");
+    assert!(stats.idle > 90, "{stats:?}");
+}
+
+#[test]
+fn where_places_run_short_nothing_goes_before_its_time() {
+    let pool = Pool::from_fn(|| 0)
+        .max_idle(100)
+        .trim_when_full(Duration::MAX);
+    let stats = beside_a_sleeper(&pool, || overflow(&pool));
+    assert!(stats.dropped.full > 64, "{stats:?}");
+    assert_eq!(stats.dropped.aged, 0);
+}
+
+#[test]
 fn a_static_pool_looks_at_the_time_too() {
-    pool_object::static_pool! {
+    static_pool! {
         static AGED: Pool<u8> = Pool::from_fn(|| 0).trim_every(Duration::ZERO);
     }
     let hits = || (0..10_000).for_each(|_| drop(AGED.get()));

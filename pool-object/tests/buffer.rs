@@ -3,7 +3,16 @@
 
 use bytes::{BufMut, Bytes};
 use pool_object::BufferPool;
-use std::{io::Write, sync::Arc, thread};
+use std::{
+    io::{self, Write},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    thread,
+    time::Duration,
+};
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
 #[test]
 fn a_buffer_has_the_capacity_asked_for_and_starts_empty() {
@@ -191,6 +200,93 @@ fn memory_is_kept_for_the_sizes_that_are_asked_for() {
 }
 
 #[test]
+fn oversized_requests_take_no_memory_from_the_sizes_that_are_kept() {
+    let pool = BufferPool::new().max_idle_bytes(13 * 100_000);
+    let fill = || {
+        let buffers: Vec<_> = (0..300).map(|_| pool.get(4096)).collect();
+        drop(buffers);
+        pool.idle_bytes()
+    };
+    fill();
+    (0..300).for_each(|_| drop(pool.get(2 << 20)));
+    pool.trim();
+    assert!(fill() > 1_000_000, "{}", pool.idle_bytes());
+    let (largest, stats) = pool.stats_by_class().last().unwrap();
+    assert_eq!((largest, stats.misses), (1 << 20, 0));
+    assert!(pool.stats().misses >= 600);
+}
+
+#[test]
+fn a_size_that_is_used_often_and_lacks_nothing_needs_no_more_than_it_has() {
+    let pool = BufferPool::new().max_idle_bytes(13 * 100_000);
+    let one = |size| (0..100_000).for_each(|_| drop(pool.get(size)));
+    let many = |size| drop((0..200).map(|_| pool.get(size)).collect::<Vec<_>>());
+    for _ in 0..3 {
+        one(16_384);
+        many(4096);
+        pool.trim();
+    }
+    many(4096);
+    let of = |size| pool.stats_by_class().find(|&(class, _)| class == size);
+    assert!(of(4096).unwrap().1.idle > 150, "{:?}", of(4096));
+    assert_eq!(of(16_384).unwrap().1.idle, 1);
+}
+
+#[test]
+fn a_size_that_finds_all_it_needs_keeps_it_though_others_miss() {
+    let pool = BufferPool::new().max_idle_bytes(13 * 100_000);
+    let many = || drop((0..200).map(|_| pool.get(4096)).collect::<Vec<_>>());
+    let misses = || {
+        let mut classes = pool.stats_by_class();
+        classes.find(|&(class, _)| class == 4096).unwrap().1.misses
+    };
+    for _ in 0..3 {
+        many();
+        pool.trim();
+    }
+    let before = misses();
+    for _ in 0..20 {
+        many();
+        // Taken out of the pool, so one that has to be made each time.
+        drop(pool.get(512).into_vec());
+        pool.trim();
+    }
+    assert_eq!(misses(), before);
+}
+
+#[test]
+fn what_went_out_of_use_is_trimmed_while_another_size_is_used() {
+    let pool = BufferPool::new().trim_every(Duration::ZERO);
+    drop([(); 10].map(|()| pool.get(100_000)));
+    assert_eq!(pool.idle_bytes(), 10 << 17);
+    (0..5000).for_each(|_| drop(pool.get(100)));
+    assert_eq!((pool.idle_bytes(), pool.stats().dropped.aged), (256, 10));
+}
+
+#[test]
+fn the_figures_are_in_bytes() {
+    let pool = BufferPool::new().max_idle_bytes(13 * 8192);
+    drop([(); 3].map(|()| pool.get(4096)));
+    let stats = pool.stats();
+    assert_eq!((stats.idle, stats.idle_weight), (2, 8192));
+    assert_eq!((stats.dropped.byte_budget, stats.dropped.full), (1, 0));
+}
+
+#[test]
+fn more_than_memory_can_hold_is_a_panic_and_no_cut() {
+    let pool = BufferPool::new();
+    let mut buf = pool.get(16);
+    buf.put_slice(b"kept");
+    for count in [usize::MAX, usize::MAX - 3, isize::MAX as usize] {
+        let grown = catch_unwind(AssertUnwindSafe(|| buf.put_bytes(0, count)));
+        assert!(grown.is_err());
+        let grown = catch_unwind(AssertUnwindSafe(|| buf.reserve(count)));
+        assert!(grown.is_err());
+        assert_eq!(&buf[..], b"kept");
+    }
+}
+
+#[test]
 fn the_bound_on_bytes_can_be_changed() {
     let pool = BufferPool::new();
     let fill = || drop((0..100).map(|i| pool.get(1000 * i)).collect::<Vec<_>>());
@@ -209,15 +305,32 @@ fn the_bound_on_bytes_can_be_changed() {
 }
 
 #[test]
-fn it_is_read_into_without_zeroing() {
-    // What `tokio`'s `read_buf` and the like do.
+fn a_reader_reads_into_it_as_it_is() {
+    /// Gives its bytes in pieces, and says how much room it was shown.
+    struct Reader(Vec<u8>, Vec<usize>);
+    impl AsyncRead for Reader {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            room: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            let Self(left, rooms) = self.get_mut();
+            rooms.push(room.remaining());
+            assert!(room.initialized().is_empty(), "nothing was zeroed");
+            let piece = left.len().min(room.remaining()).min(200);
+            room.put_slice(&left.drain(..piece).collect::<Vec<_>>());
+            Poll::Ready(Ok(()))
+        }
+    }
+    let bytes: Vec<u8> = (0..1000u32).map(|i| i as u8).collect();
     let pool = BufferPool::new();
-    let mut buf = pool.get(64);
-    buf.put_slice(b"> ");
-    let chunk = buf.chunk_mut();
-    assert!(chunk.len() >= 62);
-    chunk[..5].copy_from_slice(b"hello");
-    // SAFETY: as many bytes were written just now.
-    unsafe { buf.advance_mut(5) };
-    assert_eq!(&buf[..], b"> hello");
+    let mut buf = pool.get(256);
+    let mut reader = Reader(bytes.clone(), Vec::new());
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime
+        .unwrap()
+        .block_on(async { while reader.read_buf(&mut buf).await.unwrap() > 0 {} });
+    assert_eq!(&buf[..], &bytes[..]);
+    assert_eq!(reader.1, [256, 56, 256, 56, 512, 312, 112, 24]);
+    assert_eq!(pool.stats().idle, 2, "the memories that it outgrew");
 }

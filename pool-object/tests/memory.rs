@@ -1,6 +1,6 @@
 //! What the pool takes from and leaves with the allocator.
 
-use pool_object::Pool;
+use pool_object::{Pool, static_pool};
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
@@ -65,6 +65,45 @@ fn a_hit_does_not_allocate() {
     assert!(pool.stats().hits.shard > 0, "the shards were in it too");
     drop(pool.get_or_else(|| unreachable!("one is idle")));
     assert!(calls() == before, "nor does a hit with another create");
+}
+
+#[test]
+fn a_hit_of_a_static_pool_does_not_allocate() {
+    static_pool! {
+        static PAGES: Pool<[u8; 64]> = Pool::from_fn(|| [0; 64]);
+    }
+    // The front's, the slot's, the magazine's.
+    drop([(); 10].map(|()| PAGES.get()));
+    let before = calls();
+    for _ in 0..3000 {
+        let mut pages = [(); 3].map(|()| PAGES.get());
+        pages[0][0] ^= 1;
+    }
+    assert_eq!((calls(), PAGES.stats().misses), (before, 10));
+}
+
+#[cfg(feature = "bytes")]
+#[test]
+fn a_buffer_that_is_found_does_not_allocate_and_freezing_it_does_once() {
+    use bytes::BufMut;
+    use pool_object::BufferPool;
+
+    static POOL: BufferPool = BufferPool::new();
+    let write = || {
+        let mut buf = POOL.get(100);
+        // Moves twice.
+        buf.put_bytes(1, 1000);
+        buf
+    };
+    drop((write(), write()));
+    let before = calls();
+    for _ in 0..3000 {
+        drop((write(), write()));
+    }
+    assert_eq!(calls(), before);
+    // What `Bytes` counts its clones in comes and goes.
+    drop(write().freeze());
+    assert_eq!(calls(), before + 2);
 }
 
 #[test]

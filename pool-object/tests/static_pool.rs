@@ -1,6 +1,6 @@
 //! Pools in `static`s with a slot in the thread's own memory.
 
-use pool_object::{Loan, Policy, Pool, static_pool};
+use pool_object::{Guard, Loan, Policy, Pool, TryPolicy, static_pool};
 use std::{
     sync::{
         Barrier,
@@ -38,11 +38,7 @@ fn it_is_a_pool_with_a_slot_in_front() {
     assert_eq!((BYTES.stats().idle, BYTES.stats().misses), (50, 50));
     // The other ways in and out reach the rest.
     let plain = Pool::get(&BYTES);
-    BYTES.put(
-        Pool::try_get(&BYTES)
-            .map(pool_object::Guard::detach)
-            .unwrap(),
-    );
+    BYTES.put(Pool::try_get(&BYTES).map(Guard::detach).unwrap());
     drop(plain);
     BYTES.get().reserve(5000);
     let stats = BYTES.stats();
@@ -52,6 +48,82 @@ fn it_is_a_pool_with_a_slot_in_front() {
     // Open again after it was swept.
     drop(BYTES.get());
     assert_eq!(BYTES.stats().idle, 1);
+}
+
+#[test]
+fn every_way_to_get_finds_what_is_in_the_threads_front() {
+    static_pool! {
+        static FOUND: Pool<u8> = Pool::from_fn(|| 7);
+    }
+    // Once for the front to open, then one object into it.
+    drop(FOUND.get());
+    let keep = FOUND.get();
+    drop(FOUND.get());
+    drop(keep);
+    FOUND.clear();
+    let ways: [fn() -> Box<u8>; 5] = [
+        || FOUND.try_get().map(Guard::detach).expect("one is idle"),
+        || FOUND.take(),
+        || Guard::detach(Pool::get(&FOUND)),
+        || Guard::detach(FOUND.get_or_else(|| unreachable!("one is idle"))),
+        || Guard::detach(Pool::get_or_error(&FOUND).unwrap()),
+    ];
+    for (n, way) in ways.into_iter().enumerate() {
+        drop(FOUND.get());
+        assert_eq!(FOUND.stats().idle, 1);
+        let before = FOUND.stats();
+        assert_eq!(*way(), 7);
+        let after = FOUND.stats();
+        assert_eq!((after.idle, after.misses), (0, before.misses), "way {n}");
+        assert_eq!(after.hits.thread, before.hits.thread + 1, "way {n}");
+    }
+}
+
+/// Names that the macro's own might hide.
+#[allow(non_upper_case_globals)]
+#[test]
+fn types_and_values_may_have_any_name() {
+    #[derive(Default)]
+    struct Object(u8);
+    struct Policy;
+    impl pool_object::Policy<Object> for Policy {
+        fn create(&self) -> Object {
+            Object(POOL + FRONT)
+        }
+    }
+    const POOL: u8 = 3;
+    const FRONT: u8 = 4;
+    static_pool! {
+        static OBJECTS: Pool<Object, Policy> = Pool::new(Policy).max_idle((POOL + FRONT) as usize);
+        static PLAIN: Pool<Object> = Pool::from_fn(Object::default);
+    }
+    assert_eq!((OBJECTS.get().0, PLAIN.get().0), (7, 0));
+    drop([(); 10].map(|()| OBJECTS.get()));
+    assert_eq!(OBJECTS.stats().idle, 7);
+}
+
+#[test]
+fn its_policy_may_fail_to_make_an_object() {
+    struct Numbers(AtomicUsize);
+    impl TryPolicy<usize> for Numbers {
+        type Error = &'static str;
+        fn try_create(&self) -> Result<usize, &'static str> {
+            match self.0.fetch_add(1, Ordering::Relaxed) {
+                0 => Err("not today"),
+                number => Ok(number),
+            }
+        }
+    }
+    static_pool! {
+        static NUMBERS: Pool<usize, Numbers> = Pool::new(Numbers(AtomicUsize::new(0)));
+    }
+    assert_eq!(NUMBERS.get_or_error().unwrap_err(), "not today");
+    assert_eq!(NUMBERS.stats(), pool_object::Stats::default());
+    for hits in 0..5 {
+        let number: Loan<NUMBERS> = NUMBERS.get_or_error().unwrap();
+        assert_eq!((*number, NUMBERS.stats().hits.thread), (1, hits));
+    }
+    assert_eq!((NUMBERS.stats().misses, NUMBERS.stats().idle), (1, 1));
 }
 
 #[test]

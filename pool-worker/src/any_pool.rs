@@ -8,6 +8,7 @@ use crate::dispatcher::Dispatcher;
 use crate::error::CloseError;
 use crate::histogram::Merged;
 use crate::options::sealed::Sealed;
+use crate::overload::ControlStats;
 use crate::stats::Stats;
 
 /// A pool of either engine, whatever its jobs are.
@@ -23,6 +24,10 @@ pub trait AnyPool: Sealed + Send + Sync {
 pub trait Core: Send + Sync {
     fn name(&self) -> &str;
     fn stats(&self) -> Stats;
+    /// By class, of a pool that is controlled.
+    fn control(&self) -> Option<ControlStats> {
+        None
+    }
     /// Blocked, queued, ran.
     fn recorded(&self) -> [Merged; 3];
     /// Of what was recorded, in nanoseconds.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Why a job was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
@@ -33,6 +34,7 @@ pub enum Reason {
 pub struct SubmitError<J> {
     pool: Arc<str>,
     reason: Reason,
+    delay: Option<Duration>,
     job: J,
 }
 
@@ -41,14 +43,22 @@ impl<J> SubmitError<J> {
         Self {
             pool: Arc::clone(pool),
             reason,
+            delay: None,
             job,
         }
+    }
+
+    /// By a pool that looks at how long jobs wait.
+    pub(crate) fn after(mut self, delay: Duration) -> Self {
+        self.delay = Some(delay);
+        self
     }
 
     pub(crate) fn map<K>(self, f: impl FnOnce(J) -> K) -> SubmitError<K> {
         SubmitError {
             pool: self.pool,
             reason: self.reason,
+            delay: self.delay,
             job: f(self.job),
         }
     }
@@ -56,6 +66,13 @@ impl<J> SubmitError<J> {
     /// Why the job was not accepted.
     pub fn reason(&self) -> Reason {
         self.reason
+    }
+
+    /// How long jobs waited there at that time: the last that left the queue, or those
+    /// that wait since, if that is longer. Told by pools that are
+    /// [controlled](crate::overload); others do not look.
+    pub fn delay(&self) -> Option<Duration> {
+        self.delay
     }
 
     /// The name of the pool that did not accept it.

@@ -194,33 +194,10 @@ impl<P: AnyPool + TrySubmit<J>, J> TrySubmit<J> for MultiPool<P> {
     }
 }
 
-/// Submitting and waiting as the pools of one engine do.
-macro_rules! as_its_pools {
-    ($pool:ty, [$($generics:tt)*], $job:ident, [$($bound:tt)*], $wait:expr $(, $async:ident, $await:ident)?) => {
+/// Waiting as the pools of one engine do.
+macro_rules! waits_as_its_pools {
+    ($pool:ty, [$($generics:tt)*], $wait:expr $(, $async:ident, $await:ident)?) => {
         impl<$($generics)*> MultiPool<$pool> {
-            /// Accepts a job in the pool whose turn it is, or in the least
-            /// loaded when that one is full; waits for room there when all
-            /// are full.
-            ///
-            /// # Errors
-            /// As `submit` of one of the pools; with the job.
-            pub $($async)? fn submit<$($bound)*>(&self, job: $job) -> Result<(), SubmitError<$job>> {
-                match self.offer_round(job) {
-                    Err(full) if full.reason() == Reason::Full => {
-                        self.least_loaded().submit(full.into_job())$(.$await)?
-                    }
-                    offered => offered,
-                }
-            }
-
-            /// Accepts a job in one of the pools, or fails at once.
-            ///
-            /// # Errors
-            /// [`Reason::Full`] and [`Reason::Closed`]; with the job.
-            pub fn try_submit<$($bound)*>(&self, job: $job) -> Result<(), SubmitError<$job>> {
-                TrySubmit::try_submit(self, job)
-            }
-
             /// Waits until every job accepted so far, and since, has ended in
             /// every pool.
             ///
@@ -247,8 +224,42 @@ macro_rules! as_its_pools {
     };
 }
 
+/// Submitting, and waiting, as the pools of one engine do.
+macro_rules! as_its_pools {
+    ($pool:ty, [$($generics:tt)*], $job:ident, [$($bound:tt)*], $wait:expr $(, $async:ident, $await:ident)?) => {
+        impl<$($generics)*> MultiPool<$pool> {
+            /// Accepts a job in the pool whose turn it is, or in the least
+            /// loaded when that one is full; waits for room there when all
+            /// are full.
+            ///
+            /// # Errors
+            /// As `submit` of one of the pools; with the job.
+            pub $($async)? fn submit<$($bound)*>(&self, job: $job) -> Result<(), SubmitError<$job>> {
+                match self.offer_round(job) {
+                    Err(full) if full.reason() == Reason::Full => {
+                        self.least_loaded().submit(full.into_job())$(.$await)?
+                    }
+                    offered => offered,
+                }
+            }
+
+            /// Accepts a job in one of the pools, or fails at once.
+            ///
+            /// # Errors
+            /// [`Reason::Full`] and [`Reason::Closed`]; with the job.
+            pub fn try_submit<$($bound)*>(&self, job: $job) -> Result<(), SubmitError<$job>> {
+                TrySubmit::try_submit(self, job)
+            }
+        }
+
+        waits_as_its_pools!($pool, [$($generics)*], $wait $(, $async, $await)?);
+    };
+}
+
 as_its_pools!(threads::Pool, [], F, [F: FnOnce() + Send + 'static], block_on);
 as_its_pools!(threads::FuncPool<T>, [T: Send + 'static], T, [], block_on);
+// Nobody waits to submit to these: a job goes by `TrySubmit`, with its class.
+waits_as_its_pools!(threads::ControlledPool<T>, [T: Send + 'static], block_on);
 
 #[cfg(feature = "tokio")]
 mod on_tasks {
@@ -269,6 +280,7 @@ mod on_tasks {
         tasks::Pool, [], F, [F: Future<Output = ()> + Send + 'static], within, async, await
     );
     as_its_pools!(tasks::FuncPool<T>, [T: Send + 'static], T, [], within, async, await);
+    waits_as_its_pools!(tasks::ControlledPool<T>, [T: Send + 'static], within, async, await);
 }
 
 impl<P: AnyPool> fmt::Debug for MultiPool<P> {

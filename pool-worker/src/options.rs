@@ -29,6 +29,8 @@ pub(crate) struct Options {
     pub(crate) record_delay: bool,
     /// How long a worker stays without a job.
     pub(crate) idle_timeout: Option<Duration>,
+    /// Workers that stay for however long.
+    pub(crate) stay: usize,
     /// Workers made with the pool.
     pub(crate) prestart: usize,
     /// Then one worker is made with the pool, and none is ever taken away.
@@ -47,6 +49,7 @@ impl Options {
             max_blocked: usize::MAX,
             record_delay: true,
             idle_timeout: None,
+            stay: 0,
             prestart: 0,
             on_threads: false,
             panic_handler: None,
@@ -144,6 +147,10 @@ impl<P: Buildable> Builder<P> {
         if let Some((capacity, most)) = control.sizes() {
             self.options.capacity = capacity;
             self.options.max_capacity = Some(most);
+        }
+        if let Some((idle, stay)) = control.stays() {
+            self.options.idle_timeout.get_or_insert(idle);
+            self.options.stay = stay;
         }
         // Those of its tokens would say nothing.
         self.options.record_delay = false;

@@ -13,15 +13,6 @@ pub(crate) enum Outcome {
     Cancelled,
 }
 
-impl Outcome {
-    /// Panics on with a payload that nobody has.
-    pub(crate) fn panic_on(self) {
-        if let Self::Panicked(Some(payload)) = self {
-            std::panic::resume_unwind(payload);
-        }
-    }
-}
-
 /// A plain job tells nothing: it ran.
 impl From<()> for Outcome {
     fn from((): ()) -> Self {

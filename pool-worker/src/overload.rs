@@ -21,33 +21,42 @@
 //!
 //! CoDel answers within an interval and needs nothing from callers; DAGOR needs
 //! priorities, takes some windows to answer, and spares callers the wait. Together,
-//! CoDel sheds what was let in before DAGOR knew. `src/overload/simulation.rs` holds
-//! each against twice the capacity, in virtual time, and `examples/overload.rs` with
-//! real workers.
+//! CoDel sheds what was let in before DAGOR knew. Beside any of them, a full queue has
+//! the less urgent make room for the more urgent. `src/overload/simulation` holds each
+//! of these to what it promises, at half the capacity and up to four times of it, in
+//! virtual time; `examples/overload/` shows them on real workers.
 //!
-//! Each costs a lock at submission and one at start, beside what the pool costs.
+//! Each job costs a lock at submission, one at its start and one at its end, beside
+//! what the pool costs; a level is told without.
 
 mod class;
 mod codel;
 mod control;
+mod controlled;
 mod dagor;
 mod desk;
 mod elastic;
+mod epoch;
 mod face;
 mod figures;
+mod lane;
 mod schedule;
 #[cfg(test)]
 mod simulation;
+mod token;
+mod unserved;
 mod vegas;
 
 pub use class::Class;
 pub use codel::Codel;
 pub use control::Control;
 pub use dagor::{Dagor, Level};
-pub use desk::{Unserved, WhyUnserved};
 pub use elastic::Elastic;
 pub use figures::{ClassStats, ControlStats};
+pub use unserved::{Unserved, WhyUnserved};
 pub use vegas::Vegas;
 
+pub(crate) use controlled::Controlled;
 pub(crate) use desk::{Desk, Resize};
 pub(crate) use face::controlled;
+pub(crate) use token::Token;

@@ -1,17 +1,21 @@
 //! The figures of pools as Prometheus metrics (feature `prometheus`).
 
 use std::fmt;
+use std::time::Duration;
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts};
 
 use crate::any_pool::{AnyPool, Core};
+use crate::delay_snapshot::DelaySnapshot;
+use crate::overload::ControlStats;
 
 /// A [`Collector`] for the figures of any number of pools, labelled by name.
 ///
 /// It reads them when it is scraped; jobs pay nothing for it. It outlives its
-/// pools, and keeps their functions alive.
+/// pools, and keeps their functions alive. Of a pool that is
+/// [controlled](crate::overload) it tells what became of jobs by priority too.
 ///
 /// ```
 /// use pool_worker::{PoolCollector, threads::Pool};
@@ -55,6 +59,9 @@ struct Metrics {
     oldest: GaugeVec,
     delay: GaugeVec,
     delay_count: IntCounterVec,
+    admitted: IntGaugeVec,
+    class_jobs: IntCounterVec,
+    class_delay: GaugeVec,
 }
 
 fn opts(name: &str, help: &str) -> Opts {
@@ -71,6 +78,10 @@ impl Metrics {
             GaugeVec::new(opts(name, help), labels).expect(VALID)
         };
         let level = opts("level", "Jobs, submitters and workers by what they do");
+        let admitted = opts(
+            "admitted_level",
+            "What is less urgent is refused: priority times 128, and a part of its users",
+        );
         Self {
             submitted: counter("submitted_total", "Jobs accepted", &["pool"]),
             jobs: counter(
@@ -99,6 +110,17 @@ impl Metrics {
                 "How many delays were recorded, by stage",
                 &["pool", "stage"],
             ),
+            admitted: IntGaugeVec::new(admitted, &["pool"]).expect(VALID),
+            class_jobs: counter(
+                "class_jobs_total",
+                "Jobs of a pool that is controlled, by priority and what became of them",
+                &["pool", "priority", "outcome"],
+            ),
+            class_delay: gauge(
+                "class_delay_seconds",
+                "How long jobs of a priority waited that were run, or not, by quantile",
+                &["pool", "priority", "served", "quantile"],
+            ),
         }
     }
 
@@ -114,6 +136,8 @@ impl Metrics {
             ("panicked", stats.panicked),
             ("cancelled", stats.cancelled),
             ("displaced", stats.displaced),
+            ("shed", stats.shed),
+            ("expired", stats.expired),
         ] {
             self.jobs.with_label_values(&[name, outcome]).inc_by(value);
         }
@@ -146,20 +170,47 @@ impl Metrics {
             let delay = delay.snapshot(tick);
             let counter = self.delay_count.with_label_values(&[name, stage]);
             counter.inc_by(delay.count);
-            for (quantile, value) in [
-                ("0.5", delay.p50),
-                ("0.9", delay.p90),
-                ("0.99", delay.p99),
-                ("0.999", delay.p999),
-                ("1", delay.max),
-            ] {
+            for (quantile, value) in quantiles(&delay) {
                 let gauge = self.delay.with_label_values(&[name, stage, quantile]);
                 gauge.set(value.as_secs_f64());
             }
         }
+        if let Some(control) = pool.control() {
+            self.set_control(name, &control);
+        }
     }
 
-    fn all(&self) -> [&dyn Collector; 7] {
+    fn set_control(&self, name: &str, control: &ControlStats) {
+        let gauge = self.admitted.with_label_values(&[name]);
+        gauge.set(i64::from(control.level.number()));
+        for class in &control.classes {
+            let priority = &*class.priority.to_string();
+            for (outcome, value) in [
+                ("ran", class.ran),
+                ("panicked", class.panicked),
+                ("cancelled", class.cancelled),
+                ("shed", class.shed),
+                ("expired", class.expired),
+                ("displaced", class.displaced),
+                ("dropped", class.dropped),
+                ("refused", class.refused),
+                ("full", class.full),
+                ("closed", class.closed),
+            ] {
+                let labels = [name, priority, outcome];
+                self.class_jobs.with_label_values(&labels).inc_by(value);
+            }
+            for (served, delay) in [("yes", &class.delay), ("no", &class.unserved_delay)] {
+                for (quantile, value) in quantiles(delay) {
+                    let labels = [name, priority, served, quantile];
+                    let gauge = self.class_delay.with_label_values(&labels);
+                    gauge.set(value.as_secs_f64());
+                }
+            }
+        }
+    }
+
+    fn all(&self) -> [&dyn Collector; 10] {
         [
             &self.submitted,
             &self.jobs,
@@ -168,8 +219,21 @@ impl Metrics {
             &self.oldest,
             &self.delay,
             &self.delay_count,
+            &self.admitted,
+            &self.class_jobs,
+            &self.class_delay,
         ]
     }
+}
+
+fn quantiles(delay: &DelaySnapshot) -> [(&'static str, Duration); 5] {
+    [
+        ("0.5", delay.p50),
+        ("0.9", delay.p90),
+        ("0.99", delay.p99),
+        ("0.999", delay.p999),
+        ("1", delay.max),
+    ]
 }
 
 impl Collector for PoolCollector {

@@ -68,6 +68,15 @@ impl<J> Carried<J> {
         }
     }
 
+    /// A job in no span, whoever submits it.
+    pub(crate) fn alone(job: J) -> Self {
+        Self {
+            job,
+            #[cfg(feature = "tracing")]
+            span: Span(None),
+        }
+    }
+
     #[inline]
     pub(crate) fn into_job(self) -> J {
         self.job

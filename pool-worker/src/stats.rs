@@ -20,6 +20,10 @@ pub struct Stats {
     pub cancelled: u64,
     /// Accepted jobs that made room for a newer one.
     pub displaced: u64,
+    /// Accepted jobs that waited for too long under [overload](crate::overload).
+    pub shed: u64,
+    /// Accepted jobs whose [deadline](crate::overload::Class::deadline) passed.
+    pub expired: u64,
     /// Jobs given back to the submitter, for whichever reason.
     pub rejected: u64,
     /// The same by reason.
@@ -46,6 +50,8 @@ impl std::iter::Sum for Stats {
             panicked: sum.panicked + one.panicked,
             cancelled: sum.cancelled + one.cancelled,
             displaced: sum.displaced + one.displaced,
+            shed: sum.shed + one.shed,
+            expired: sum.expired + one.expired,
             rejected: sum.rejected + one.rejected,
             rejected_by: sum.rejected_by.plus(&one.rejected_by),
             queued: sum.queued + one.queued,

@@ -6,6 +6,20 @@ use super::edges::Edges;
 use super::graph::Flow;
 use super::report::State;
 
+/// What stands for a character in a quoted name. Codes of Mermaid begin with `#`, text in
+/// Markdown with a backtick.
+const MERMAID: [(char, &str); 8] = [
+    ('&', "&amp;"),
+    ('"', "&quot;"),
+    ('<', "&lt;"),
+    ('>', "&gt;"),
+    ('#', "#35;"),
+    ('`', "#96;"),
+    ('\n', "<br/>"),
+    ('\r', ""),
+];
+const DOT: [(char, &str); 4] = [('\\', "\\\\"), ('"', "\\\""), ('\n', "\\n"), ('\r', "")];
+
 pub(super) struct Drawing<'a> {
     nodes: Vec<(&'a str, Option<State>)>,
     edges: &'a Edges,
@@ -42,8 +56,7 @@ impl<'a> Drawing<'a> {
     pub(super) fn mermaid(&self) -> String {
         let mut text = String::from("flowchart LR\n");
         for (at, (name, state)) in self.nodes.iter().enumerate() {
-            let name = name.replace('&', "&amp;").replace('"', "&quot;");
-            let name = name.replace('<', "&lt;").replace('>', "&gt;");
+            let name = escaped(name, &MERMAID);
             line(&mut text, format_args!("n{at}[\"{name}\"]"));
             for edge in self.edges.of(at) {
                 let arrow = if edge.optional { "-.->" } else { "-->" };
@@ -62,7 +75,7 @@ impl<'a> Drawing<'a> {
     pub(super) fn dot(&self) -> String {
         let mut text = String::from("digraph flow {\n    rankdir=LR\n");
         for (at, (name, state)) in self.nodes.iter().enumerate() {
-            let name = name.replace('\\', "\\\\").replace('"', "\\\"");
+            let name = escaped(name, &DOT);
             let fill = state.map_or(String::new(), |state| {
                 format!(", style=filled, fillcolor=\"{}\"", colour(state))
             });
@@ -74,6 +87,17 @@ impl<'a> Drawing<'a> {
         }
         text + "}\n"
     }
+}
+
+fn escaped(name: &str, others: &[(char, &str)]) -> String {
+    let mut text = String::with_capacity(name.len());
+    for char in name.chars() {
+        match others.iter().find(|(plain, _)| *plain == char) {
+            Some((_, other)) => text.push_str(other),
+            None => text.push(char),
+        }
+    }
+    text
 }
 
 fn line(text: &mut String, what: std::fmt::Arguments<'_>) {

@@ -6,6 +6,9 @@
 //! No ready node is forgotten: who makes nodes ready is a driver, and goes on
 //! until it finds none; if it has to wait before that, it gives them back and
 //! says whether there is a driver for them ([`Ready`](super::ready::Ready)).
+//!
+//! Who calls another driver makes way for it: a task spawned by a task waits in a slot of
+//! its thread that no other thread looks into.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -13,9 +16,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::ready::UNKNOWN;
+use super::ready::{UNKNOWN, WORTH};
 use super::run::Run;
-use super::work::Job;
+use super::work::{Ended, Job};
 use crate::current;
 
 /// Nodes that one poll runs before the runtime's other tasks have the thread.
@@ -29,11 +32,15 @@ pub(super) struct Driver<E: Send + 'static> {
     batch: VecDeque<usize>,
     /// How long the last one took.
     pace: Duration,
+    /// It has called another driver, which its thread keeps for itself until this one
+    /// is out of the way.
+    called: bool,
 }
 
 struct Running<E> {
     at: usize,
-    job: Job<E>,
+    /// Until it has ended.
+    job: Option<Job<E>>,
     started: Duration,
     waits: bool,
 }
@@ -46,6 +53,7 @@ impl<E: Send + 'static> Driver<E> {
             node: None,
             batch: VecDeque::new(),
             pace: UNKNOWN,
+            called: false,
         }
     }
 
@@ -66,14 +74,26 @@ impl<E: Send + 'static> Driver<E> {
     fn next(&mut self) -> Option<usize> {
         if self.batch.is_empty() {
             let (taken, start) = self.run.ready.take(&mut self.batch, self.pace);
-            if start {
-                self.run.start_driver();
-            }
+            self.call_if(start);
             if !taken {
                 return None;
             }
         }
         self.batch.pop_front()
+    }
+
+    fn call_if(&mut self, start: bool) {
+        if start {
+            self.called = true;
+            self.run.start_driver();
+        }
+    }
+
+    /// Lets others have what it took with it.
+    #[cold]
+    fn give_back(&mut self) {
+        let start = self.run.ready.give_back(&mut self.batch, self.pace);
+        self.call_if(start);
     }
 }
 
@@ -95,6 +115,11 @@ impl<E: Send + 'static> Future for Driver<E> {
                     let Some(at) = this.next() else {
                         return Poll::Ready(Ok(()));
                     };
+                    if this.called {
+                        // Not to be begun here: it may be the one that is long.
+                        this.batch.push_front(at);
+                        break;
+                    }
                     Running {
                         at,
                         job: this.run.begin(at),
@@ -115,7 +140,6 @@ impl<E: Send + 'static> Future for Driver<E> {
             if running.waits {
                 this.run.ready.resume();
             }
-            drop(running.job);
             let end = this.run.elapsed();
             now = Some(end);
             this.pace = end.saturating_sub(running.started);
@@ -123,15 +147,19 @@ impl<E: Send + 'static> Future for Driver<E> {
             if !this.run.ended(running.at, times, attempts, ended) {
                 return Poll::Ready(Err(()));
             }
+            if this.pace >= WORTH && !this.batch.is_empty() {
+                // Taken as if they were short, which the last one was not.
+                this.give_back();
+            }
             let settled = this.run.settle(running.at, this.pace, &mut this.batch);
             if let Some(start) = settled {
                 // To make many ready takes longer than many a node.
                 now = None;
-                if start {
-                    this.run.start_driver();
-                }
+                this.call_if(start);
             }
         }
+        this.give_back();
+        this.called = false;
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -140,9 +168,13 @@ impl<E: Send + 'static> Future for Driver<E> {
 impl<E: Send + 'static> Drop for Driver<E> {
     /// With a node only if the flow was cancelled.
     fn drop(&mut self) {
-        if let Some(running) = self.node.take() {
-            drop(running.job);
-            self.run.dropped(running.at, running.started);
+        if let Some(running) = self.node.take()
+            && let Some(job) = running.job
+        {
+            let attempts = job.attempts();
+            let ended = Ended::Dropped.and_gone(job);
+            let times = (running.started, self.run.elapsed());
+            self.run.ended(running.at, times, attempts, ended);
         }
     }
 }

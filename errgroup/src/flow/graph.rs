@@ -14,7 +14,7 @@ use super::report::{Report, State};
 use super::run::Run;
 use super::step::Step;
 use super::vertex::{Outcome, Vertex};
-use super::work::Job;
+use super::work::{Job, Once};
 use crate::group::Group;
 use crate::handle::Handle;
 
@@ -58,7 +58,8 @@ impl<E: Send + 'static> Flow<E> {
         }
     }
 
-    /// Bounds how many nodes run at once; `usize::MAX` is no limit.
+    /// Bounds how many nodes run at once, those that pause between two attempts
+    /// included; `usize::MAX` is no limit.
     ///
     /// # Panics
     ///
@@ -89,14 +90,17 @@ impl<E: Send + 'static> Flow<E> {
     ) -> Node<T>
     where
         I: Inputs,
-        F: FnMut(I::Values) -> R + Send + 'static,
+        F: FnOnce(I::Values) -> R + Send + 'static,
         R: Future<Output = Result<T, E>> + Send + 'static,
         T: Send + Sync + 'static,
     {
-        self.step(name, inputs, function).add()
+        self.push(name.into(), inputs, |inputs| {
+            Box::pin(Once::new(inputs, function))
+        })
     }
 
-    /// Describes a node with options: retry, timeout, condition, fallback.
+    /// Describes a node with options: retry, timeout, condition, fallback. Its function
+    /// may be called more than once.
     pub fn step<I, F, R, T>(
         &mut self,
         name: impl Into<Cow<'static, str>>,
@@ -136,7 +140,7 @@ impl<E: Send + 'static> Flow<E> {
     ///
     /// If the flows differ in their nodes' names or inputs; then nothing was
     /// given. The types must be the same, which cannot be checked: a node that
-    /// takes an output of another type panics.
+    /// takes an output of another type fails with a panic, and [`Report::get`] panics.
     pub fn resume(&mut self, earlier: &Report<E>) -> Result<(), OtherShape> {
         if !earlier.has_shape_of(self) {
             return Err(OtherShape);
@@ -159,7 +163,8 @@ impl<E: Send + 'static> Flow<E> {
     ///
     /// # Panics
     ///
-    /// When polled outside of a tokio runtime. A panic of a node is its failure.
+    /// When polled outside of a tokio runtime. A panic of a node is its failure, also
+    /// while what it holds is dropped.
     pub async fn run(self) -> Report<E> {
         Run::all(self).await
     }

@@ -18,21 +18,50 @@
 //! # });
 //! ```
 //!
-//! A later node's handle is not there yet:
+//! A later node's handle is not there yet, so there is no cycle:
 //!
-//! ```compile_fail
+//! ```compile_fail,E0425
 //! # use errgroup::flow::Flow;
 //! let mut flow = Flow::<String>::new();
-//! let a = flow.node("a", b, |b| async move { Ok(*b) });
-//! let b = flow.node("b", a, |a| async move { Ok(*a) });
+//! let a = flow.node("a", b, |b| async move { Ok(*b + 1) });
+//! let b = flow.node("b", a, |a| async move { Ok(*a + 1) });
+//! ```
+//!
+//! while an earlier one's is:
+//!
+//! ```
+//! # use errgroup::flow::Flow;
+//! let mut flow = Flow::<String>::new();
+//! let a = flow.node("a", (), |()| async move { Ok(1) });
+//! let b = flow.node("b", a, |a| async move { Ok(*a + 1) });
+//! ```
+//!
+//! And an input has the type of the output that it is:
+//!
+//! ```compile_fail,E0308
+//! # use errgroup::flow::Flow;
+//! let mut flow = Flow::<String>::new();
+//! let a = flow.node("a", (), |()| async { Ok(String::from("20")) });
+//! flow.node("b", a, |a| async move { let a: u64 = *a; Ok(a + 1) });
+//! ```
+//!
+//! ```
+//! # use errgroup::flow::Flow;
+//! let mut flow = Flow::<String>::new();
+//! let a = flow.node("a", (), |()| async { Ok(20) });
+//! flow.node("b", a, |a| async move { let a: u64 = *a; Ok(a + 1) });
 //! ```
 //!
 //! A node starts as soon as its own inputs are there, however the rest is doing; of many
 //! that become ready at once after nodes of less than some microseconds, one may compute
-//! for long before others are started beside it. Nodes run on tokio, in tasks of a [`Group`](crate::Group), those that do not
-//! wait many in one, and the first of them in the task that awaits
-//! [`Flow::run`]; so tokio's task-locals are not a node's own. `run` returns when
-//! every node is gone.
+//! for long before others are started beside it, and those that were taken along with it
+//! wait until it is done.
+//!
+//! Nodes run on tokio, in tasks of a [`Group`](crate::Group), those that do not wait many
+//! in one, and the first of them in the task that awaits [`Flow::run`]; so tokio's
+//! task-locals are not a node's own. They run in the [`Context`](crate::Context) of that
+//! task, and, with the feature `tracing`, in its span. `run` returns when every node is
+//! gone.
 
 mod draw;
 mod driver;

@@ -11,7 +11,7 @@ use crate::sync::{Mutex, lock};
 const BATCH: (Duration, usize) = (Duration::from_micros(10), 16);
 
 /// Work for which it is worth to wake a thread and to share it from then on.
-const WORTH: Duration = Duration::from_micros(100);
+pub(super) const WORTH: Duration = Duration::from_micros(100);
 
 /// New nodes, if they are no more than this, have another driver called whatever they
 /// seem to be worth, as they may be of another kind than the last one was.
@@ -37,6 +37,15 @@ struct Queue {
     drivers: usize,
     /// Drivers whose node has to wait.
     waiting: usize,
+}
+
+impl Queue {
+    fn put_first(&mut self, batch: &mut VecDeque<usize>) {
+        if !batch.is_empty() {
+            let later = mem::replace(&mut self.nodes, mem::take(batch));
+            self.nodes.extend(later);
+        }
+    }
 }
 
 impl Ready {
@@ -87,15 +96,20 @@ impl Ready {
         (share > 0, self.wants_driver(&mut queue, pace))
     }
 
-    /// A driver's node has to wait: what else it has goes back, to the front.
+    /// A driver whose last node took `pace` lets others have what it took with it.
     /// Whether to start a driver.
+    pub(super) fn give_back(&self, batch: &mut VecDeque<usize>, pace: Duration) -> bool {
+        let mut queue = lock(&self.queue);
+        queue.put_first(batch);
+        self.wants_driver(&mut queue, pace)
+    }
+
+    /// A driver's node has to wait: what else it has goes back. Whether to start a
+    /// driver.
     pub(super) fn wait(&self, batch: &mut VecDeque<usize>) -> bool {
         let mut queue = lock(&self.queue);
         queue.waiting += 1;
-        if !batch.is_empty() {
-            let later = mem::replace(&mut queue.nodes, mem::take(batch));
-            queue.nodes.extend(later);
-        }
+        queue.put_first(batch);
         self.wants_driver(&mut queue, UNKNOWN)
     }
 

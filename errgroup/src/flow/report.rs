@@ -54,7 +54,8 @@ pub struct NodeReport<'r, E> {
     pub started: Option<Duration>,
     /// When it was done, since the run began.
     pub ended: Option<Duration>,
-    /// How often its function was called.
+    /// How often its function was called; 0 if its inputs could not be had or its
+    /// condition said no. Of a node that was dropped while it ran, too.
     pub attempts: u32,
     /// Why it failed, if it did.
     pub failure: Option<&'r Failure<E>>,
@@ -133,7 +134,7 @@ impl<E> Report<E> {
     /// The node that failed first.
     pub fn first_failure(&self) -> Option<NodeReport<'_, E>> {
         let failed = self.failures.keys().map(|&at| self.at(at));
-        failed.min_by_key(|node| node.ended)
+        failed.min_by_key(|node| node.ended.unwrap_or(Duration::MAX))
     }
 
     /// Whether every node has its output, or was not wanted.

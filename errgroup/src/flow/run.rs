@@ -4,13 +4,13 @@
 //! only that one, makes it ready or skips it. [`Driver`]s run what is ready.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::pin::Pin;
 use std::sync::atomic::Ordering::AcqRel;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::runtime::Handle as Runtime;
+use tokio::time::Instant;
 
 use super::driver::Driver;
 use super::edges::Edges;
@@ -19,7 +19,7 @@ use super::inputs::{Edge, Outputs};
 use super::ready::{Ready, UNKNOWN};
 use super::report::{Report, State};
 use super::vertex::{Outcome, Vertex};
-use super::work::{Ended, Failure, Job};
+use super::work::{self, Ended, Failure, Job};
 use crate::cause::Cause;
 use crate::engine::Engine;
 use crate::handle::Handle;
@@ -32,6 +32,7 @@ pub(super) struct Run<E: Send + 'static> {
     edges: Edges,
     failures: Mutex<BTreeMap<usize, Failure<E>>>,
     on_failure: OnFailure,
+    /// Tokio's, which can be paused in tests.
     start: Instant,
     group: Handle<()>,
     pub(super) ready: Ready,
@@ -69,12 +70,21 @@ impl<E: Send + 'static> Run<E> {
         let _ = group.wait().await;
         let run = Arc::into_inner(run).expect("every driver is gone");
         let failures = run.failures.into_inner();
-        Report {
+        let mut report = Report {
             flow: number,
             vertices: run.vertices,
             edges: run.edges,
             failures: failures.unwrap_or_else(PoisonError::into_inner),
+        };
+        for (at, job) in run.jobs.into_iter().enumerate() {
+            let unbegun = job.into_inner().unwrap_or_else(PoisonError::into_inner);
+            if let Some(Err(panic)) = unbegun.map(|job| work::caught(|| drop(job))) {
+                report.failures.insert(at, Failure::Panicked(panic));
+                let failed = Outcome::unstarted(State::Failed, None);
+                report.vertices[at].outcome = OnceLock::from(failed);
+            }
         }
+        report
     }
 
     /// Starts a driver that was counted.
@@ -107,17 +117,23 @@ impl<E: Send + 'static> Run<E> {
     }
 
     /// The job of a node that is ready.
-    pub(super) fn begin(&self, at: usize) -> Job<E> {
+    pub(super) fn begin(&self, at: usize) -> Option<Job<E>> {
         let job = lock(&self.jobs[at]).take();
-        job.expect("a node is ready once")
+        debug_assert!(job.is_some(), "a node is ready once");
+        job
     }
 
-    pub(super) fn poll(&self, job: &mut Job<E>, cx: &mut Context<'_>) -> Poll<(u32, Ended<E>)> {
+    pub(super) fn poll(
+        &self,
+        node: &mut Option<Job<E>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<(u32, Ended<E>)> {
         let outputs = |from: usize| self.vertices[from].output().cloned();
-        Pin::as_mut(job).poll(&Outputs(&outputs), cx)
+        work::poll(node, &Outputs(&outputs), cx)
     }
 
     /// Takes note of how a node ended; false if that ends the flow.
+    #[inline(always)] // two call it, one of them for each node
     pub(super) fn ended(
         &self,
         at: usize,
@@ -132,6 +148,7 @@ impl<E: Send + 'static> Run<E> {
                 (State::Failed, None)
             }
             Ended::Unwanted => (State::Skipped, None),
+            Ended::Dropped => (State::Cancelled, None),
         };
         self.vertices[at].settle(Outcome {
             state,
@@ -141,15 +158,6 @@ impl<E: Send + 'static> Run<E> {
             output,
         });
         state != State::Failed || self.on_failure == OnFailure::SkipDescendants
-    }
-
-    /// Takes note that a node was dropped while it ran.
-    pub(super) fn dropped(&self, at: usize, started: Duration) {
-        self.vertices[at].settle(Outcome {
-            started: Some(started),
-            ended: Some(self.elapsed()),
-            ..Outcome::unstarted(State::Cancelled, None)
-        });
     }
 
     /// Tells those who need the node that it is done. The first who is ready

@@ -124,11 +124,11 @@ where
         flow.push(name, inputs, |inputs| -> Job<E> {
             match options {
                 None => Box::pin(Once::new(inputs, function)),
-                Some(options) => Box::pin(Framed::Ready(Some(Parts {
+                Some(options) => Box::pin(Framed::new(Parts {
                     inputs,
                     function,
                     options,
-                }))),
+                })),
             }
         })
     }

@@ -1,18 +1,20 @@
 //! What a node does, from its inputs to its output.
 
+use std::error::Error;
 use std::fmt;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use super::inputs::{Inputs, Outputs, Value};
 use super::retry::Retry;
-use crate::panic::Panic;
+use crate::panic::{self, Panic};
 
-/// Why a node failed.
+/// Why a node failed. An [`Error`](std::error::Error) if `E` is one, for which it stands.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Failure<E> {
@@ -34,12 +36,40 @@ impl<E: fmt::Display> fmt::Display for Failure<E> {
     }
 }
 
-/// How a node ended that has run.
+impl<E: Error> Error for Failure<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Error(error) => error.source(),
+            Self::TimedOut | Self::Panicked(_) => None,
+        }
+    }
+}
+
+/// How a node ended that has begun.
 pub(super) enum Ended<E> {
     Value(Value),
     Failed(Failure<E>),
     /// Its `when` said no.
     Unwanted,
+    /// It was dropped before it was done.
+    Dropped,
+}
+
+impl<E> Ended<E> {
+    /// Drops what is left of the node; a panic of that is its failure, unless it has one.
+    #[cold]
+    pub(super) fn and_gone(self, job: Job<E>) -> Self {
+        match caught(|| drop(job)) {
+            Err(panic) if !matches!(self, Self::Failed(_)) => panic.into(),
+            _ => self,
+        }
+    }
+}
+
+impl<E> From<Panic> for Ended<E> {
+    fn from(panic: Panic) -> Self {
+        Self::Failed(Failure::Panicked(panic))
+    }
 }
 
 /// What a node does, its types forgotten; as a whole in one piece of memory.
@@ -47,13 +77,46 @@ pub(super) type Job<E> = Pin<Box<dyn Work<E>>>;
 
 pub(super) trait Work<E>: Send {
     /// Polled first when all inputs are settled, and those it needs are there;
-    /// not again once it is ready. Tells how many attempts it took, too. Does
-    /// not panic.
-    fn poll(
-        self: Pin<&mut Self>,
-        outputs: &Outputs<'_>,
-        cx: &mut Context<'_>,
-    ) -> Poll<(u32, Ended<E>)>;
+    /// not again once it is ready or has panicked.
+    fn poll(self: Pin<&mut Self>, outputs: &Outputs<'_>, cx: &mut Context<'_>) -> Poll<Ended<E>>;
+
+    /// How often its function was called so far.
+    fn attempts(&self) -> u32;
+}
+
+/// Polls a node, and drops it once it has ended; a panic of either is its failure. Tells
+/// how many attempts it took, too.
+#[inline]
+pub(super) fn poll<E>(
+    node: &mut Option<Job<E>>,
+    outputs: &Outputs<'_>,
+    cx: &mut Context<'_>,
+) -> Poll<(u32, Ended<E>)> {
+    let mut attempts = 0;
+    let ended = caught(|| {
+        let job = node.as_mut().expect("not ready before");
+        let ended = ready!(job.as_mut().poll(outputs, cx));
+        attempts = job.attempts();
+        *node = None;
+        Poll::Ready(ended)
+    });
+    match ended {
+        Ok(Poll::Ready(ended)) => Poll::Ready((attempts, ended)),
+        Ok(Poll::Pending) => Poll::Pending,
+        Err(panic) => Poll::Ready(match node.take() {
+            Some(job) => (job.attempts(), Ended::from(panic).and_gone(job)),
+            None => (attempts, panic.into()),
+        }),
+    }
+}
+
+/// Runs code of a node.
+///
+/// Unwind safety: after a panic, what has panicked is only dropped.
+#[inline]
+pub(super) fn caught<R>(code: impl FnOnce() -> R) -> Result<R, Panic> {
+    panic::forget_last();
+    catch_unwind(AssertUnwindSafe(code)).map_err(Panic::new)
 }
 
 type When<V> = Box<dyn FnOnce(&V) -> bool + Send>;
@@ -103,39 +166,33 @@ impl<I, F, R> Once<I, F, R> {
 impl<I, F, R, T, E> Work<E> for Once<I, F, R>
 where
     I: Inputs,
-    F: FnMut(I::Values) -> R + Send + 'static,
+    F: FnOnce(I::Values) -> R + Send + 'static,
     R: Future<Output = Result<T, E>> + Send + 'static,
     T: Send + Sync + 'static,
     E: Send + 'static,
 {
-    fn poll(
-        self: Pin<&mut Self>,
-        outputs: &Outputs<'_>,
-        cx: &mut Context<'_>,
-    ) -> Poll<(u32, Ended<E>)> {
-        // Unwind safety: after a panic this is only dropped.
-        let polled = catch_unwind(AssertUnwindSafe(|| {
-            let mut this = self.project();
-            if let Some(mut function) = this.function.take() {
-                let values = this.inputs.values(outputs).expect(THERE);
-                this.running.set(Some(function(values)));
-            }
-            let running = this.running.as_mut().as_pin_mut();
-            let result = ready!(running.expect("not ready before").poll(cx));
-            this.running.set(None);
-            Poll::Ready(result)
-        }));
-        let ended = match polled {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(Ok(value))) => Ended::Value(Arc::new(value)),
-            Ok(Poll::Ready(Err(error))) => Ended::Failed(Failure::Error(error)),
-            Err(payload) => Ended::Failed(Failure::Panicked(Panic::new(payload))),
-        };
-        Poll::Ready((1, ended))
+    fn poll(self: Pin<&mut Self>, outputs: &Outputs<'_>, cx: &mut Context<'_>) -> Poll<Ended<E>> {
+        let mut this = self.project();
+        if this.function.is_some() {
+            let values = this.inputs.values(outputs).expect(THERE);
+            let function = this.function.take();
+            this.running.set(function.map(|function| function(values)));
+        }
+        let running = this.running.as_mut().as_pin_mut();
+        let result = ready!(running.expect("not ready before").poll(cx));
+        this.running.set(None);
+        Poll::Ready(match result {
+            Ok(value) => Ended::Value(Arc::new(value)),
+            Err(error) => Ended::Failed(Failure::Error(error)),
+        })
+    }
+
+    fn attempts(&self) -> u32 {
+        self.function.is_none().into()
     }
 }
 
-type Attempts<E> = Pin<Box<dyn Future<Output = (u32, Ended<E>)> + Send>>;
+type Whole<E> = Pin<Box<dyn Future<Output = Ended<E>> + Send>>;
 
 /// A node with options, before it runs.
 pub(super) struct Parts<I: Inputs, F, T, E> {
@@ -145,9 +202,21 @@ pub(super) struct Parts<I: Inputs, F, T, E> {
 }
 
 /// A node with options.
-pub(super) enum Framed<I: Inputs, F, T, E> {
-    Ready(Option<Parts<I, F, T, E>>),
-    Running(Attempts<E>),
+pub(super) struct Framed<I: Inputs, F, T, E> {
+    parts: Option<Parts<I, F, T, E>>,
+    running: Option<Whole<E>>,
+    /// Counted by what runs.
+    attempts: Arc<AtomicU32>,
+}
+
+impl<I: Inputs, F, T, E> Framed<I, F, T, E> {
+    pub(super) fn new(parts: Parts<I, F, T, E>) -> Self {
+        Self {
+            parts: Some(parts),
+            running: None,
+            attempts: Arc::default(),
+        }
+    }
 }
 
 impl<I: Inputs, F, T, E> Unpin for Framed<I, F, T, E> {}
@@ -164,54 +233,53 @@ where
         mut self: Pin<&mut Self>,
         outputs: &Outputs<'_>,
         cx: &mut Context<'_>,
-    ) -> Poll<(u32, Ended<E>)> {
-        if let Self::Ready(parts) = &mut *self {
-            let parts = parts.take().expect("not ready before");
+    ) -> Poll<Ended<E>> {
+        if let Some(parts) = self.parts.take() {
             let values = parts.inputs.values(outputs).expect(THERE);
-            *self = Self::Running(Box::pin(whole(parts.function, values, parts.options)));
+            let attempts = Arc::clone(&self.attempts);
+            let whole = whole(parts.function, values, parts.options, attempts);
+            self.running = Some(Box::pin(whole));
         }
-        match &mut *self {
-            Self::Running(attempts) => attempts.as_mut().poll(cx),
-            Self::Ready(_) => unreachable!("was put to run"),
-        }
+        let running = self.running.as_mut();
+        running.expect("not ready before").as_mut().poll(cx)
+    }
+
+    fn attempts(&self) -> u32 {
+        self.attempts.load(Relaxed)
     }
 }
 
-/// All attempts, and what frames them; a panic of any of it is caught.
-async fn whole<V, F, R, T, E>(function: F, values: V, options: Options<V, T, E>) -> (u32, Ended<E>)
+/// All attempts, and what frames them.
+async fn whole<V, F, R, T, E>(
+    function: F,
+    values: V,
+    options: Options<V, T, E>,
+    attempts: Arc<AtomicU32>,
+) -> Ended<E>
 where
     V: Clone,
     F: FnMut(V) -> R,
     R: Future<Output = Result<T, E>>,
     T: Send + Sync + 'static,
 {
-    let mut attempts = 0;
-    let ended = {
-        let attempts = &mut attempts;
-        caught(async move {
-            let Options {
-                when,
-                retry,
-                timeout,
-                fallback,
-            } = options;
-            if when.is_some_and(|when| !when(&values)) {
-                return Ended::Unwanted;
-            }
-            let mut result = tried(function, values, retry, timeout, attempts).await;
-            if let (Err(failure), Some(fallback)) = (&mut result, fallback) {
-                let failure = std::mem::replace(failure, Failure::TimedOut);
-                result = fallback(failure).map_err(Failure::Error);
-            }
-            match result {
-                Ok(value) => Ended::Value(Arc::new(value)),
-                Err(failure) => Ended::Failed(failure),
-            }
-        })
-        .await
+    let Options {
+        when,
+        retry,
+        timeout,
+        fallback,
+    } = options;
+    if when.is_some_and(|when| !when(&values)) {
+        return Ended::Unwanted;
+    }
+    let result = tried(function, values, retry, timeout, &attempts).await;
+    let result = match (result, fallback) {
+        (Err(failure), Some(fallback)) => fallback(failure).map_err(Failure::Error),
+        (result, _) => result,
     };
-    let ended = ended.unwrap_or_else(|panic| Ended::Failed(Failure::Panicked(panic)));
-    (attempts, ended)
+    match result {
+        Ok(value) => Ended::Value(Arc::new(value)),
+        Err(failure) => Ended::Failed(failure),
+    }
 }
 
 async fn tried<V, F, R, T, E>(
@@ -219,7 +287,7 @@ async fn tried<V, F, R, T, E>(
     values: V,
     retry: Option<(Retry, RetryIf<E>)>,
     timeout: Option<Duration>,
-    attempts: &mut u32,
+    attempts: &AtomicU32,
 ) -> Result<T, Failure<E>>
 where
     V: Clone,
@@ -231,9 +299,9 @@ where
         None => (None, None),
     };
     loop {
-        *attempts += 1;
+        attempts.fetch_add(1, Relaxed);
         let (function, values) = (&mut function, values.clone());
-        let attempt = caught(async move { function(values).await });
+        let attempt = unpanicked(async move { function(values).await });
         let result = match timeout {
             None => Ok(attempt.await),
             Some(timeout) => tokio::time::timeout(timeout, attempt).await,
@@ -259,14 +327,12 @@ where
     }
 }
 
-/// Unwind safety: after a panic the future is only dropped.
-async fn caught<F: Future>(future: F) -> Result<F::Output, Panic> {
+/// The future, or its panic.
+async fn unpanicked<F: Future>(future: F) -> Result<F::Output, Panic> {
     let mut future = pin!(future);
-    poll_fn(
-        |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-            Ok(poll) => poll.map(Ok),
-            Err(payload) => Poll::Ready(Err(Panic::new(payload))),
-        },
-    )
+    poll_fn(|cx| match caught(|| future.as_mut().poll(cx)) {
+        Ok(poll) => poll.map(Ok),
+        Err(panic) => Poll::Ready(Err(panic)),
+    })
     .await
 }

@@ -1,5 +1,6 @@
-//! A stream of any bytes, cut in any way: read as frames, it gives what it
-//! gives when it comes in one piece, and what is decoded is encoded the same.
+//! A stream of any bytes, cut in any way, with a pause at each cut: read as frames,
+//! it gives what it gives when it comes in one piece, and what is decoded is encoded
+//! the same.
 #![no_main]
 #![allow(dead_code, unused_imports)]
 
@@ -18,12 +19,14 @@ use wire::json::PrefixedJson;
 use wire::protocol::{Codec, Framer, Trpc};
 use wire::{FrameError, FrameReader, RequestProtocol, frame};
 
-const MAX: usize = 4096;
+/// The longest frames: shorter than what one read asks for, and longer.
+const MAX: [usize; 2] = [4096, 256 << 10];
 
-/// Gives its bytes in pieces of so many.
+/// Gives its bytes in pieces of so many, and before each is to be waited for.
 struct Pieces<'a> {
     bytes: &'a [u8],
     piece: usize,
+    waited: bool,
 }
 
 impl AsyncRead for Pieces<'_> {
@@ -32,6 +35,10 @@ impl AsyncRead for Pieces<'_> {
         _: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
+        self.waited = !self.waited;
+        if self.waited {
+            return Poll::Pending;
+        }
         let count = self.piece.min(self.bytes.len()).min(into.remaining());
         into.put_slice(&self.bytes[..count]);
         self.bytes = &self.bytes[count..];
@@ -44,15 +51,26 @@ fn read<F: Framer + Copy>(
     framer: F,
     bytes: &[u8],
     piece: usize,
+    max: usize,
 ) -> (Vec<Bytes>, Option<FrameError>, bool) {
-    let mut reader = FrameReader::of(framer, MAX);
-    let mut stream = Pieces { bytes, piece };
+    let mut reader = FrameReader::of(framer, max);
+    let waited = false;
+    let mut stream = Pieces {
+        bytes,
+        piece,
+        waited,
+    };
     let mut frames = Vec::new();
     let mut cx = Context::from_waker(Waker::noop());
-    while let Poll::Ready(Ok(1..)) = reader.poll_fill(&mut cx, &mut stream) {
+    loop {
+        match reader.poll_fill(&mut cx, &mut stream) {
+            Poll::Pending => continue,
+            Poll::Ready(Ok(1..)) => {}
+            Poll::Ready(_) => break,
+        }
         let (mut whole, rest) = reader.frames();
         while let Some(frame) = whole.split(&framer) {
-            assert!(frame.len() <= MAX && !frame.is_empty());
+            assert!(frame.len() <= max && !frame.is_empty());
             frames.push(frame);
         }
         if let Err(error) = rest {
@@ -63,9 +81,14 @@ fn read<F: Framer + Copy>(
     (frames, None, amid)
 }
 
-fn check<F: Framer + Codec + Copy>(protocol: F, bytes: &[u8], piece: usize) -> Vec<Bytes> {
-    let (whole, error, amid) = read(protocol, bytes, usize::MAX);
-    let cut = read(protocol, bytes, piece);
+fn check<F: Framer + Codec + Copy>(
+    protocol: F,
+    bytes: &[u8],
+    piece: usize,
+    max: usize,
+) -> Vec<Bytes> {
+    let (whole, error, amid) = read(protocol, bytes, usize::MAX, max);
+    let cut = read(protocol, bytes, piece, max);
     assert_eq!((&whole, amid), (&cut.0, cut.2));
     assert_eq!(error.is_some(), cut.1.is_some());
     for frame in &whole {
@@ -78,9 +101,10 @@ fuzz_target!(|input: &[u8]| {
     let Some((&piece, bytes)) = input.split_first() else {
         return;
     };
+    let max = MAX[usize::from(piece % 2)];
     let piece = usize::from(piece).max(1);
-    check(PrefixedJson, bytes, piece);
-    for whole in check(Trpc, bytes, piece) {
+    check(PrefixedJson, bytes, piece, max);
+    for whole in check(Trpc, bytes, piece, max) {
         let Ok(incoming) = Trpc.decode(whole.clone()) else {
             continue;
         };

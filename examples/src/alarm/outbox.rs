@@ -14,8 +14,8 @@ use super::lane::{Lane, Taken};
 use super::message::{Alarm, NotifyRequest};
 use super::service::NOTIFY;
 use crate::client::{Balanced, CallError, CallOptions, ClientFigures};
-use crate::sampled;
 use crate::wire::ContentType;
+use crate::{sampled, urgency};
 
 /// So many alarms may wait before the outbox is full.
 const MOST: u64 = 100_000;
@@ -42,11 +42,18 @@ const PAUSE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct Outbox {
     notify: Balanced,
-    lanes: [Lane<Alarm>; LANES],
+    lanes: [Lane<Raised>; LANES],
     put: AtomicU64,
     acknowledged: AtomicU64,
     /// Too long for any frame.
     unfit: AtomicU64,
+}
+
+/// An alarm, and the context of the request that raised it.
+#[derive(Debug)]
+struct Raised {
+    alarm: Alarm,
+    context: Option<Context>,
 }
 
 impl Outbox {
@@ -88,14 +95,17 @@ impl Outbox {
         self.notify.figures()
     }
 
-    /// Puts an alarm in.
+    /// Puts an alarm in. The call it goes with bears the id of the request that raised
+    /// the first of its alarms, not its deadline, since it has its answer by then, and is
+    /// as urgent as the most urgent of those that raised them.
     pub fn put(&self, alarm: Alarm) {
         self.put.fetch_add(1, Relaxed);
         let instance = alarm.point.as_ref().map(|point| &point.instance);
         let series = FxBuildHasher.hash_one((alarm.policy, instance));
         // The top bits are the best mixed.
         let lane = &self.lanes[(series >> 32) as usize % LANES];
-        lane.push(alarm, usize::MAX);
+        let context = Context::current();
+        lane.push(Raised { alarm, context }, usize::MAX);
     }
 
     /// Nothing is put in any more: whoever consumes is to end when there is nothing left.
@@ -118,7 +128,7 @@ impl Outbox {
         self.notify.close().await;
     }
 
-    async fn consume_lane(&self, lane: &Lane<Alarm>) {
+    async fn consume_lane(&self, lane: &Lane<Raised>) {
         let mut most = CALL;
         while lane.has_more().await {
             tokio::time::sleep(GATHER).await;
@@ -146,15 +156,20 @@ impl Outbox {
         }
     }
 
-    /// The call bears the id of the request that raised the first of its alarms; not its
-    /// deadline, since it has its answer by then.
-    async fn send(&self, parcel: &mut Taken<'_, Alarm>) -> Result<(), CallError> {
-        let context = parcel.things.first().map(|first| first.request_id.clone());
+    async fn send(&self, parcel: &mut Taken<'_, Raised>) -> Result<(), CallError> {
+        let mut contexts = parcel.things.iter().filter_map(|one| one.context.as_ref());
+        let context = contexts.next().map(|first| {
+            let mine = urgency::at_least(Context::new(first.id()), first);
+            contexts.fold(mine, urgency::at_least)
+        });
+        let alarms = parcel.things.iter_mut();
         let request = NotifyRequest {
-            alarms: std::mem::take(&mut parcel.things),
+            alarms: alarms.map(|one| std::mem::take(&mut one.alarm)).collect(),
         };
         let body = request.encode_to_vec().into();
-        parcel.things = request.alarms;
+        for (one, alarm) in parcel.things.iter_mut().zip(request.alarms) {
+            one.alarm = alarm;
+        }
         let options = CallOptions {
             timeout: CALL_TIMEOUT,
             ..CallOptions::default()
@@ -162,8 +177,8 @@ impl Outbox {
         let call = self
             .notify
             .call_raw(NOTIFY, ContentType::PROTOBUF, body, &options);
-        let answer = match context.filter(|id| !id.is_empty()) {
-            Some(id) => Context::new(id).run(call).await,
+        let answer = match context {
+            Some(context) => context.run(call).await,
             None => call.await,
         };
         answer.map(drop)
@@ -183,6 +198,7 @@ mod tests {
 
     use crate::client::{BalancedOptions, Client, ClientOptions};
     use crate::server::{Context, Failure, PoolOptions, Server, ServerOptions, Service};
+    use crate::urgency::{PRIORITY, USER};
     use crate::wire::Code;
 
     /// Of one series, so that they go by one lane.
@@ -230,6 +246,31 @@ mod tests {
         Arc::clone(&outbox).consume().await;
         assert_eq!((outbox.waiting(), outbox.acknowledged()), (0, 3));
         assert_eq!(*told.lock(), [[1, 2, 3]]);
+    }
+
+    #[tokio::test]
+    async fn a_call_is_as_urgent_as_the_most_urgent_that_raised_its_alarms() {
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let service = Service::new("alarm.Notify", "alarm.Notify").method(
+            "Notify",
+            move |context: Context, _: NotifyRequest| {
+                let said = [PRIORITY, USER].map(|key| context.metadata()[key].clone());
+                tell.send(said).unwrap();
+                async { Ok(NotifyReply::default()) }
+            },
+        );
+        let mut server = Server::new(ServerOptions::default());
+        let addr = server.serve(service, "127.0.0.1:0").await;
+        let client = Balanced::new(vec![addr.unwrap()], BalancedOptions::default()).await;
+        let outbox = Arc::new(Outbox::new(client));
+        for (sequence, priority, user) in [(1, "20", "a"), (2, "10", "b"), (3, "40", "c")] {
+            let request = super::Context::new("id").with(PRIORITY, priority);
+            let put = || series(sequence..=sequence).for_each(|alarm| outbox.put(alarm));
+            request.with(USER, user).call(put);
+        }
+        outbox.close();
+        outbox.consume().await;
+        assert_eq!(told.recv().await.unwrap(), ["10", "b"]);
     }
 
     #[tokio::test]

@@ -69,6 +69,18 @@ pub enum Level {
     Critical,
 }
 
+impl Level {
+    /// The [priority](crate::urgency::PRIORITY) of calls that may raise such alarms.
+    #[must_use]
+    pub const fn priority(self) -> u8 {
+        match self {
+            Self::Critical => 10,
+            Self::Warning => 20,
+            Self::Info => 40,
+        }
+    }
+}
+
 /// A way to tell people.
 #[derive(
     Clone,

@@ -53,6 +53,8 @@ pub struct Series {
     pub metric: &'static str,
     /// Instance name.
     pub instance: String,
+    /// How bad it is when it breaches the policy.
+    pub level: Level,
     /// A reading that breaches the policy.
     pub breaching: f64,
     /// A reading that does not.
@@ -85,6 +87,7 @@ struct Draw {
     instance: u32,
     above: bool,
     threshold: f64,
+    level: Level,
     rng: SmallRng,
 }
 
@@ -108,6 +111,7 @@ impl Draw {
             instance: rng.random_range(0..0x100_0000),
             above: rng.random_ratio(4, 5),
             threshold: f64::from(rng.random_range(100..10_000_u32)) / 10.0,
+            level: [Level::Info, Level::Warning, Level::Critical][number as usize % 3],
             rng,
         }
     }
@@ -152,7 +156,7 @@ impl Draw {
             },
             threshold: self.threshold,
             periods: rng.random_range(1..=3),
-            level: [Level::Info, Level::Warning, Level::Critical][rng.random_range(0..3)],
+            level: self.level,
             channels: channels.iter().copied().collect::<ChannelSet>(),
             shield: Shield { kind, from, to },
         }
@@ -176,6 +180,7 @@ pub fn series(seed: u64, number: u32) -> Series {
         product: PRODUCTS[draw.product],
         metric: METRICS[draw.metric],
         instance: draw.instance_name(),
+        level: draw.level,
         breaching,
         calm,
     }

@@ -332,7 +332,7 @@ where
 }
 
 /// The timeout and the metadata of a call that is made in a request: no longer
-/// than until that one's deadline, and with its id.
+/// than until that one's deadline, with its id, and as urgent.
 fn within(
     carried: Option<&errgroup::Context>,
     options: &CallOptions,
@@ -341,6 +341,7 @@ fn within(
     if let Some(context) = carried {
         meta.entry(REQUEST_ID.to_owned())
             .or_insert_with(|| Bytes::copy_from_slice(context.id().as_bytes()));
+        urgency::inherit(&mut meta, context);
         if let Some(deadline) = context.deadline() {
             timeout = timeout.min(deadline.saturating_duration_since(Instant::now().into_std()));
         }

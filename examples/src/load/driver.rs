@@ -12,8 +12,10 @@ use super::generated::Generator;
 use super::host::{HostSampler, unix_ms};
 use super::profile::Profile;
 use crate::alarm::message::{CheckReply, CheckRequest};
+use crate::alarm::policy::Level;
 use crate::alarm::service::CHECK;
 use crate::client::{CallOptions, Client};
+use crate::urgency::{PRIORITY, USER};
 
 /// What to send.
 #[derive(Clone, Debug)]
@@ -66,11 +68,8 @@ async fn generated(calls: &Group<Infallible>, caller: &Caller, plan: &LoadPlan, 
     for due in plan.profile.arrivals() {
         let due = start + Duration::from_secs_f64(due);
         tokio::time::sleep_until(due).await;
-        calls.spawn(
-            caller
-                .clone()
-                .call(generator.next(unix_ms()), Instant::now(), 0),
-        );
+        let (level, request) = generator.next(unix_ms());
+        calls.spawn(caller.clone().call(level, request, Instant::now(), 0));
     }
 }
 
@@ -88,11 +87,12 @@ async fn host(calls: &Group<Infallible>, caller: &Caller, end: Instant) {
             Ok((points, kept)) => {
                 sampler = Some(kept);
                 let count = points.len();
-                calls.spawn(
-                    caller
-                        .clone()
-                        .call(CheckRequest { points }, Instant::now(), count),
-                );
+                let request = CheckRequest { points };
+                // It may have to tell of a machine that is about to fail.
+                let call = caller
+                    .clone()
+                    .call(Level::Critical, request, Instant::now(), count);
+                calls.spawn(call);
             }
             Err(error) => {
                 tracing::error!(%error, "reading this machine failed");
@@ -112,13 +112,22 @@ struct Caller {
 impl Caller {
     async fn call(
         self,
+        level: Level,
         request: CheckRequest,
         begun: Instant,
         host_points: usize,
     ) -> Result<(), Infallible> {
         self.figures.begin(host_points);
+        let instance = request.points.first().map(|point| point.instance.clone());
+        let said = [
+            (PRIORITY, level.priority().to_string()),
+            (USER, instance.unwrap_or_default()),
+        ];
         let options = CallOptions {
             timeout: self.timeout,
+            meta: said
+                .map(|(key, value)| (key.to_owned(), value.into()))
+                .into(),
             ..CallOptions::default()
         };
         let result = self
@@ -131,5 +140,42 @@ impl Caller {
         self.figures
             .end(begun.elapsed(), error.map(|error| error.code().into()));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alarm::message::Point;
+    use crate::client::ClientOptions;
+    use crate::server::{Context, Server, ServerOptions, Service};
+
+    #[tokio::test]
+    async fn a_call_says_how_urgent_it_is_and_for_whom() {
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let service = Service::new("alarm.Check", "alarm.Check").method(
+            "Check",
+            move |context: Context, _: CheckRequest| {
+                let said = [PRIORITY, USER].map(|key| context.metadata()[key].clone());
+                tell.send(said).unwrap();
+                async { Ok(CheckReply::default()) }
+            },
+        );
+        let mut server = Server::new(ServerOptions::default());
+        let addr = server.serve(service, "127.0.0.1:0").await.unwrap();
+        let caller = Caller {
+            client: Client::new(addr, ClientOptions::default()),
+            timeout: Duration::from_secs(60),
+            figures: Arc::default(),
+        };
+        let point = Point {
+            instance: "db-7".to_owned(),
+            ..Point::default()
+        };
+        let points = vec![point];
+        let request = CheckRequest { points };
+        let call = caller.call(Level::Warning, request, Instant::now(), 0);
+        let Ok(()) = call.await;
+        assert_eq!(told.recv().await.unwrap(), ["20", "db-7"]);
     }
 }

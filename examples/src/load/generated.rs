@@ -4,6 +4,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::alarm::message::{CheckRequest, Point};
+use crate::alarm::policy::Level;
 use crate::alarm::synthetic::{self, Series};
 
 /// How many series report; each comes round once in this many points.
@@ -43,22 +44,28 @@ impl Generator {
                 breaching: rng.random_ratio(1, 5),
             }
         });
+        let reporters = reporters.collect();
         Self {
-            reporters: reporters.collect(),
+            reporters: by_turns(reporters),
             next: 0,
             rng,
         }
     }
 
     /// The points of the next call, as read at `time_ms` (milliseconds since
-    /// the Unix epoch).
-    pub fn next(&mut self, time_ms: u64) -> CheckRequest {
-        CheckRequest {
-            points: (0..BATCH).map(|_| self.point(time_ms)).collect(),
-        }
+    /// the Unix epoch), and how bad it would be if they breached.
+    pub fn next(&mut self, time_ms: u64) -> (Level, CheckRequest) {
+        let mut worst = Level::Info;
+        let points = (0..BATCH).map(|_| {
+            let (level, point) = self.point(time_ms);
+            worst = worst.max(level);
+            point
+        });
+        let points = points.collect();
+        (worst, CheckRequest { points })
     }
 
-    fn point(&mut self, time_ms: u64) -> Point {
+    fn point(&mut self, time_ms: u64) -> (Level, Point) {
         let count = self.reporters.len();
         let reporter = &mut self.reporters[self.next];
         self.next = (self.next + 1) % count;
@@ -69,7 +76,7 @@ impl Generator {
         };
         reporter.breaching ^= self.rng.random_ratio(1, turn);
         let series = &reporter.series;
-        Point {
+        let point = Point {
             region: series.region.into(),
             product: series.product.into(),
             metric: series.metric.into(),
@@ -80,8 +87,26 @@ impl Generator {
                 series.calm
             },
             time_ms,
+        };
+        (series.level, point)
+    }
+}
+
+/// A call has points of one level, so that the levels take turns.
+fn by_turns(reporters: Vec<Reporter>) -> Vec<Reporter> {
+    let count = reporters.len();
+    let mut levels: [Vec<Reporter>; 3] = Default::default();
+    for reporter in reporters {
+        levels[reporter.series.level as usize].push(reporter);
+    }
+    let mut levels = levels.map(Vec::into_iter);
+    let mut ordered = Vec::with_capacity(count);
+    while ordered.len() < count {
+        for level in &mut levels {
+            ordered.extend(level.take(BATCH));
         }
     }
+    ordered
 }
 
 impl std::fmt::Debug for Generator {
@@ -110,8 +135,16 @@ mod tests {
     }
 
     #[test]
+    fn calls_of_each_level_take_turns() {
+        let mut generator = Generator::new(3, 900);
+        let levels: Vec<_> = (0..6).map(|_| generator.next(0).0).collect();
+        let once = [Level::Info, Level::Warning, Level::Critical];
+        assert_eq!(levels, [once, once].concat());
+    }
+
+    #[test]
     fn a_single_policy_is_enough() {
-        let request = Generator::new(3, 1).next(5);
+        let (_level, request) = Generator::new(3, 1).next(5);
         assert_eq!(request.points.len(), BATCH);
         assert!(request.points.iter().all(|point| point.time_ms == 5));
     }

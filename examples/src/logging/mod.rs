@@ -20,6 +20,8 @@
 mod ring;
 mod sampler;
 mod sink;
+mod spec;
+mod writer;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -31,10 +33,11 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 pub use sampler::{Sampler, suppressed};
-pub use sink::{Filter, LogFormat, Rotation, SinkError, SinkKind, SinkSpec};
+pub use spec::{Filter, LogFormat, Rotation, SinkError, SinkKind, SinkSpec};
 
 use ring::Ring;
-use sink::{Sink, Writer};
+use sink::Sink;
+use writer::Writer;
 
 /// How long sinks that are stuck are waited for at the end, all together.
 const FLUSH: Duration = Duration::from_secs(3);

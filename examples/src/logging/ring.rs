@@ -7,7 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::sink::LogFormat;
+use super::spec::LogFormat;
 
 /// Keeps the last lines. A clone is the same ring.
 ///

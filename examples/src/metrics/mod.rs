@@ -9,11 +9,6 @@ use crate::server::{ObjectPools, ServerStats};
 use crate::stack::StackFigures;
 use page::Page;
 
-const DELAY: (&str, &str) = (
-    "schedule_delay_seconds",
-    "From a request's acceptance to its start on a worker",
-);
-
 /// Renders the figures in the text format of Prometheus.
 #[must_use]
 pub fn render(figures: &StackFigures) -> String {
@@ -31,6 +26,16 @@ pub fn render(figures: &StackFigures) -> String {
         "requests_replied_total",
         "Requests replied to",
         by_server(|s| s.replied),
+    );
+    page.counters(
+        "requests_abandoned_total",
+        "Requests whose peer was gone before it could be replied to",
+        by_server(|s| s.abandoned),
+    );
+    page.counters(
+        "requests_lost_total",
+        "Requests that came to nothing, for the server would not wait any longer",
+        by_server(|s| s.lost),
     );
     page.counters(
         "requests_panicked_total",
@@ -73,16 +78,6 @@ pub fn render(figures: &StackFigures) -> String {
     }
 
     let report = figures.report();
-    for (service, delay) in &report.schedule_delay_us_by_service {
-        let labels = [("service", service.clone())];
-        page.quantiles(DELAY, &labels, services::seconds(delay));
-        let counts = [(vec![("service", service.clone())], delay.count)];
-        page.counters(
-            "schedule_delays_total",
-            "Requests that started on a worker",
-            counts,
-        );
-    }
     let pools = || report.object_pools.iter();
     let pool = |name: &str| vec![("pool", name.to_owned())];
     page.counters(

@@ -1,7 +1,11 @@
 //! A page in the text format of Prometheus.
 
 use prometheus::TextEncoder;
-use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::proto::{
+    Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
+};
+
+use crate::server::LatencySnapshot;
 
 pub(super) type Labels = Vec<(&'static str, String)>;
 
@@ -32,6 +36,30 @@ impl Page {
             let mut gauge = Gauge::default();
             gauge.set_value(value as f64);
             metric.set_gauge(gauge);
+        });
+    }
+
+    /// How long things took, since the start: what Prometheus can make quantiles of any
+    /// time from, and add up over many servers.
+    pub(super) fn histogram(
+        &mut self,
+        (name, help): (&str, &str),
+        labels: &[(&'static str, String)],
+        latency: &LatencySnapshot,
+    ) {
+        let all = [(labels.to_vec(), latency)];
+        self.family(name, help, MetricType::HISTOGRAM, all, |metric, latency| {
+            let mut histogram = Histogram::default();
+            histogram.set_sample_count(latency.count);
+            histogram.set_sample_sum(latency.sum.as_secs_f64());
+            let buckets = latency.buckets().map(|(end, count)| {
+                let mut bucket = Bucket::default();
+                bucket.set_upper_bound(end.as_secs_f64());
+                bucket.set_cumulative_count(count);
+                bucket
+            });
+            histogram.set_bucket(buckets.collect());
+            metric.set_histogram(histogram);
         });
     }
 

@@ -1,30 +1,19 @@
 //! The figures of services: of each method the golden three, of each pool its queue.
 
+use pool_worker::overload::ControlStats;
+
 use super::page::Page;
-use crate::quantiles::Quantiles;
-use crate::server::{LatencySnapshot, MethodStats, ServiceStats};
+use crate::server::{MethodStats, ServiceStats};
 
 const LATENCY: (&str, &str) = ("latency_seconds", "How long handlers take");
+const DELAY: (&str, &str) = (
+    "schedule_delay_seconds",
+    "From a request's reading to its start on a worker",
+);
 const METHOD_LATENCY: (&str, &str) = (
     "method_latency_seconds",
     "How long the handlers of a method take",
 );
-
-/// The five that are shown, in seconds.
-pub(super) fn seconds(of: &Quantiles) -> [(&'static str, f64); 5] {
-    [
-        ("0.5", of.p50),
-        ("0.9", of.p90),
-        ("0.99", of.p99),
-        ("0.999", of.p999),
-        ("1", of.max),
-    ]
-    .map(|(quantile, micros)| (quantile, micros / 1e6))
-}
-
-fn took(latency: LatencySnapshot) -> [(&'static str, f64); 5] {
-    seconds(&latency.into())
-}
 
 impl Page {
     /// How many, how many of them failed and how long they took.
@@ -57,6 +46,11 @@ impl Page {
                 .iter()
                 .map(|(why, count)| (of(&[("reason", (*why).to_owned())]), *count)),
         );
+        self.counters(
+            "accept_failures_total",
+            "Times that a connection could not be accepted",
+            [(of(&[]), stats.accept_failures)],
+        );
         if let Some(load) = stats.load {
             for (name, help, count) in [
                 ("requests_waiting", "Requests that wait", load.queued),
@@ -70,10 +64,49 @@ impl Page {
                 self.gauges(name, help, [(of(&[]), count as u64)]);
             }
         }
-        self.quantiles(LATENCY, &of(&[]), took(stats.latency));
+        if let Some(control) = &stats.control {
+            self.control(&of(&[]), control);
+        }
+        self.histogram(LATENCY, &of(&[]), &stats.latency);
+        if let Some(waited) = &stats.waited {
+            self.histogram(DELAY, &of(&[]), waited);
+        }
         for method in &stats.methods {
             self.method(&of(&[("method", method.name.clone())]), method);
         }
+    }
+
+    /// Who is let in, and what became of requests by how urgent they were.
+    fn control(&mut self, labels: &[(&'static str, String)], control: &ControlStats) {
+        self.gauges(
+            "admitted_level",
+            "What is less urgent is refused: priority times 128, and a part of its users",
+            [(labels.to_vec(), u64::from(control.level.number()))],
+        );
+        let ends = control.classes.iter().flat_map(|class| {
+            let ends = [
+                ("ran", class.ran),
+                ("panicked", class.panicked),
+                ("cancelled", class.cancelled),
+                ("refused", class.refused),
+                ("full", class.full),
+                ("closed", class.closed),
+                ("shed", class.shed),
+                ("expired", class.expired),
+                ("displaced", class.displaced),
+                ("dropped", class.dropped),
+            ];
+            ends.map(|(end, count)| {
+                let priority = ("priority", class.priority.to_string());
+                let end = ("end", end.to_owned());
+                ([labels, &[priority, end]].concat(), count)
+            })
+        });
+        self.counters(
+            "control_requests_total",
+            "Requests for a controlled service, by priority and what became of them",
+            ends,
+        );
     }
 
     /// The golden three: errors, latency, success.
@@ -92,6 +125,6 @@ impl Page {
             "Requests for a method that failed, by code",
             errors.map(|(code, count)| (of("code", code.to_string()), *count)),
         );
-        self.quantiles(METHOD_LATENCY, labels, took(stats.latency));
+        self.histogram(METHOD_LATENCY, labels, &stats.latency);
     }
 }

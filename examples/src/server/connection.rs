@@ -15,12 +15,13 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep, timeout, timeout_at};
+use tokio::time::{Instant, Sleep, timeout};
 
-use super::exchange::{self, Begun};
+use super::exchange::Begun;
 use super::handle_param;
 use super::outbox::{Batch, Load, Phase};
 use super::registry::Registered;
+use super::reply;
 use super::session::Session;
 use crate::sampled;
 use crate::wire::buffers::{BUFFERS, READ};
@@ -34,8 +35,8 @@ const LAST_READS: u32 = 16;
 /// away. Closing with bytes unread would cut off the last replies.
 const LINGER: Duration = Duration::from_millis(500);
 
-/// How long a connection that stops still answers requests that come late, to
-/// say so: a peer that then sends no more has lost none.
+/// How long a connection on which nothing is under way any more still answers
+/// requests that come late, to say so: a peer that then sends no more has lost none.
 const FAREWELL: Duration = Duration::from_millis(250);
 
 /// Why a connection did not end well.
@@ -102,7 +103,10 @@ struct Connection {
     open: bool,
     /// Whether the peer has closed its side.
     ended: bool,
+    /// Reads that are left for what had been sent before the connection was to drain.
     last_reads: u32,
+    /// What comes now comes late: its callers are told to go elsewhere.
+    late: bool,
     /// When something last happened that keeps the connection from being idle.
     active_at: Instant,
     /// When to look whether it is idle. Not touched as requests come.
@@ -134,6 +138,7 @@ impl Connection {
             open: true,
             ended: false,
             last_reads: LAST_READS,
+            late: false,
             active_at: now,
             timer: Box::pin(tokio::time::sleep(options.idle)),
             session,
@@ -158,6 +163,7 @@ impl Connection {
             return Poll::Pending;
         }
         loop {
+            // The pre-check: what has ended, what is to be written, and whether to go on.
             self.collect();
             self.write(cx)?;
             if self.phase == Phase::Closing {
@@ -169,17 +175,20 @@ impl Connection {
                 if has_room {
                     return Poll::Ready(Ok(Turn::Dispatch));
                 }
-            } else if self.open && has_room {
-                if let Poll::Ready(count) = self.reader.poll_fill(cx, &mut self.stream) {
-                    self.take_in(count?);
-                    continue;
-                }
-                if self.phase == Phase::Draining {
+            } else if self.open && self.out.is_empty() {
+                let draining = self.phase == Phase::Draining;
+                // Nobody waits for room in a server that is about to stop.
+                self.late |= draining && !has_room;
+                if has_room || self.late {
+                    if let Poll::Ready(count) = self.reader.poll_fill(cx, &mut self.stream) {
+                        self.take_in(count?);
+                        continue;
+                    }
                     // What had been sent before has been read.
-                    self.open = false;
+                    self.late |= draining;
                 }
             }
-            if !self.open && self.is_done() {
+            if (self.late || !self.open) && self.is_done() {
                 return Poll::Ready(Ok(Turn::Close));
             }
             if self
@@ -238,9 +247,21 @@ impl Connection {
         if let Err(error) = rest {
             self.refuse_rest(&error);
         }
-        if self.phase == Phase::Draining {
+        if self.late {
+            self.refuse_late();
+        } else if self.phase == Phase::Draining {
             self.last_reads -= 1;
-            self.open &= self.last_reads > 0;
+            self.late = self.last_reads == 0;
+        }
+    }
+
+    /// Tells the callers of what has come late to go elsewhere.
+    #[cold]
+    fn refuse_late(&mut self) {
+        while let Some(frame) = self.frames.split(self.reader.framer()) {
+            self.session.figures.accepted.add(1);
+            let reply = reply::stopping(&self.session, frame);
+            self.out.push(&reply, &self.session.running);
         }
     }
 
@@ -365,12 +386,9 @@ impl Connection {
     /// Says that there are no more replies, and gives the peer time to read
     /// them and to close.
     async fn close(&mut self) -> io::Result<()> {
-        if self.phase == Phase::Draining && !self.ended {
-            let end = Instant::now() + FAREWELL;
+        if self.late {
             // A peer that does not stop sending is not waited for.
-            timeout_at(end, self.refuse_late())
-                .await
-                .unwrap_or(Ok(()))?;
+            timeout(FAREWELL, self.farewell()).await.unwrap_or(Ok(()))?;
         }
         self.stream.shutdown().await?;
         if self.ended {
@@ -387,27 +405,14 @@ impl Connection {
         timeout(LINGER, rest).await.unwrap_or(Ok(()))
     }
 
-    /// Tells the callers of requests that come late to go elsewhere, until the
-    /// peer closes.
-    async fn refuse_late(&mut self) -> io::Result<()> {
-        loop {
+    /// Goes on refusing what comes late, until the peer closes or speaks something else.
+    async fn farewell(&mut self) -> io::Result<()> {
+        while self.open {
             self.flush().await?;
             let count = poll_fn(|cx| self.reader.poll_fill(cx, &mut self.stream)).await?;
-            if count == 0 {
-                self.ended = true;
-                return Ok(());
-            }
-            self.session.figures.bytes_in.add(count as u64);
-            let (mut frames, rest) = self.reader.frames();
-            while let Some(frame) = frames.split(self.reader.framer()) {
-                self.session.figures.accepted.add(1);
-                let reply = exchange::stopping(&self.session, frame);
-                self.out.push(&reply, &self.session.running);
-            }
-            if rest.is_err() {
-                return Ok(());
-            }
+            self.take_in(count);
         }
+        self.flush().await
     }
 }
 

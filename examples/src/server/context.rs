@@ -69,6 +69,13 @@ pub(super) struct Extras {
     pub(super) packed: bool,
 }
 
+/// The id that the caller has told, or else a new one.
+pub(super) fn request_id(head: &RequestProtocol) -> Uuid {
+    let told = head.trans_info.get(REQUEST_ID);
+    told.and_then(|id| Uuid::try_parse_ascii(id).ok())
+        .unwrap_or_else(Uuid::now_v7)
+}
+
 /// For the server.
 impl Context {
     /// Makes this the context of a request; in the memory it has, unless
@@ -174,11 +181,7 @@ impl Context {
     /// is first asked for.
     #[must_use]
     pub fn request_id(&self) -> Uuid {
-        *self.0.id.get_or_init(|| {
-            let told = self.metadata().get(REQUEST_ID);
-            told.and_then(|id| Uuid::try_parse_ascii(id).ok())
-                .unwrap_or_else(Uuid::now_v7)
-        })
+        *self.0.id.get_or_init(|| request_id(&self.0.head))
     }
 
     /// How long the request has waited between its reading and its turn: the

@@ -1,4 +1,4 @@
-//! One request, from its frame to the frame of its reply.
+//! One request, from its frame to its reply.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -6,7 +6,6 @@ use std::task::{self, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use pool_worker::overload::Level;
 use tokio::time::Instant;
 
 use super::context::{Context, Deadline, Extras};
@@ -14,31 +13,15 @@ use super::failure::Failure;
 use super::filter::{Outcome, caught};
 use super::handler::Request;
 use super::method::{Figures, Slot};
+use super::reply::{self, Reply};
 use super::running::{Running, Stop};
 use super::session::Session;
-use super::slow;
-use crate::sampled;
-use crate::urgency;
-use crate::wire::buffers::Buffer;
-use crate::wire::head::STOPPING;
-use crate::wire::protocol::{Incoming, Outgoing, Undecodable};
-use crate::wire::{CallType, Code, FrameError, RequestProtocol, ResponseProtocol};
+use super::slow::{self, Times};
+use crate::wire::protocol::Incoming;
+use crate::wire::{Code, RequestProtocol};
 
 /// A time that is never over, as far as anybody here is concerned.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
-
-/// A reply, ready to be encoded.
-#[derive(Debug)]
-pub(super) struct Reply {
-    id: u32,
-    version: u8,
-    head: ResponseProtocol,
-    body: Bytes,
-    /// The caller expects none.
-    pub(super) one_way: bool,
-    /// The handler was dropped because the server would not wait.
-    pub(super) aborted: bool,
-}
 
 /// A request that has been begun.
 pub(super) enum Begun {
@@ -100,11 +83,12 @@ impl Exchange {
             body,
         } = match session.running.codec.decode(frame) {
             Ok(incoming) => incoming,
-            Err(error) => return Begun::Done(undecodable(session, error)),
+            Err(error) => return Begun::Done(reply::undecodable(session, error)),
         };
         let reply = Reply::to(id, version, &head);
         self.context.begin(head, session);
         if let Err(failure) = self.call(&session.running, body, read_at, *now) {
+            self.tell_if_slow(session, *now - read_at, failure.number());
             let reply = reply.failed(session, &self.context.head().func, failure);
             self.context.end(true);
             return Begun::Done(reply);
@@ -205,8 +189,12 @@ impl Exchange {
         if panicked {
             running.count_panic();
         }
-        if self.context.took(at) > running.slow {
-            slow::tell(&self.context, &result, at);
+        let took = self.context.took(at);
+        if took > running.slow {
+            let code = result.as_ref().map_or_else(Failure::number, |_| Code::OK.0);
+            let waited = self.context.waited();
+            let ran = took.saturating_sub(waited);
+            self.tell_slow(&Times { waited, ran }, code);
         }
         let Extras {
             meta,
@@ -231,6 +219,22 @@ impl Exchange {
         reply
     }
 
+    /// One that has not been called may have waited for too long.
+    #[cold]
+    fn tell_if_slow(&self, session: &Session, waited: Duration, code: i32) {
+        if waited > session.running.slow {
+            let ran = Duration::ZERO;
+            self.tell_slow(&Times { waited, ran }, code);
+        }
+    }
+
+    #[cold]
+    fn tell_slow(&self, times: &Times, code: i32) {
+        let context = &self.context;
+        let id = || context.request_id();
+        slow::tell(context.session(), context.head(), id, times, code);
+    }
+
     /// Nothing is left of any request.
     #[inline]
     pub(super) fn reset(&mut self) {
@@ -238,6 +242,8 @@ impl Exchange {
             self.busy = false;
             // A handler that panics as it is dropped hurts nobody.
             let _ = caught(|| self.slot.abort());
+            // What it wanted to be sent along is not for who comes next.
+            self.context.take_extras();
         }
         self.context.end(false);
     }
@@ -250,148 +256,53 @@ fn attachment_too_long(head: &RequestProtocol, body: &Bytes) -> Failure {
     Failure::framework(Code::SERVER_DECODE, message)
 }
 
-/// The reply to a request that is not handled.
-#[cold]
-pub(super) fn refuse(session: &Session, frame: Bytes, failure: Failure) -> Reply {
-    match session.running.codec.decode(frame) {
-        Ok(Incoming {
-            id, version, head, ..
-        }) => Reply::to(id, version, &head).failed(session, &head.func, failure),
-        Err(Undecodable { id, version, .. }) => {
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use bytes::BytesMut;
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::server::running::ServerOptions;
+    use crate::server::service::Service;
+    use crate::wire::frame;
+
+    #[tokio::test]
+    async fn what_a_dropped_request_wanted_to_say_is_not_said_to_the_next_one() {
+        let service = Service::new("Echo", "rpcdemo.Echo")
+            .raw("Echo", |_, body| async { Ok(body) })
+            .raw("Never", |context: Context, _| async move {
+                context.set_metadata("secret", "of the first");
+                context.set_attachment("of the first");
+                drop(context);
+                std::future::pending().await
+            });
+        let (stop, peer) = (watch::Sender::new(Stop::No), ([127, 0, 0, 1], 1).into());
+        let running = Running::new(service, peer, ServerOptions::default(), stop);
+        let session = Session::new(Arc::new(running), peer);
+        let session = Arc::new(session);
+        let request = |method: &'static str| {
+            let mut frame = BytesMut::new();
             let head = RequestProtocol {
-                request_id: id,
+                func: Bytes::from_static(method.as_bytes()),
                 ..RequestProtocol::default()
             };
-            Reply::to(id, version, &head).failed(session, &head.func, failure)
-        }
-    }
-}
-
-/// The reply to a request that comes when the server is about to stop: it has
-/// not been handled, and another server may be asked.
-#[cold]
-pub(super) fn stopping(session: &Session, frame: Bytes) -> Reply {
-    let failure = Failure::framework(Code::SERVER_OVERLOAD, "the server is stopping");
-    let mut reply = refuse(session, frame, failure);
-    let told = Bytes::from_static(b"1");
-    reply.head.trans_info.insert(STOPPING.to_owned(), told);
-    reply
-}
-
-#[cold]
-fn undecodable(session: &Session, error: Undecodable) -> Reply {
-    let Undecodable {
-        id,
-        version,
-        reason,
-    } = error;
-    let head = RequestProtocol {
-        request_id: id,
-        ..RequestProtocol::default()
-    };
-    let failure = Failure::framework(Code::SERVER_DECODE, reason);
-    Reply::to(id, version, &head).failed(session, &head.func, failure)
-}
-
-impl Reply {
-    /// A reply to this request, with nothing in it yet.
-    #[inline]
-    fn to(id: u32, version: u8, head: &RequestProtocol) -> Self {
-        Self {
-            id,
-            version,
-            head: ResponseProtocol {
-                version: head.version,
-                call_type: head.call_type,
-                request_id: head.request_id,
-                content_type: head.content_type,
-                ..ResponseProtocol::default()
-            },
-            body: Bytes::new(),
-            one_way: head.call_type == CallType::OneWay as i32,
-            aborted: false,
-        }
-    }
-
-    /// Tells the caller what is let in now.
-    #[inline]
-    pub(super) fn tell_admitted(&mut self, level: Level) {
-        urgency::tell_admitted(&mut self.head.trans_info, level);
-    }
-
-    #[cold]
-    fn attach(&mut self, attachment: &[u8]) {
-        // More than 4 GiB fit into no frame, which is told as it is encoded.
-        self.head.attachment_size = u32::try_from(attachment.len()).unwrap_or(u32::MAX);
-        self.body = [&self.body, attachment].concat().into();
-    }
-
-    #[cold]
-    fn failed(mut self, session: &Session, method: &[u8], failure: Failure) -> Self {
-        session.running.count_failed(method, failure.number());
-        let method = String::from_utf8_lossy(method);
-        tracing::debug!(peer = %session.peer, %method, %failure, "request failed");
-        self.head.ret = failure.code.0;
-        self.head.func_ret = failure.func_code;
-        self.head.error_msg = failure.message.into();
-        self.body = Bytes::new();
-        self
-    }
-
-    /// Appends the frame of the reply to `out`.
-    #[inline]
-    pub(super) fn encode(&self, out: &mut Buffer, running: &Running) {
-        let reply = Outgoing {
-            id: self.id,
-            version: self.version,
-            head: &self.head,
-            body: &self.body,
+            frame::encode(&mut frame, 7, 1, &head, b"body", 100).unwrap();
+            frame.freeze()
         };
-        let encoded = running.codec.encode(out, &reply, running.options.max_frame);
-        if let Err(error) = encoded {
-            self.encode_unfit(out, running, error);
-        }
-    }
-
-    /// How many bytes it takes, but for its head.
-    #[inline]
-    pub(super) fn len(&self) -> usize {
-        self.body.len()
-    }
-
-    /// Appends the frame of an error instead of a reply that fits into none.
-    #[cold]
-    fn encode_unfit(&self, out: &mut Buffer, running: &Running, error: FrameError) {
-        sampled!(10, warn, service = %running.name, %error, "reply fits no frame");
-        self.encode_error(out, running, Code::SERVER_ENCODE, error.to_string());
-    }
-
-    /// Appends the frame of an error instead of a reply to a peer that leaves
-    /// too much unread.
-    #[cold]
-    pub(super) fn encode_unread(&self, out: &mut Buffer, running: &Running) {
-        running.count_error(Code::SERVER_OVERLOAD.0);
-        let message = "too many bytes of replies are unread".to_owned();
-        self.encode_error(out, running, Code::SERVER_OVERLOAD, message);
-    }
-
-    fn encode_error(&self, out: &mut Buffer, running: &Running, code: Code, message: String) {
-        let head = ResponseProtocol {
-            ret: code.0,
-            func_ret: 0,
-            error_msg: message.into(),
-            content_encoding: 0,
-            attachment_size: 0,
-            trans_info: Default::default(),
-            ..self.head.clone()
+        let mut exchange = Exchange::default();
+        let begin = |exchange: &mut Exchange, method| {
+            let (mut now, mut cx) = (Instant::now(), task::Context::from_waker(Waker::noop()));
+            exchange.begin(&mut cx, &session, request(method), now, &mut now)
         };
-        let reply = Outgoing {
-            id: self.id,
-            version: self.version,
-            head: &head,
-            body: &[],
+        let begun = begin(&mut exchange, "/rpcdemo.Echo/Never");
+        assert!(matches!(begun, Begun::Waiting(_)));
+        exchange.reset();
+        let Begun::Done(reply) = begin(&mut exchange, "/rpcdemo.Echo/Echo") else {
+            panic!("it waits for nothing");
         };
-        let encoded = running.codec.encode(out, &reply, usize::MAX);
-        encoded.expect("a short message fits");
+        assert!(reply.head.trans_info.is_empty(), "{reply:?}");
+        assert_eq!(reply.body, "body");
     }
 }

@@ -7,9 +7,12 @@ use bytes::Bytes;
 use pool_object::{Loan, Policy, Pool, static_pool};
 use tokio::time::Instant;
 
-use super::exchange::{self, Exchange, Reply};
+use super::context;
+use super::exchange::Exchange;
 use super::failure::Failure;
+use super::reply::{self, Reply};
 use super::session::Session;
+use super::slow::{self, Times};
 use crate::wire::{Code, RequestProtocol};
 
 /// What a worker needs to handle a request. Its fields are set when it is
@@ -103,8 +106,22 @@ impl HandleParam {
     #[cold]
     pub(super) fn refuse(&mut self, failure: Failure) {
         if let Some(session) = &self.session {
-            let reply = exchange::refuse(session, self.frame.clone(), failure);
+            self.tell_if_slow(session, failure.number());
+            let reply = reply::refuse(session, self.frame.clone(), failure);
             self.answer(reply);
+        }
+    }
+
+    /// One that no worker took may have waited for too long.
+    fn tell_if_slow(&self, session: &Session, code: i32) {
+        let Some(read_at) = self.read_at else { return };
+        let waited = read_at.elapsed();
+        if waited > session.running.slow
+            && let Some((head, _)) = self.head()
+        {
+            let ran = Duration::ZERO;
+            let id = || context::request_id(&head);
+            slow::tell(session, &head, id, &Times { waited, ran }, code);
         }
     }
 

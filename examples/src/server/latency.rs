@@ -12,6 +12,11 @@ const BUCKETS: usize = (u64::BITS - CUT_BITS + 1) as usize * CUTS;
 /// Copies of the histogram, so that threads seldom write the same line.
 const MOST_SHARDS: usize = 8;
 
+/// Powers of two of nanoseconds that are told of, from [`FIRST_POWER`] on: from a
+/// microsecond to 17 seconds.
+const POWERS: usize = 25;
+const FIRST_POWER: u32 = 10;
+
 /// The latency of handlers, or how long requests waited for them. Quantiles are too long by an eighth at most;
 /// `max` is exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,6 +34,19 @@ pub struct LatencySnapshot {
     pub p999: Duration,
     /// The longest.
     pub max: Duration,
+    /// All together, to within a sixteenth: it is made up from the buckets, so that
+    /// nothing more is counted as a request ends.
+    pub sum: Duration,
+    /// How many took less than each power of two of nanoseconds.
+    powers: [u64; POWERS],
+}
+
+impl LatencySnapshot {
+    /// Times, and how many took less than each; they grow.
+    pub fn buckets(&self) -> impl Iterator<Item = (Duration, u64)> {
+        let ends = (FIRST_POWER..).map(|power| Duration::from_nanos(1 << power));
+        ends.zip(self.powers)
+    }
 }
 
 pub(super) struct Latency {
@@ -132,7 +150,31 @@ impl Counts {
             p99: quantile(0.99),
             p999: quantile(0.999),
             max: Duration::from_nanos(self.max),
+            sum: self.sum(),
+            powers: self.powers(),
         }
+    }
+
+    fn sum(&self) -> Duration {
+        let counts = self.buckets.iter().enumerate();
+        let filled = counts.filter(|(_, count)| **count > 0);
+        // Those of a bucket are taken to be in the middle of it.
+        let nanos = filled.map(|(at, count)| {
+            let shortest = at.checked_sub(1).map_or(0, |before| longest(before) + 1);
+            let middle = (shortest as f64 + longest(at).min(self.max) as f64) / 2.0;
+            middle * *count as f64
+        });
+        Duration::try_from_secs_f64(nanos.sum::<f64>() / 1e9).unwrap_or(Duration::MAX)
+    }
+
+    fn powers(&self) -> [u64; POWERS] {
+        let (mut at, mut sum) = (0, 0);
+        std::array::from_fn(|nth| {
+            let end = bucket(1 << (FIRST_POWER + nth as u32));
+            sum += self.buckets[at..end].iter().sum::<u64>();
+            at = end;
+            sum
+        })
     }
 }
 
@@ -181,6 +223,27 @@ mod tests {
             );
         }
         assert_eq!(longest(bucket(u64::MAX)), u64::MAX);
+    }
+
+    #[test]
+    fn what_took_less_than_a_power_of_two_is_counted_and_the_sum_is_about_right() {
+        let latency = Latency::new();
+        let nanos = [0, 1023, 1024, 2047, 2048, 1 << 33, 1 << 34, 1 << 40];
+        for nanos in nanos {
+            latency.record(Duration::from_nanos(nanos));
+        }
+        let snapshot = latency.snapshot();
+        let told: Vec<_> = snapshot.buckets().collect();
+        assert_eq!(told.len(), POWERS);
+        for (end, count) in told {
+            let less = |nanos: &&u64| Duration::from_nanos(**nanos) < end;
+            assert_eq!(count, nanos.iter().filter(less).count() as u64, "{end:?}");
+        }
+        assert_eq!(snapshot.count, 8);
+        let sum = Duration::from_nanos(nanos.iter().sum());
+        let off = snapshot.sum.abs_diff(sum);
+        assert!(off <= sum / 16, "{:?} for {sum:?}", snapshot.sum);
+        assert_eq!(Latency::new().snapshot(), LatencySnapshot::default());
     }
 
     #[test]

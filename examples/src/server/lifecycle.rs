@@ -5,13 +5,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, ToSocketAddrs};
+use tokio::net::ToSocketAddrs;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
 
 use super::hooks::Hooks;
-use super::listener;
+use super::listener::{self, Acceptor};
 use super::outbox::Phase;
 use super::running::{Running, ServerOptions, Stop};
 use super::service::Service;
@@ -56,6 +57,8 @@ pub struct Server {
     stats: StatsHandle,
     stop: watch::Sender<Stop>,
     listeners: JoinSet<()>,
+    /// Tells the listeners.
+    closing: CancellationToken,
     hooks: Hooks,
 }
 
@@ -68,6 +71,7 @@ impl Server {
             stats: StatsHandle::default(),
             stop: watch::Sender::new(Stop::No),
             listeners: JoinSet::new(),
+            closing: CancellationToken::new(),
             hooks: Hooks::default(),
         }
     }
@@ -88,16 +92,20 @@ impl Server {
             addr: addr.to_string(),
             source,
         };
-        let listener = TcpListener::bind(&addr).await.map_err(refused)?;
+        let listener = listener::bind(&addr).await.map_err(refused)?;
         let bound = listener.local_addr().map_err(refused)?;
         let name = Arc::clone(&service.name);
-        let running = Arc::new(Running::new(service, self.options, self.stop.clone()));
-        self.stats.services.lock().push(Arc::clone(&running));
-        self.listeners.spawn(listener::accept(
-            listener,
-            running,
-            Arc::clone(&self.stats.registry),
+        let running = Arc::new(Running::new(
+            service,
+            bound,
+            self.options,
+            self.stop.clone(),
         ));
+        self.stats.services.lock().push(Arc::clone(&running));
+        let registry = Arc::clone(&self.stats.registry);
+        let acceptor = Acceptor { running, registry };
+        self.listeners
+            .spawn(acceptor.run(listener, self.closing.clone()));
         tracing::info!(service = %name, %bound, "listening");
         Ok(bound)
     }
@@ -158,8 +166,9 @@ impl Server {
         self.stats.clone()
     }
 
-    /// Stops gracefully. No more connections are accepted, and no more
-    /// requests read but those that had been sent; those under way end and
+    /// Stops gracefully. No more connections are accepted but those that wait for it,
+    /// and no more requests handled but those that had been sent: callers that come
+    /// late are told to go elsewhere (code 22, `stopping`). Requests under way end and
     /// their replies are written, for at most `limit`. Then the handlers
     /// that are left are told ([`Context::cancelled`]), and a moment later
     /// dropped, with their callers told; everything is closed; and the hooks run
@@ -172,7 +181,8 @@ impl Server {
     pub async fn shutdown(mut self, limit: Duration) -> Drained {
         let end = Instant::now() + limit;
         // The ports are closed once the tasks have ended.
-        self.listeners.shutdown().await;
+        self.closing.cancel();
+        while self.listeners.join_next().await.is_some() {}
         let registry = Arc::clone(&self.stats.registry);
         registry.tell(Phase::Draining);
         if timeout_at(end, registry.emptied()).await.is_err() {

@@ -1,44 +1,117 @@
 //! A service's listener: accepts connections and starts their tasks.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, ToSocketAddrs, lookup_host};
+use tokio_util::sync::CancellationToken;
 
 use super::connection;
 use super::registry::Registry;
 use super::running::Running;
 use super::session::Session;
+use crate::sampled;
 
 /// How long to wait after an accept has failed; twice as long each time.
 const FIRST_WAIT: Duration = Duration::from_millis(5);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
-/// Accepts until it is dropped, which closes the port.
-pub(super) async fn accept(listener: TcpListener, running: Arc<Running>, registry: Arc<Registry>) {
-    let mut wait = FIRST_WAIT;
-    loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => {
-                wait = FIRST_WAIT;
-                if let Err(error) = prepare(&stream, running.options.keep_alive) {
-                    tracing::debug!(%peer, %error, "its options cannot be set");
+/// Connections that the kernel may take in before they are accepted here; it has a
+/// limit of its own, mostly of as many.
+const BACKLOG: u32 = 4096;
+
+/// Listens at the first address that can be had.
+pub(super) async fn bind(addr: impl ToSocketAddrs) -> io::Result<TcpListener> {
+    let mut refused = io::ErrorKind::AddrNotAvailable.into();
+    for addr in lookup_host(addr).await? {
+        match bind_to(addr) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => refused = error,
+        }
+    }
+    Err(refused)
+}
+
+fn bind_to(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if addr.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    // One that has just stopped may have connections that are not quite gone.
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)
+}
+
+/// Accepts connections, and starts their tasks.
+pub(super) struct Acceptor {
+    pub(super) running: Arc<Running>,
+    pub(super) registry: Arc<Registry>,
+}
+
+impl Acceptor {
+    /// Accepts until it is to stop, and then what the kernel has taken in: to close the
+    /// port cuts off who waits there.
+    pub(super) async fn run(self, listener: TcpListener, stop: CancellationToken) {
+        let mut wait = FIRST_WAIT;
+        while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
+            match accepted {
+                Ok((stream, peer)) => {
+                    wait = FIRST_WAIT;
+                    self.take_in(stream, peer);
                 }
-                let session = Arc::new(Session::new(Arc::clone(&running), peer));
-                let registered = registry.enter(&session);
-                tokio::spawn(connection::serve(stream, session, registered));
-            }
-            // The peer has given up meanwhile; the listener is well.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-            Err(error) => {
-                // Often too many open files: some will be closed.
-                tracing::warn!(service = %running.name, %error, ?wait, "accept failed");
-                tokio::time::sleep(wait).await;
-                wait = (wait * 2).min(LONGEST_WAIT);
+                // The peer has given up meanwhile; the listener is well.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    // Often too many open files: some will be closed.
+                    self.running.count_accept_failure();
+                    let service = &self.running.name;
+                    sampled!(10, warn, %service, %error, ?wait, "accept failed");
+                    stop.run_until_cancelled(tokio::time::sleep(wait)).await;
+                    wait = (wait * 2).min(LONGEST_WAIT);
+                }
             }
         }
+        if let Err(error) = self.accept_waiting(listener) {
+            tracing::warn!(%error, "who waited to be accepted is cut off");
+        }
+    }
+
+    /// Accepts until nobody waits. The kernel itself is asked: the runtime knows only
+    /// of those that it was told of.
+    fn accept_waiting(&self, listener: TcpListener) -> io::Result<()> {
+        let listener = listener.into_std()?;
+        loop {
+            match listener.accept() {
+                Ok((stream, peer)) => {
+                    stream.set_nonblocking(true)?;
+                    self.take_in(TcpStream::from_std(stream)?, peer);
+                }
+                Err(error) => match error.kind() {
+                    io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => {}
+                    io::ErrorKind::WouldBlock => return Ok(()),
+                    _ => return Err(error),
+                },
+            }
+        }
+    }
+
+    fn take_in(&self, stream: TcpStream, peer: SocketAddr) {
+        let options = &self.running.options;
+        let session = Arc::new(Session::new(Arc::clone(&self.running), peer));
+        let Some(registered) = self.registry.enter(&session, options.max_connections) else {
+            self.running.count_broken("crowded");
+            sampled!(10, warn, %peer, "too many connections; it is closed");
+            return;
+        };
+        if let Err(error) = prepare(&stream, options.keep_alive) {
+            tracing::debug!(%peer, %error, "its options cannot be set");
+        }
+        tokio::spawn(connection::serve(stream, session, registered));
     }
 }
 

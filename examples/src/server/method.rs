@@ -91,10 +91,11 @@ impl Figures {
         *self.errors.lock().entry(number).or_default() += 1;
     }
 
-    fn stats(&self, name: &str) -> MethodStats {
+    fn stats(&self, name: &str, timeout: Duration) -> MethodStats {
         let latency = self.latency.snapshot();
         MethodStats {
             name: name.to_owned(),
+            timeout,
             succeeded: latency.count.saturating_sub(self.failed.load(Relaxed)),
             errors: self.errors.lock().clone(),
             latency,
@@ -118,8 +119,10 @@ impl Method {
         }
     }
 
-    pub(super) fn stats(&self, name: &str) -> MethodStats {
-        self.figures.stats(name)
+    /// Its figures, where its service has this timeout.
+    pub(super) fn stats(&self, name: &str, timeout: Duration) -> MethodStats {
+        let timeout = self.timeout.map_or(timeout, |own| own.min(timeout));
+        self.figures.stats(name, timeout)
     }
 }
 

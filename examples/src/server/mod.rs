@@ -21,6 +21,7 @@ mod listener;
 mod method;
 mod outbox;
 mod registry;
+mod reply;
 mod running;
 mod service;
 mod session;

@@ -4,7 +4,7 @@ use std::task::{Context, Waker};
 
 use parking_lot::Mutex;
 
-use super::exchange::Reply;
+use super::reply::Reply;
 use super::running::Running;
 use crate::wire::buffers::{BUFFERS, Buffer, WRITE};
 
@@ -202,8 +202,8 @@ mod tests {
     use tokio::sync::watch;
 
     use super::*;
-    use crate::server::exchange;
     use crate::server::failure::Failure;
+    use crate::server::reply;
     use crate::server::running::{ServerOptions, Stop};
     use crate::server::service::Service;
     use crate::server::session::Session;
@@ -212,16 +212,17 @@ mod tests {
     #[tokio::test]
     async fn who_finds_a_reply_while_writing_another_does_not_sleep_over_it() {
         let service = Service::new("Echo", "rpcdemo.Echo");
+        let peer = ([127, 0, 0, 1], 1).into();
         let stop = watch::Sender::new(Stop::No);
-        let running = Running::new(service, ServerOptions::default(), stop);
-        let session = Session::new(Arc::new(running), ([127, 0, 0, 1], 1).into());
+        let running = Running::new(service, peer, ServerOptions::default(), stop);
+        let session = Session::new(Arc::new(running), peer);
         let mut frame = bytes::BytesMut::new();
         let head = crate::wire::RequestProtocol::default();
         crate::wire::frame::encode(&mut frame, 7, 1, &head, b"", 100).unwrap();
         let frame = frame.freeze();
         let reply = |frame: &Bytes| {
             let failure = Failure::framework(Code::SERVER_SYSTEM, "a reply");
-            exchange::refuse(&session, frame.clone(), failure)
+            reply::refuse(&session, frame.clone(), failure)
         };
         let cx = Context::from_waker(Waker::noop());
 

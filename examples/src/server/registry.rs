@@ -37,8 +37,16 @@ pub(super) struct Registered {
 }
 
 impl Registry {
-    pub(super) fn enter(self: &Arc<Self>, session: &Arc<Session>) -> Registered {
+    /// None when `most` are open already.
+    pub(super) fn enter(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        most: usize,
+    ) -> Option<Registered> {
         let mut inner = self.inner.lock();
+        if inner.open.len() >= most {
+            return None;
+        }
         let number = inner.next;
         inner.next += 1;
         inner
@@ -46,11 +54,11 @@ impl Registry {
             .insert((session.peer, number), Arc::clone(session));
         // One that comes late is told what the others were told.
         session.outbox.enter(inner.phase);
-        Registered {
+        Some(Registered {
             registry: Arc::clone(self),
             session: Arc::clone(session),
             number,
-        }
+        })
     }
 
     /// Tells all connections, those to come as well.

@@ -1,6 +1,7 @@
 //! A service at work: what its connections and its workers share.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -41,6 +42,9 @@ pub struct ServerOptions {
     /// kernel, so often, and closed when the other machine does not answer;
     /// `None` leaves that to the idle time.
     pub keep_alive: Option<Duration>,
+    /// Connections that may be open at a time; one more is closed as soon as it is
+    /// accepted.
+    pub max_connections: usize,
 }
 
 impl Default for ServerOptions {
@@ -52,9 +56,13 @@ impl Default for ServerOptions {
             max_in_flight_bytes: 2 * MAX_FRAME,
             max_unwritten: 1 << 20,
             keep_alive: Some(Duration::from_secs(15)),
+            max_connections: usize::MAX,
         }
     }
 }
+
+/// What is shown of the name of a method that is not there, in bytes.
+const SHOWN_NAME: usize = 256;
 
 /// How much longer handlers are waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,6 +77,8 @@ pub(super) enum Stop {
 
 pub(super) struct Running {
     pub(super) name: Arc<str>,
+    addr: SocketAddr,
+    protocol: &'static str,
     pub(super) prefix: String,
     pub(super) timeout: Duration,
     /// What takes longer is logged.
@@ -90,11 +100,13 @@ pub(super) struct Running {
     errors: Mutex<BTreeMap<i32, u64>>,
     /// Connections that did not end well, by reason.
     broken: Mutex<BTreeMap<&'static str, u64>>,
+    accept_failures: AtomicU64,
 }
 
 impl Running {
     pub(super) fn new<L>(
         service: Service<L>,
+        addr: SocketAddr,
         options: ServerOptions,
         stop: watch::Sender<Stop>,
     ) -> Self {
@@ -107,12 +119,15 @@ impl Running {
             any,
             framer,
             codec,
+            protocol,
             dispatch,
             ..
         } = service;
         let workers = Workers::new(&name, dispatch);
         Self {
             name,
+            addr,
+            protocol,
             prefix,
             timeout,
             slow: slow.unwrap_or(Duration::MAX),
@@ -128,6 +143,7 @@ impl Running {
             panics: AtomicU64::new(0),
             errors: Mutex::default(),
             broken: Mutex::default(),
+            accept_failures: AtomicU64::new(0),
         }
     }
 
@@ -143,7 +159,8 @@ impl Running {
 
     #[cold]
     fn unknown(&self, name: &[u8]) -> Failure {
-        let shown = String::from_utf8_lossy(name);
+        // A name as long as a head would not fit into that of the answer.
+        let shown = String::from_utf8_lossy(&name[..name.len().min(SHOWN_NAME)]);
         if name.starts_with(self.prefix.as_bytes()) {
             return Failure::framework(Code::NO_METHOD, format!("there is no method {shown}"));
         }
@@ -169,9 +186,10 @@ impl Running {
     fn method_stats(&self) -> Vec<MethodStats> {
         let named = self.methods.iter().map(|(name, method)| {
             let name = String::from_utf8_lossy(name);
-            method.stats(&name)
+            method.stats(&name, self.timeout)
         });
-        let any = self.any.as_ref().map(|any| any.stats("*"));
+        let any = self.any.as_ref();
+        let any = any.map(|any| any.stats("*", self.timeout));
         let mut methods: Vec<_> = named.chain(any).collect();
         methods.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         methods
@@ -183,6 +201,11 @@ impl Running {
     }
 
     #[cold]
+    pub(super) fn count_accept_failure(&self) {
+        self.accept_failures.fetch_add(1, Relaxed);
+    }
+
+    #[cold]
     pub(super) fn count_panic(&self) {
         self.panics.fetch_add(1, Relaxed);
     }
@@ -191,17 +214,22 @@ impl Running {
         let methods = self.method_stats();
         ServiceStats {
             name: self.name.to_string(),
+            addr: self.addr,
+            protocol: self.protocol,
+            timeout: self.timeout,
             load: self.workers.as_ref().map(Workers::load),
             succeeded: methods.iter().map(|method| method.succeeded).sum(),
             methods,
             delay: self.workers.as_ref().map(Workers::delay),
             control: self.workers.as_ref().and_then(Workers::control),
             latency: self.latency.snapshot(),
+            waited: self.workers.as_ref().map(|_| self.waited.snapshot()),
             recent_latency: self.latency.recent(),
             recent_delay: self.workers.as_ref().map(|_| self.waited.recent()),
             panics: self.panics.load(Relaxed),
             errors: self.errors.lock().clone(),
             broken: self.broken.lock().clone(),
+            accept_failures: self.accept_failures.load(Relaxed),
         }
     }
 }

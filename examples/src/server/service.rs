@@ -53,6 +53,7 @@ pub struct Service<L = Identity> {
     pub(super) any: Option<Method>,
     pub(super) framer: Box<dyn FramerBuilder>,
     pub(super) codec: Box<dyn Codec>,
+    pub(super) protocol: &'static str,
     layers: L,
 }
 
@@ -71,6 +72,7 @@ impl Service {
             any: None,
             framer: Box::new(Trpc),
             codec: Box::new(Trpc),
+            protocol: name_of::<Trpc>(),
             layers: Identity::new(),
         }
     }
@@ -136,6 +138,7 @@ impl<L> Service<L> {
     pub fn protocol<P: FramerBuilder + Codec + Clone>(mut self, protocol: P) -> Self {
         self.framer = Box::new(protocol.clone());
         self.codec = Box::new(protocol);
+        self.protocol = name_of::<P>();
         self
     }
 
@@ -154,6 +157,7 @@ impl<L> Service<L> {
             any: self.any,
             framer: self.framer,
             codec: self.codec,
+            protocol: self.protocol,
             layers: Stack::new(layer, self.layers),
         }
     }
@@ -190,6 +194,12 @@ impl<L> Service<L> {
         self.add(method, added)
     }
 
+    /// What comes before the names of its methods in a request, such as `/rpcdemo.Echo/`.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     /// How long a request for one method may take, if that is less than the
     /// service's time. The method must have been added before.
     ///
@@ -218,6 +228,12 @@ impl<L> Service<L> {
         }
         self
     }
+}
+
+/// The last part of a type's name.
+fn name_of<T>() -> &'static str {
+    let name = std::any::type_name::<T>();
+    name.rsplit("::").next().unwrap_or(name)
 }
 
 impl<L> std::fmt::Debug for Service<L> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::exchange::Reply;
 use super::outbox::Outbox;
+use super::reply::Reply;
 use super::running::Running;
 use super::stats::{ConnectionStats, Figures, Totals};
 

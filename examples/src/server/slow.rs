@@ -1,35 +1,46 @@
 //! Requests that took too long, in the log.
 
-use bytes::Bytes;
-use tokio::time::Instant;
+use std::time::Duration;
 
-use super::context::Context;
-use super::failure::Failure;
-use crate::wire::Code;
+use uuid::Uuid;
 
-/// Logs where the time of a request has gone that ended so at `end`.
+use super::session::Session;
+use crate::wire::RequestProtocol;
+
+/// Where the time of a request has gone.
+pub(super) struct Times {
+    /// Between its reading and its turn, which it may not have had.
+    pub(super) waited: Duration,
+    pub(super) ran: Duration,
+}
+
+/// Logs where the time of a request has gone that has ended with `code`, handled or not.
 #[cold]
 #[inline(never)]
-pub(super) fn tell(context: &Context, result: &Result<Bytes, Failure>, end: Instant) {
+pub(super) fn tell(
+    session: &Session,
+    head: &RequestProtocol,
+    id: impl FnOnce() -> Uuid,
+    times: &Times,
+    code: i32,
+) {
     if !tracing::enabled!(tracing::Level::WARN) {
         return;
     }
-    let Ok(method) = context.running().method(&context.head().func) else {
-        // It was called, so it is there.
+    let Ok(method) = session.running.method(&head.func) else {
         return;
     };
     let Some(suppressed) = method.slow.admit() else {
         return;
     };
-    let (took, waited) = (context.took(end), context.waited());
     tracing::warn!(
-        service = context.service(),
-        method = context.method(),
-        id = %context.request_id(),
-        peer = %context.peer(),
-        queued_us = waited.as_micros(),
-        ran_us = took.saturating_sub(waited).as_micros(),
-        code = result.as_ref().map_or_else(Failure::number, |_| Code::OK.0),
+        service = &*session.running.name,
+        method = &*String::from_utf8_lossy(&head.func),
+        id = %id(),
+        peer = %session.peer,
+        queued_us = times.waited.as_micros(),
+        ran_us = times.ran.as_micros(),
+        code,
         suppressed,
         "slow request"
     );

@@ -81,6 +81,8 @@ impl Totals {
 pub struct MethodStats {
     /// Its full name, such as `/rpcdemo.Echo/Echo`; `*` is the one of any.
     pub name: String,
+    /// How long a request may take: the least of its own timeout and the service's.
+    pub timeout: Duration,
     /// Requests that ended well.
     pub succeeded: u64,
     /// Failed requests by code: the framework's, or the business's when that
@@ -108,9 +110,18 @@ pub struct PoolLoad {
 pub struct ServiceStats {
     /// Its name.
     pub name: String,
+    /// Where it listens.
+    pub addr: SocketAddr,
+    /// What it speaks.
+    pub protocol: &'static str,
+    /// How long a request may take.
+    pub timeout: Duration,
     /// From a request's hand-over to its start on a worker; `None` for a
     /// service that is handled in line.
     pub delay: Option<DelaySnapshot>,
+    /// How long requests waited from their reading to their start on a worker; `None` for
+    /// a service that is handled in line.
+    pub waited: Option<LatencySnapshot>,
     /// What became of requests by their priority, when it is
     /// [controlled](super::Service::controlled).
     pub control: Option<ControlStats>,
@@ -136,8 +147,11 @@ pub struct ServiceStats {
     /// Connections that did not end well, by reason: a frame that was refused
     /// (`magic`, `too_short`, `too_long`, `head_too_long`, `not_unary`) or cut
     /// off (`cut`), `idle`, replies that were not read (`stalled`), an error
-    /// of the socket (`io`), the end of the server's patience (`stopped`).
+    /// of the socket (`io`), the end of the server's patience (`stopped`), too many
+    /// that are open already (`crowded`).
     pub broken: BTreeMap<&'static str, u64>,
+    /// Times that a connection could not be accepted, mostly for too many open files.
+    pub accept_failures: u64,
 }
 
 /// The figures of an open connection.

@@ -67,7 +67,7 @@ impl Workers {
                 (stats.queued, stats.running, stats.capacity)
             }
             Self::Controlled(pool) => {
-                let stats = pool.stats();
+                let stats = pool.stats().total;
                 (stats.queued, stats.running, stats.capacity)
             }
         };

@@ -143,8 +143,9 @@ fn written<W: Write>(mut encoder: W, body: &[u8]) -> io::Result<W> {
 /// trpc-go.
 ///
 /// # Errors
-/// When it is not what `encoding` says, or longer than `max`; memory grows
-/// with what is really there, never with what the body says, beyond `max`.
+/// When it is not what `encoding` says, or longer than `max`. What a body says of its
+/// length is believed up to `max` and no further; beside that there is what an encoding
+/// needs to look back, 4 MiB at most (blocks of LZ4 frames).
 pub fn decompress(encoding: Encoding, body: Bytes, max: usize) -> Result<Bytes, CompressError> {
     match encoding {
         Encoding::NONE => Ok(body),

@@ -11,6 +11,10 @@ use super::buffers::{BUFFERS, Buffer, READ};
 use super::frame::{Frame, FrameError};
 use super::protocol::{Framer, Trpc};
 
+/// What has come of a frame is kept in so little while more is waited for, if it fits:
+/// a peer that sends a byte and stops costs no buffer that a read needs.
+const HELD: usize = 1024;
+
 /// Reads frames: as many with one read as there are.
 ///
 /// Memory is held only between the first byte of a frame and its last, and
@@ -71,14 +75,23 @@ impl<F: Framer> FrameReader<F> {
         cx: &mut Context<'_>,
         stream: &mut (impl AsyncRead + Unpin),
     ) -> Poll<io::Result<usize>> {
-        let mut buffer = self.buffer.take().unwrap_or_else(|| BUFFERS.get(READ));
+        let mut buffer = match self.buffer.take() {
+            None => BUFFERS.get(READ),
+            Some(held) if held.capacity() < READ => moved(&held, READ),
+            Some(buffer) => buffer,
+        };
         if buffer.len() == buffer.capacity() {
             buffer.reserve(buffer.len());
         }
         let filled = pin!(stream.read_buf(&mut buffer)).poll(cx);
         // An empty one goes back, so that who waits holds no memory.
         if !buffer.is_empty() {
-            self.buffer = Some(buffer);
+            let is_little = filled.is_pending() && buffer.len() <= HELD;
+            self.buffer = Some(if is_little {
+                moved(&buffer, HELD)
+            } else {
+                buffer
+            });
         }
         let count = ready!(filled)?;
         Poll::Ready(Ok(count))
@@ -102,13 +115,18 @@ impl<F: Framer> FrameReader<F> {
             return (Frames::default(), rest);
         }
         if whole < buffer.len() && rest.is_ok() {
-            let mut beginning = BUFFERS.get(READ);
-            beginning.put_slice(&buffer[whole..]);
-            self.buffer = Some(beginning);
+            self.buffer = Some(moved(&buffer[whole..], READ));
         }
         buffer.truncate(whole);
         (Frames(buffer.freeze()), rest)
     }
+}
+
+/// The same bytes, in a buffer of another size.
+fn moved(bytes: &[u8], capacity: usize) -> Buffer {
+    let mut buffer = BUFFERS.get(capacity);
+    buffer.put_slice(bytes);
+    buffer
 }
 
 impl Frames {
@@ -147,5 +165,47 @@ impl Iterator for Frames {
     #[inline]
     fn next(&mut self) -> Option<Frame> {
         (!self.0.is_empty()).then(|| Frame::take(&mut self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use tokio::io::{AsyncWriteExt, duplex};
+
+    use super::*;
+    use crate::wire::frame::{MAX_FRAME, encode};
+    use crate::wire::head::RequestProtocol;
+
+    #[tokio::test]
+    async fn a_peer_that_stops_after_some_bytes_costs_little_memory() {
+        let mut frame = bytes::BytesMut::new();
+        let head = RequestProtocol::default();
+        encode(&mut frame, 7, 1, &head, &[1; 40_000], MAX_FRAME).unwrap();
+        let (mut peer, mut stream) = duplex(64);
+        let mut reader = FrameReader::new(MAX_FRAME);
+        let mut cx = Context::from_waker(Waker::noop());
+        for begin in [0..1, 1..2, 2..40] {
+            peer.write_all(&frame[begin]).await.unwrap();
+            assert!(reader.poll_fill(&mut cx, &mut stream).is_ready());
+            assert!(reader.frames().0.is_empty());
+            assert!(reader.poll_fill(&mut cx, &mut stream).is_pending());
+            let held = reader.buffer.as_ref().map(Buffer::capacity);
+            assert_eq!(held, Some(HELD));
+        }
+        // Nothing of it is lost.
+        let rest = frame[40..].to_vec();
+        tokio::spawn(async move { peer.write_all(&rest).await });
+        let read = loop {
+            std::future::poll_fn(|cx| reader.poll_fill(cx, &mut stream))
+                .await
+                .unwrap();
+            if let Some(read) = reader.frames().0.next() {
+                break read;
+            }
+        };
+        assert_eq!((read.id, read.into_body()), (7, vec![1; 40_000].into()));
+        assert!(!reader.is_amid_frame());
     }
 }

@@ -5,6 +5,12 @@ use crate::{Checks, OpenLoan, TryPolicy, checks::Checker};
 
 impl<T, P> Pool<T, P> {
     /// Has the pool look for misuse, at some cost: for tests.
+    ///
+    /// ```
+    /// # use pool_object::{Checks, Pool};
+    /// static NAMES: Pool<String> = Pool::from_fn(String::new).checks(Checks::all());
+    /// # NAMES.get();
+    /// ```
     #[cfg_attr(docsrs, doc(cfg(feature = "checks")))]
     #[must_use]
     pub const fn checks(mut self, checks: Checks) -> Self {
@@ -14,6 +20,15 @@ impl<T, P> Pool<T, P> {
 
     /// The guards that have not come back yet, the oldest first, if the pool tracks
     /// them.
+    ///
+    /// ```
+    /// # use pool_object::{Checks, Pool};
+    /// let pool = Pool::new(String::new).checks(Checks::none().track_loans());
+    /// let name = pool.get();
+    /// assert_eq!(pool.loans()[0].taken_at.line(), line!() - 1);
+    /// drop(name);
+    /// assert!(pool.loans().is_empty());
+    /// ```
     #[cfg_attr(docsrs, doc(cfg(feature = "checks")))]
     pub fn loans(&self) -> Vec<OpenLoan> {
         self.checker.open_loans()

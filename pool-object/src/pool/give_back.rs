@@ -35,21 +35,14 @@ impl<T, P: TryPolicy<T>> Pool<T, P> {
         let fit = self.policy.reset(&mut object);
         #[cfg(feature = "checks")]
         let fit = fit && self.check(&mut object);
+        let weight = fit.then(|| self.weight_of(&object));
         std::mem::forget(panicked);
-        if fit {
-            keep(self.idle(object));
-        } else {
-            self.drop_refused(object);
-        }
-    }
-
-    /// An object as it is kept.
-    #[inline(always)]
-    pub(super) fn idle(&self, object: Box<T>) -> Idle {
-        let weight = self.policy.weigh(&object).max(1);
-        Idle {
-            object: Object::from_box(object),
-            weight,
+        match weight {
+            Some(weight) => keep(Idle {
+                object: Object::from_box(object),
+                weight,
+            }),
+            None => self.drop_refused(object),
         }
     }
 
@@ -60,12 +53,17 @@ impl<T, P: TryPolicy<T>> Pool<T, P> {
         }
     }
 
+    /// What the policy says it weighs, within what places can be counted.
+    #[inline(always)]
+    pub(super) fn weight_of(&self, object: &T) -> usize {
+        self.policy.weigh(object).clamp(1, isize::MAX as usize)
+    }
+
     /// Out of line, as `take_or_make` is.
     #[inline(never)]
     pub(crate) fn put_past_the_slot(&self, idle: Idle) {
         if let Err(idle) = self.depot.put(idle) {
-            // SAFETY: it was made from a `Box<T>`, by `idle`.
-            self.drop_full(unsafe { idle.object.into_box() });
+            self.drop_full(idle);
         }
     }
 
@@ -87,19 +85,12 @@ impl<T, P: TryPolicy<T>> Pool<T, P> {
         drop(object);
     }
 
-    #[cfg(feature = "bytes")]
     #[cold]
     #[inline(never)]
-    pub(crate) fn drop_oversized(&self, object: Box<T>) {
-        self.depot.count(|counters| &counters.oversized, 1);
-        drop(object);
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn drop_full(&self, object: Box<T>) {
-        self.depot.count_full();
-        drop(object);
+    pub(super) fn drop_full(&self, idle: Idle) {
+        self.depot.count_full(idle.weight);
+        // SAFETY: whatever is idle in here was made from a `Box<T>`.
+        drop(unsafe { idle.object.into_box::<T>() });
     }
 }
 

@@ -1,11 +1,23 @@
 //! Where an object comes from that is asked for.
 
 use super::Pool;
-use crate::{Guard, OwnedGuard, Policy, TryPolicy, object::Object};
+use crate::{
+    Guard, OwnedGuard, Policy, TryPolicy,
+    object::{Idle, Object},
+};
 use std::sync::Arc;
 
 impl<T, P: Policy<T>> Pool<T, P> {
     /// An object that is idle, or a new one. It goes back as the guard is dropped.
+    ///
+    /// ```
+    /// # use pool_object::Pool;
+    /// let pool = Pool::new(|| Vec::<u8>::with_capacity(4096));
+    /// let mut page = pool.get();
+    /// page.push(1);
+    /// drop(page);
+    /// assert_eq!(*pool.get(), [1], "kept as it was, for nothing resets it");
+    /// ```
     #[inline]
     #[cfg_attr(feature = "checks", track_caller)]
     pub fn get(&self) -> Guard<'_, T, P> {
@@ -31,6 +43,14 @@ impl<T, P: Policy<T>> Pool<T, P> {
 
     /// An object that is idle, or a new one, without a guard: Go's `Get`. It does
     /// not go back unless it is [`put`](Self::put).
+    ///
+    /// ```
+    /// # use pool_object::Pool;
+    /// let pool = Pool::new(String::new);
+    /// let name: Box<String> = pool.take();
+    /// pool.put(name);
+    /// assert_eq!(pool.stats().idle, 1);
+    /// ```
     #[inline]
     pub fn take(&self) -> Box<T> {
         self.take_or_else(|| self.policy.create())
@@ -38,17 +58,31 @@ impl<T, P: Policy<T>> Pool<T, P> {
 
     /// Makes up to `objects` objects ahead of their use, where every thread finds
     /// them; stops at the bound on idle objects. Says how many were made and kept.
+    ///
+    /// ```
+    /// # use pool_object::Pool;
+    /// let pool = Pool::new(String::new).max_idle(8);
+    /// assert_eq!((pool.prewarm(5), pool.prewarm(5)), (5, 3));
+    /// ```
     pub fn prewarm(&self, objects: usize) -> usize {
-        for made in 0..objects.min(self.depot.max_idle()) {
-            let idle = self.idle(Box::new(self.policy.create()));
-            if let Err(idle) = self.depot.put_shared(made, idle) {
-                // SAFETY: it was made from a `Box<T>` just now.
-                drop(unsafe { idle.object.into_box::<T>() });
-                return made;
+        for kept in 0..objects {
+            if !self.depot.has_place() {
+                return kept;
             }
+            let object = Box::new(self.policy.create());
+            let idle = Idle {
+                weight: self.weight_of(&object),
+                object: Object::from_box(object),
+            };
             self.depot.count(|counters| &counters.prewarmed, 1);
+            // The place may be gone, or the object heavier than what is left.
+            if let Err(idle) = self.depot.put_shared(kept, idle) {
+                self.depot.count(|counters| &counters.surplus, 1);
+                self.drop_full(idle);
+                return kept;
+            }
         }
-        objects.min(self.depot.max_idle())
+        objects
     }
 }
 
@@ -63,13 +97,32 @@ impl<T, P: TryPolicy<T>> Pool<T, P> {
     #[inline]
     #[cfg_attr(feature = "checks", track_caller)]
     pub fn get_or_error(&self) -> Result<Guard<'_, T, P>, P::Error> {
-        self.get_or_try_else(|| self.policy.try_create())
+        Ok(Guard::new(self, self.take_or_error()?))
+    }
+
+    /// As [`get_or_error`](Self::get_or_error), with a guard that keeps the pool alive.
+    ///
+    /// # Errors
+    /// What the policy's `try_create` returned.
+    #[inline]
+    #[cfg_attr(feature = "checks", track_caller)]
+    pub fn get_owned_or_error(self: &Arc<Self>) -> Result<OwnedGuard<T, P>, P::Error> {
+        let object = self.take_or_error()?;
+        Ok(OwnedGuard::new(Arc::clone(self), object))
     }
 
     /// An object that is idle, or `None`.
     ///
     /// Looked for in the calling thread's cache and in all shards; the few that
     /// other threads keep for themselves are out of reach.
+    ///
+    /// ```
+    /// # use pool_object::Pool;
+    /// let pool = Pool::new(String::new);
+    /// assert!(pool.try_get().is_none());
+    /// drop(pool.get());
+    /// assert!(pool.try_get().is_some());
+    /// ```
     #[inline]
     #[cfg_attr(feature = "checks", track_caller)]
     pub fn try_get(&self) -> Option<Guard<'_, T, P>> {
@@ -107,17 +160,18 @@ impl<T, P: TryPolicy<T>> Pool<T, P> {
         &self,
         create: impl FnOnce() -> Result<T, E>,
     ) -> Result<Guard<'_, T, P>, E> {
-        let object = match self.try_take() {
-            Some(object) => object,
-            None => {
-                let made = create()?;
-                self.miss(|| made)
-            }
-        };
-        Ok(Guard::new(self, object))
+        Ok(Guard::new(self, self.take_or_try_else(create)?))
     }
 
     /// As [`try_get`](Self::try_get), with a guard that keeps the pool alive.
+    ///
+    /// ```
+    /// # use pool_object::Pool;
+    /// let pool = std::sync::Arc::new(Pool::new(String::new));
+    /// assert!(pool.try_get_owned().is_none());
+    /// drop(pool.get());
+    /// assert!(pool.try_get_owned().is_some());
+    /// ```
     #[inline]
     #[cfg_attr(feature = "checks", track_caller)]
     pub fn try_get_owned(self: &Arc<Self>) -> Option<OwnedGuard<T, P>> {
@@ -127,43 +181,65 @@ impl<T, P: TryPolicy<T>> Pool<T, P> {
 
     #[inline(always)]
     fn try_take(&self) -> Option<Box<T>> {
-        let object = self
-            .depot
-            .take_slot()
-            .or_else(|| self.take_past_the_slot())?;
-        // SAFETY: every object in the depot was made from a `Box<T>`.
-        Some(unsafe { object.into_box() })
+        self.take_from_slot().or_else(|| self.take_past_the_slot())
+    }
+
+    #[inline(always)]
+    pub(crate) fn take_or_error(&self) -> Result<Box<T>, P::Error> {
+        self.take_or_try_else(|| self.policy.try_create())
+    }
+
+    #[inline(always)]
+    fn take_or_try_else<E>(&self, create: impl FnOnce() -> Result<T, E>) -> Result<Box<T>, E> {
+        match self.try_take() {
+            Some(object) => Ok(object),
+            None => {
+                let made = create()?;
+                Ok(self.miss(|| made))
+            }
+        }
     }
 
     #[inline(always)]
     pub(crate) fn take_or_else(&self, create: impl FnOnce() -> T) -> Box<T> {
-        match self.depot.take_slot() {
-            // SAFETY: every object in the depot was made from a `Box<T>`.
-            Some(object) => unsafe { object.into_box() },
-            None => self.take_or_make(create),
-        }
+        self.take_from_slot()
+            .unwrap_or_else(|| self.take_or_make(create))
+    }
+
+    /// What is in this thread's slot, as all of a hit that is inlined.
+    #[inline(always)]
+    pub(crate) fn take_from_slot(&self) -> Option<Box<T>> {
+        let object = self.depot.take_slot()?;
+        // SAFETY: every object in the depot was made from a `Box<T>`.
+        Some(unsafe { object.into_box() })
     }
 
     /// Out of line, so that every caller inlines the slot alone. The magazine is still
     /// without a lock.
     #[inline(never)]
     fn take_or_make(&self, create: impl FnOnce() -> T) -> Box<T> {
-        match self.depot.take() {
-            // SAFETY: every object in the depot was made from a `Box<T>`.
-            Some(object) => unsafe { object.into_box() },
-            None => self.miss(create),
-        }
+        self.take_past_the_slot_and(|| self.depot.look_at_the_time())
+            .unwrap_or_else(|| self.miss(create))
     }
 
     #[inline(never)]
-    fn take_past_the_slot(&self) -> Option<Object> {
-        self.depot.take()
+    fn take_past_the_slot(&self) -> Option<Box<T>> {
+        self.take_past_the_slot_and(|| self.depot.look_at_the_time())
+    }
+
+    /// See [`Depot::take`](crate::depot::Depot::take).
+    #[inline(always)]
+    pub(crate) fn take_past_the_slot_and(&self, now_and_then: impl FnOnce()) -> Option<Box<T>> {
+        let object = self.depot.take(now_and_then)?;
+        // SAFETY: every object in the depot was made from a `Box<T>`.
+        Some(unsafe { object.into_box() })
     }
 
     #[cold]
     #[inline(never)]
     pub(crate) fn miss(&self, create: impl FnOnce() -> T) -> Box<T> {
+        let object = Box::new(create());
         self.depot.count(|counters| &counters.misses, 1);
-        Box::new(create())
+        object
     }
 }

@@ -15,7 +15,12 @@ pub struct Point {
     pub p99: Duration,
 }
 
-const COLOURS: [&str; 5] = ["#888888", "#2a7de1", "#00a37a", "#e0862a", "#b14fc5"];
+const COLOURS: [&str; 11] = [
+    "#888888", "#c43b3b", "#b8a12c", "#2a7de1", "#00a37a", "#7a5c3e", "#8fbf4d", "#b14fc5",
+    "#4dbfd9", "#e0862a", "#e36fa4",
+];
+/// Names in a row below.
+const ROW: usize = 5;
 const WIDTH: f64 = 300.0;
 const HEIGHT: f64 = 180.0;
 /// The loads from none to this.
@@ -111,7 +116,7 @@ pub fn draw(file: &Path, lines: &[(&str, Vec<Point>)], target: Duration) -> io::
     ];
     let title = format!("p99 of those served (target {target:?})");
     let mut document = Document::new()
-        .set("viewBox", (0, 0, 800, 300))
+        .set("viewBox", (0, 0, 800, 340))
         .add(Style::new(STYLE))
         .add(panel(
             0,
@@ -122,7 +127,8 @@ pub fn draw(file: &Path, lines: &[(&str, Vec<Point>)], target: Duration) -> io::
     for (nth, ((policy, points), colour)) in lines.iter().zip(COLOURS).enumerate() {
         let useful = points.iter().map(|p| (x(0, p.load), y(p.goodput)));
         let waited = points.iter().map(|p| (x(1, p.load), y(by_time(p.p99))));
-        let at = (60.0 + 145.0 * nth as f64, 275.0);
+        let (row, column) = ((nth / ROW) as f64, (nth % ROW) as f64);
+        let at = (60.0 + 145.0 * column, 275.0 + 22.0 * row);
         let sample = [(at.0, at.1 - 4.0), (at.0 + 18.0, at.1 - 4.0)];
         document = document
             .add(curve(useful, colour))

@@ -1,17 +1,18 @@
-//! A pool at half its capacity and up to four times of it, under each policy: how
-//! much of what it does is of use, how long those wait who are served, who is turned
-//! away, and how soon all is well when the load falls. With a chart.
+//! A pool at half its capacity and up to four times of it, without a policy and under
+//! each: how much of what it does is of use, how long those wait who are served, who is
+//! turned away, and how soon all is well when the load falls. With a chart.
 //!
 //! `cargo run --release -p pool-worker --example overload -- 2` has each rush last for
 //! 2 seconds.
 
 mod chart;
+mod policy;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use pool_worker::overload::{Class, Codel, Control, Dagor};
+use policy::Policy;
 use pool_worker::threads::ControlledPool;
 
 const WORKERS: usize = 8;
@@ -21,13 +22,27 @@ const PATIENCE: Duration = Duration::from_millis(100);
 const TARGET: Duration = Duration::from_millis(10);
 const INTERVAL: Duration = Duration::from_millis(50);
 const LOADS: [f64; 5] = [0.5, 1.0, 1.5, 2.0, 4.0];
-/// One in five is urgent.
-const URGENT: Class = Class::new();
-const OTHERS: Class = Class::new().priority(5);
 
 struct Request {
     came: Instant,
-    urgent: bool,
+    /// Whether it is one of the few that are to be spared.
+    few: bool,
+}
+
+/// Something behind the pool that bears so many at once; others wait for it.
+struct Behind {
+    free: Mutex<usize>,
+    freed: Condvar,
+}
+
+impl Behind {
+    fn work(&self) {
+        let free = self.free.lock().unwrap();
+        *self.freed.wait_while(free, |free| *free == 0).unwrap() -= 1;
+        sleep(WORK);
+        *self.free.lock().unwrap() += 1;
+        self.freed.notify_one();
+    }
 }
 
 /// What became of the requests of one class that came during the rush.
@@ -42,20 +57,29 @@ struct Account {
 
 #[derive(Default)]
 struct Outcome {
-    urgent: Account,
-    others: Account,
+    few: Account,
+    many: Account,
     /// Of those served, how long they waited.
     waited: Vec<Duration>,
-    /// After the rush, when the last one came that waited for longer than the target.
+    /// After the rush, when the last one came that was turned away, or waited for longer
+    /// than the target.
     recovered_after: Duration,
 }
 
 impl Outcome {
-    fn account(&mut self, urgent: bool) -> &mut Account {
-        if urgent {
-            &mut self.urgent
+    fn account(&mut self, few: bool) -> &mut Account {
+        if few { &mut self.few } else { &mut self.many }
+    }
+
+    fn not_well(&mut self, after_rush: Duration) {
+        self.recovered_after = self.recovered_after.max(after_rush);
+    }
+
+    fn turned_away(&mut self, request: &Request, ends: Instant) {
+        if request.came < ends {
+            self.account(request.few).turned_away += 1;
         } else {
-            &mut self.others
+            self.not_well(request.came - ends);
         }
     }
 
@@ -68,114 +92,101 @@ impl Outcome {
     /// What was of use, of what the workers could have done.
     fn goodput(&self, rush: Duration) -> f64 {
         let possible = rush.as_secs_f64() / WORK.as_secs_f64() * WORKERS as f64;
-        (self.urgent.in_time + self.others.in_time) as f64 / possible
+        (self.few.in_time + self.many.in_time) as f64 / possible
     }
 }
 
-fn policies() -> [(&'static str, Control); 5] {
-    let codel = Codel::new(TARGET, INTERVAL);
-    let dagor = Dagor::new(TARGET / 2).window(INTERVAL, 2000);
-    let quick = Codel::new(TARGET, INTERVAL / 2);
-    [
-        ("priorities alone", Control::new()),
-        ("codel", Control::new().codel(codel)),
-        ("newest first", Control::new().codel(codel).newest_first()),
-        ("dagor", Control::new().dagor(dagor)),
-        ("codel and dagor", Control::new().codel(quick).dagor(dagor)),
-    ]
-}
-
-/// Sends requests at so many times the capacity.
+/// Sends requests at so many times the capacity. How many: of the many, and of the few.
 fn send(
     pool: &ControlledPool<Request>,
+    policy: &Policy,
     load: f64,
     until: Instant,
-    outcome: Option<&Mutex<Outcome>>,
-) {
+    turned_away: impl Fn(&Request),
+) -> [usize; 2] {
     let between = WORK.div_f64(WORKERS as f64 * load);
     let mut due = Instant::now();
-    let mut nth = 0u64;
-    while due < until {
+    let mut sent = [0; 2];
+    for nth in 0u64.. {
+        if due >= until {
+            break;
+        }
         sleep(due.saturating_duration_since(Instant::now()));
-        let urgent = nth.is_multiple_of(5);
-        let class = if urgent { URGENT } else { OTHERS };
-        let class = class.user(nth.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32);
         let came = Instant::now();
-        let sent = pool.submit(class.deadline(came + PATIENCE), Request { came, urgent });
-        if let Some(outcome) = outcome {
-            let mut outcome = outcome.lock().unwrap();
-            let account = outcome.account(urgent);
-            account.came += 1;
-            account.turned_away += usize::from(sent.is_err());
+        let few = nth.is_multiple_of(5);
+        let class = policy.class(few, nth, came + PATIENCE);
+        sent[usize::from(few)] += 1;
+        if let Err(error) = pool.submit(class, Request { came, few }) {
+            turned_away(&error.into_job());
         }
         due += between;
-        nth += 1;
     }
+    sent
 }
 
-fn rush(control: Control, load: f64, lasts: Duration) -> Outcome {
+fn rush(policy: &Policy, load: f64, lasts: Duration) -> Outcome {
     let outcome = Arc::new(Mutex::new(Outcome::default()));
-    let starts = Instant::now();
-    let ends = starts + lasts;
+    let behind = Behind {
+        free: Mutex::new(policy.behind.unwrap_or(usize::MAX / 2)),
+        freed: Condvar::new(),
+    };
+    let ends = Instant::now() + lasts;
     let (served, unserved) = (Arc::clone(&outcome), Arc::clone(&outcome));
-    let in_rush = move |came: Instant| (starts..ends).contains(&came);
     let pool = ControlledPool::builder()
         .capacity(WORKERS)
         .queue(100_000)
         .build(
-            control,
+            policy.control,
             move |request: Request| {
                 let waited = request.came.elapsed();
-                sleep(WORK);
+                behind.work();
                 let in_time = request.came.elapsed() <= PATIENCE;
                 let mut outcome = served.lock().unwrap();
-                if in_rush(request.came) {
+                if request.came < ends {
                     outcome.waited.push(waited);
-                    outcome.account(request.urgent).in_time += usize::from(in_time);
+                    outcome.account(request.few).in_time += usize::from(in_time);
                 } else if waited > TARGET {
-                    let after = request.came - ends;
-                    outcome.recovered_after = outcome.recovered_after.max(after);
+                    outcome.not_well(request.came - ends);
                 }
             },
-            move |back| {
-                if in_rush(back.job.came) {
-                    let mut outcome = unserved.lock().unwrap();
-                    outcome.account(back.job.urgent).turned_away += 1;
-                }
-            },
+            move |back| unserved.lock().unwrap().turned_away(&back.job, ends),
         );
-    send(&pool, load, ends, Some(&outcome));
-    send(&pool, 0.5, ends + lasts / 2, None);
+    let turned_away = |request: &Request| outcome.lock().unwrap().turned_away(request, ends);
+    let [many, few] = send(&pool, policy, load, ends, turned_away);
+    send(&pool, policy, 0.5, ends + lasts / 2, turned_away);
     pool.close(Duration::from_secs(60)).expect("it drains");
-    std::mem::take(&mut outcome.lock().unwrap())
+    let mut outcome = std::mem::take(&mut *outcome.lock().unwrap());
+    (outcome.many.came, outcome.few.came) = (many, few);
+    outcome
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let seconds = std::env::args().nth(1).map_or(Ok(0.4), |arg| arg.parse())?;
     let lasts = Duration::from_secs_f64(seconds);
     println!("{WORKERS} workers, jobs of {WORK:?}, a target of {TARGET:?}; callers wait for");
-    println!("{PATIENCE:?}; one in five is urgent\n");
+    println!("{PATIENCE:?}; one in five is to be spared\n");
     println!(
         "{:<17} {:>4} {:>8} {:>9} {:>15} {:>15} {:>10}",
-        "policy", "load", "goodput", "p99", "urgent away", "others away", "recovered"
+        "policy", "load", "goodput", "p99", "few away", "many away", "recovered"
     );
     let mut lines = Vec::new();
-    for (policy, control) in policies() {
+    for policy in policy::all() {
         let mut points = Vec::new();
         for load in LOADS {
-            let mut outcome = rush(control, load, lasts);
+            let mut outcome = rush(&policy, load, lasts);
             let (goodput, p99) = (outcome.goodput(lasts), outcome.p99());
             let away = |account: Account| format!("{} of {}", account.turned_away, account.came);
             println!(
-                "{policy:<17} {load:>4} {:>6.0} % {p99:>9.1?} {:>15} {:>15} {:>7} ms",
+                "{:<17} {load:>4} {:>6.0} % {p99:>9.1?} {:>15} {:>15} {:>7} ms",
+                policy.name,
                 goodput * 100.0,
-                away(outcome.urgent),
-                away(outcome.others),
+                away(outcome.few),
+                away(outcome.many),
                 outcome.recovered_after.as_millis(),
             );
             points.push(chart::Point { load, goodput, p99 });
         }
-        lines.push((policy, points));
+        lines.push((policy.name, points));
     }
     let file = std::env::temp_dir().join("overload.svg");
     chart::draw(&file, &lines, TARGET)?;

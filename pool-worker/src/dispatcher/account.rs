@@ -46,6 +46,9 @@ impl<J: Send + 'static> Dispatcher<J> {
             panicked,
             cancelled,
             displaced,
+            // Of pools that are controlled alone, which count by themselves.
+            shed: 0,
+            expired: 0,
             rejected: rejected_by.total(),
             rejected_by,
             queued: counts.queued as usize,

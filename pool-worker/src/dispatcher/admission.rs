@@ -60,8 +60,9 @@ impl<J: Send + 'static> Dispatcher<J> {
         }
     }
 
+    /// As [`offer`](Self::offer), without waking a worker for it.
     #[inline]
-    fn enqueue(&self, job: J) -> Result<Accepted, Rejected<J>> {
+    pub(crate) fn enqueue(&self, job: J) -> Result<Accepted, Rejected<J>> {
         let now = self.clock.now();
         match self.queue.accept() {
             Ok((place, accepted)) => {

@@ -127,7 +127,7 @@ impl<J: Send + 'static> Dispatcher<J> {
     #[inline(never)]
     pub(crate) fn expire(&self, seat: &Arc<Seat>) -> bool {
         let mut workers = self.workers.lock();
-        let least = usize::from(self.options.on_threads);
+        let least = self.options.stay.max(usize::from(self.options.on_threads));
         if workers.count - workers.retiring <= least || self.is_paused() {
             return false;
         }

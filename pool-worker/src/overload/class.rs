@@ -4,6 +4,9 @@ use std::time::Instant;
 
 use super::dagor::Level;
 
+/// How many priorities there are.
+pub(super) const PRIORITIES: usize = 64;
+
 /// How urgent a job is, whose it is, and until when it is of use.
 ///
 /// What the pool's [`Control`](super::Control) does not ask for has no effect.
@@ -35,10 +38,12 @@ impl Class {
         }
     }
 
-    /// The priority, 0 to 63 from the most urgent on; 0 by default.
+    /// The priority, 0 to 63 from the most urgent on; 0 by default. What is more
+    /// counts as 63.
     #[must_use]
     pub const fn priority(mut self, priority: u8) -> Self {
-        self.priority = priority;
+        let least = PRIORITIES as u8 - 1;
+        self.priority = if priority > least { least } else { priority };
         self
     }
 
@@ -77,5 +82,17 @@ impl Class {
     #[must_use]
     pub const fn level(&self) -> Level {
         Level::of(self.priority, self.user)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_less_urgent_than_the_least_counts_as_that() {
+        for (told, counts) in [(0, 0), (63, 63), (64, 63), (255, 63)] {
+            assert_eq!(Class::new().priority(told).priority, counts);
+        }
     }
 }

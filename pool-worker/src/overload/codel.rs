@@ -43,7 +43,7 @@ impl Codel {
 
     /// What waited longer than this is shed under overload.
     pub(super) fn sheds_after(&self) -> Duration {
-        2 * self.target
+        self.target.saturating_mul(2)
     }
 }
 
@@ -72,11 +72,14 @@ impl Watch {
     /// for as long as `stands`. Whether to shed it.
     pub(super) fn sheds(&mut self, now: Duration, stands: Duration, delay: Duration) -> bool {
         if now >= self.ends {
-            // An interval that passed without a job had nothing that stood.
-            let idle = now >= self.ends + self.codel.interval;
-            let least = self.least.take().filter(|_| !idle);
+            // In an interval that passed without a job, either nothing stood, or all
+            // workers did: then the one that goes now was there all the time.
+            let still = now >= self.ends.saturating_add(self.codel.interval);
+            let stood = Some(stands).filter(|&stands| stands >= self.codel.interval);
+            let least = self.least.take();
+            let least = if still { stood } else { least };
             self.overloaded = least.is_some_and(|least| least > self.codel.target);
-            self.ends = now + self.codel.interval;
+            self.ends = now.saturating_add(self.codel.interval);
         }
         let is_first = self.least.is_none();
         let least = self.least.get_or_insert(stands);
@@ -151,5 +154,25 @@ mod tests {
         }
         assert!(!watch.sheds(1000 * MS, 20 * MS, 20 * MS));
         assert!(!watch.sheds(1001 * MS, 20 * MS, 20 * MS));
+    }
+
+    #[test]
+    fn a_stall_is_not_taken_for_idleness() {
+        let mut watch = watch();
+        watch.sheds(Duration::ZERO, MS, MS);
+        // Nothing left the queue for a second, and something waited all along.
+        assert!(!watch.sheds(1000 * MS, 900 * MS, 900 * MS), "the first");
+        assert!(watch.is_overloaded());
+        assert!(watch.sheds(1001 * MS, 899 * MS, 899 * MS));
+    }
+
+    #[test]
+    fn never_is_never() {
+        let mut patient = Watch::new(Codel::new(Duration::MAX, 100 * MS));
+        let mut slow = Watch::new(Codel::new(MS, Duration::MAX));
+        for at in 0..1000 {
+            assert!(!patient.sheds(at * MS, 20 * MS, 20 * MS));
+            assert!(!slow.sheds(at * MS, 20 * MS, 20 * MS));
+        }
     }
 }

@@ -82,14 +82,18 @@ impl Control {
     }
 
     /// Has the number of workers follow the delay. In place of
-    /// [`vegas`](Self::vegas).
+    /// [`vegas`](Self::vegas), and of the [capacity](crate::Builder::capacity) that the
+    /// pool is given. Workers beyond the core leave when they had no job for as long as
+    /// [`Elastic::idle`] says, unless the pool has an
+    /// [idle timeout](crate::Builder::idle_timeout) of its own.
     pub fn elastic(mut self, elastic: Elastic) -> Self {
         self.sizing = Sizing::Elastic(elastic);
         self
     }
 
     /// Has the number of workers follow what is behind the pool. In place of
-    /// [`elastic`](Self::elastic).
+    /// [`elastic`](Self::elastic), and of the [capacity](crate::Builder::capacity) that
+    /// the pool is given.
     pub fn vegas(mut self, vegas: Vegas) -> Self {
         self.sizing = Sizing::Vegas(vegas);
         self
@@ -111,6 +115,15 @@ impl Control {
             Sizing::Vegas(vegas) => Some(vegas.sizes()),
         }
     }
+
+    /// How long a worker stays that has no job, and how many stay for ever; none when
+    /// that is for the pool to say.
+    pub(crate) fn stays(&self) -> Option<(Duration, usize)> {
+        match self.sizing {
+            Sizing::Elastic(elastic) => Some(elastic.stays()),
+            Sizing::Fixed | Sizing::Vegas(_) => None,
+        }
+    }
 }
 
 /// Who sets the number of workers.
@@ -121,35 +134,24 @@ pub(super) enum Sizer {
 }
 
 impl Sizer {
-    fn get(&self) -> usize {
+    pub(super) fn get(&self) -> usize {
         match self {
             Self::Elastic(size) => size.get(),
             Self::Vegas(limit) => limit.get(),
         }
     }
 
-    /// A job starts now, or comes while others stand for so long, and so many run.
-    /// The number of workers, if it changes.
-    pub(super) fn delayed(
-        &mut self,
-        now: Duration,
-        delay: Duration,
-        running: usize,
-    ) -> Option<usize> {
-        let before = self.get();
+    /// So many run from now on, and a job waits, or waited, for so long.
+    pub(super) fn delayed(&mut self, now: Duration, delay: Duration, running: usize) {
         if let Self::Elastic(size) = self {
             size.sample(now, delay, running);
         }
-        Some(self.get()).filter(|&size| size != before)
     }
 
-    /// A job that ran as one of so many took so long. The number of workers, if it
-    /// changes.
-    pub(super) fn ended(&mut self, took: Duration, running: usize) -> Option<usize> {
-        let before = self.get();
+    /// A job that ran as one of so many took so long.
+    pub(super) fn ended(&mut self, took: Duration, running: usize) {
         if let Self::Vegas(limit) = self {
             limit.sample(took, running);
         }
-        Some(self.get()).filter(|&size| size != before)
     }
 }

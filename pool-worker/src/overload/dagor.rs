@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// How many business priorities there are.
-const BUSINESS: usize = 64;
+use super::class::PRIORITIES as BUSINESS;
+
 /// How many users of one priority are told apart.
 const USERS: usize = 128;
 const LEVELS: usize = BUSINESS * USERS;
@@ -11,7 +11,8 @@ const LEVELS: usize = BUSINESS * USERS;
 /// Admission by priority, as DAGOR has it (Zhou et al., *Overload Control for
 /// Scaling WeChat Microservices*, 2018): while jobs of a window waited longer than
 /// the threshold on average, 5 % fewer are let in, those of least priority first;
-/// while they did not, 1 % of what came more.
+/// while they did not, 1 % of what came more. All are let in once no more comes than
+/// three quarters of what was run while it was too much.
 ///
 /// A priority is that of the business and, among equals, a hash of the user: so the
 /// same users are let in for as long as the level stands, and finish what they began.
@@ -104,11 +105,14 @@ pub(super) struct Gate {
     /// Less urgent jobs are refused.
     level: Level,
     came: Box<[u32; LEVELS]>,
-    ends: Duration,
+    began: Duration,
     came_in_all: u32,
     admitted: u32,
-    started: u32,
+    ran: u32,
+    left: u32,
     waited: Duration,
+    /// Jobs a second that were run while it was too much, of late.
+    bears: f64,
 }
 
 impl Gate {
@@ -117,11 +121,13 @@ impl Gate {
             dagor,
             level: Level::ALL,
             came: Box::new([0; LEVELS]),
-            ends: dagor.window,
+            began: Duration::ZERO,
             came_in_all: 0,
             admitted: 0,
-            started: 0,
+            ran: 0,
+            left: 0,
             waited: Duration::ZERO,
+            bears: 0.0,
         }
     }
 
@@ -129,10 +135,11 @@ impl Gate {
         self.level
     }
 
-    /// A job comes now. Whether it is let in.
-    pub(super) fn admits(&mut self, now: Duration, level: Level) -> bool {
-        if now >= self.ends || self.came_in_all >= self.dagor.jobs {
-            self.turn(now);
+    /// A job comes now, while others have stood for so long. Whether it is let in.
+    pub(super) fn admits(&mut self, now: Duration, level: Level, stands: Duration) -> bool {
+        let ends = self.began.saturating_add(self.dagor.window);
+        if now >= ends || self.came_in_all >= self.dagor.jobs {
+            self.turn(now, stands);
         }
         self.came[usize::from(level.0)] += 1;
         self.came_in_all += 1;
@@ -141,22 +148,28 @@ impl Gate {
         admits
     }
 
-    /// A job left the queue after this delay.
-    pub(super) fn waited(&mut self, delay: Duration) {
-        self.started += 1;
-        self.waited += delay;
+    /// A job left the queue after this delay, to be run or not.
+    pub(super) fn waited(&mut self, delay: Duration, runs: bool) {
+        self.left += 1;
+        self.ran += u32::from(runs);
+        self.waited = self.waited.saturating_add(delay);
     }
 
     /// Sets the level by what the window was.
-    fn turn(&mut self, now: Duration) {
-        let overloaded = self.waited > self.dagor.threshold * self.started;
+    fn turn(&mut self, now: Duration, stands: Duration) {
         let mut expected = self.admitted;
-        if overloaded {
+        let a_second = 1.0 / now.saturating_sub(self.began).as_secs_f64().max(1e-9);
+        if self.is_overloaded(stands) {
+            // The most of late: where a window has the rest of a rush, little is run.
+            self.bears = (0.9 * self.bears).max(f64::from(self.ran) * a_second);
             let wanted = self.admitted - self.admitted.div_ceil(20);
             while expected > wanted && self.level > Level(0) {
                 expected -= self.came[usize::from(self.level.0)].min(expected);
                 self.level.0 -= 1;
             }
+        } else if f64::from(self.came_in_all) * a_second <= 0.75 * self.bears {
+            // All of it could be borne; the quarter is for what comes in bursts.
+            self.level = Level::ALL;
         } else {
             let wanted = self.admitted + self.came_in_all.div_ceil(100);
             while expected < wanted && self.level < Level::ALL {
@@ -165,9 +178,21 @@ impl Gate {
             }
         }
         self.came.fill(0);
-        (self.came_in_all, self.admitted, self.started) = (0, 0, 0);
-        self.waited = Duration::ZERO;
-        self.ends = now + self.dagor.window;
+        (self.came_in_all, self.admitted) = (0, 0);
+        (self.ran, self.left, self.waited) = (0, 0, Duration::ZERO);
+        self.began = now;
+    }
+
+    /// By the average; what stands in the queue for longer counts too, for where all
+    /// workers stall nothing leaves that could tell.
+    fn is_overloaded(&self, stands: Duration) -> bool {
+        let Dagor { threshold, .. } = self.dagor;
+        let (waited, jobs) = if stands > threshold {
+            (self.waited.saturating_add(stands), self.left + 1)
+        } else {
+            (self.waited, self.left)
+        };
+        waited > threshold.saturating_mul(jobs)
     }
 }
 
@@ -181,9 +206,10 @@ mod tests {
     /// are let in.
     fn window(gate: &mut Gate, delay: Duration) -> usize {
         let admitted = (0..1000).filter(|&job| {
-            let admits = gate.admits(Duration::ZERO, Level::of((job % 10) as u8, job / 10));
+            let level = Level::of((job % 10) as u8, job / 10);
+            let admits = gate.admits(Duration::ZERO, level, Duration::ZERO);
             if admits {
-                gate.waited(delay);
+                gate.waited(delay, true);
             }
             admits
         });
@@ -192,6 +218,10 @@ mod tests {
 
     fn gate() -> Gate {
         Gate::new(Dagor::new(20 * MS).window(Duration::from_secs(1), 1000))
+    }
+
+    fn admits(gate: &mut Gate, business: u8, user: u64) -> bool {
+        gate.admits(Duration::ZERO, Level::of(business, user), Duration::ZERO)
     }
 
     #[test]
@@ -207,8 +237,8 @@ mod tests {
         window(&mut gate, 50 * MS);
         let admitted: Vec<_> = (0..3).map(|_| window(&mut gate, 50 * MS)).collect();
         assert_eq!(admitted, [950, 902, 856]);
-        assert!(gate.admits(Duration::ZERO, Level::of(7, 127)));
-        assert!(!gate.admits(Duration::ZERO, Level::of(9, 127)));
+        assert!(admits(&mut gate, 7, 127));
+        assert!(!admits(&mut gate, 9, 127));
     }
 
     #[test]
@@ -225,15 +255,15 @@ mod tests {
     fn the_most_urgent_are_let_in_whatever_happens() {
         let mut gate = gate();
         (0..300).for_each(|_| _ = window(&mut gate, 50 * MS));
-        assert!(gate.admits(Duration::ZERO, Level::of(0, 0)));
+        assert!(admits(&mut gate, 0, 0));
     }
 
     #[test]
     fn a_window_ends_with_its_time_too() {
         let mut gate = gate();
-        gate.admits(Duration::ZERO, Level::of(1, 1));
-        gate.waited(50 * MS);
-        gate.admits(Duration::from_secs(2), Level::of(0, 0));
+        admits(&mut gate, 1, 1);
+        gate.waited(50 * MS, true);
+        gate.admits(Duration::from_secs(2), Level::of(0, 0), Duration::ZERO);
         assert!(gate.level() < Level::of(1, 1));
     }
 
@@ -249,5 +279,55 @@ mod tests {
     fn a_user_s_jobs_share_a_level() {
         assert_eq!(Level::of(3, 5), Level::of(3, 5 + USERS as u64));
         assert_eq!(Level::of(200, 0).business(), 63);
+    }
+
+    #[test]
+    fn the_level_falls_while_workers_are_stalled() {
+        let mut gate = gate();
+        for second in 0..5 {
+            let stands = Duration::from_secs(second);
+            for user in 0..100 {
+                gate.admits(stands, Level::of(5, user), stands);
+            }
+        }
+        assert!(gate.level() < Level::of(5, 99), "{:?}", gate.level());
+    }
+
+    /// Windows of a second in which so many come, of all priorities, and so many of them
+    /// are run, after this delay.
+    fn seconds(gate: &mut Gate, from: u64, came: u64, ran: u64, delay: Duration) {
+        for second in from..from + 5 {
+            let now = Duration::from_secs(second);
+            for nth in 0..came {
+                let level = Level::of((nth * 64 / came) as u8, nth);
+                gate.admits(now, level, Duration::ZERO);
+                if nth < ran {
+                    gate.waited(delay, true);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn all_are_let_in_once_no_more_comes_than_was_borne() {
+        for (comes, opens) in [(50, true), (90, false)] {
+            let mut gate = gate();
+            seconds(&mut gate, 0, 200, 100, 50 * MS);
+            assert!(gate.level() < Level::ALL);
+            seconds(&mut gate, 5, comes, 50, MS);
+            assert_eq!(gate.level() == Level::ALL, opens, "{comes}");
+        }
+    }
+
+    #[test]
+    fn never_is_never() {
+        let mut calm = Gate::new(Dagor::new(Duration::MAX).window(MS, 1));
+        let mut still = Gate::new(Dagor::new(MS).window(Duration::MAX, u32::MAX));
+        for at in 0..1000 {
+            for gate in [&mut calm, &mut still] {
+                assert!(gate.admits(at * MS, Level::ALL, Duration::MAX));
+                gate.waited(Duration::MAX, true);
+            }
+        }
     }
 }

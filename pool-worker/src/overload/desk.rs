@@ -6,72 +6,81 @@
 //! tokens, and never more.
 
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
+use std::time::Duration;
 
 use super::class::Class;
 use super::control::{Control, Sizer};
 use super::dagor::{Gate, Level};
-use super::figures::{ControlStats, Figures};
+use super::epoch::Epoch;
+use super::figures::{Copied, Figures};
 use super::schedule::{Next, Schedule, Waiting};
-use crate::delay_snapshot::DelaySnapshot;
+use super::unserved::{Unserved, WhyUnserved};
 use crate::error::Reason;
+use crate::outcome::Outcome;
 use crate::panic;
 use crate::span::Carried;
-use crate::stats::Stats;
-use crate::sync::Mutex;
-
-/// A job that was accepted and is not run, as its pool gives it back.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Unserved<T> {
-    /// The job, unchanged.
-    pub job: T,
-    /// What it was submitted as.
-    pub class: Class,
-    /// Why it is not run.
-    pub why: WhyUnserved,
-    /// How long it had waited.
-    pub delay: Duration,
-}
-
-/// Why a job that was accepted is not run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-#[non_exhaustive]
-pub enum WhyUnserved {
-    /// It waited for too long in a queue that is overloaded.
-    #[error("shed under overload")]
-    Shed,
-    /// Its deadline passed before it was its turn.
-    #[error("expired")]
-    Expired,
-    /// The pool went away, with its runtime, before it was its turn.
-    #[error("dropped with its pool")]
-    Dropped,
-}
+use crate::sync::{Mutex, MutexGuard};
 
 pub(crate) struct Desk<T> {
     state: Mutex<State<T>>,
+    /// The number of the level that is let in, for those who only look.
+    level: AtomicU16,
     /// Gets back what is not run.
     unserved: Box<dyn Fn(Unserved<T>) + Send + Sync>,
     /// Sets the capacity of the pool behind.
     resize: OnceLock<Resize>,
-    epoch: Instant,
+    epoch: Epoch,
 }
 
 pub(crate) type Resize = Box<dyn Fn(usize) + Send + Sync>;
 
+type Job<T> = Waiting<(Carried<T>, Class)>;
+
 struct State<T> {
     schedule: Schedule<(Carried<T>, Class)>,
+    /// Those that the pool behind has, at least as many as jobs wait.
+    tokens: usize,
     gate: Option<Gate>,
     sizer: Option<Sizer>,
+    /// What the pool behind was told, or is being told by whoever resizes.
+    size: usize,
+    resizing: bool,
     figures: Figures,
     running: usize,
+    /// Of the job that left the queue last.
+    last_delay: Duration,
+}
+
+/// A job that was not accepted.
+pub(super) struct TurnedAway<T> {
+    pub(super) job: T,
+    pub(super) reason: Reason,
+    /// How long jobs waited at that time.
+    pub(super) delay: Duration,
+}
+
+/// Room in a queue that is full.
+enum Room<T> {
+    /// Of a job that was shed, whose token is still there.
+    Spare,
+    /// Of one that waited no longer worth it, or less urgent.
+    Of(Job<T>, WhyUnserved),
 }
 
 /// A job that runs, until this is dropped.
 pub(crate) struct Running<'a, T> {
     desk: &'a Desk<T>,
     since: Duration,
+    priority: u8,
+    became: Became,
+}
+
+#[derive(Clone, Copy)]
+enum Became {
+    Ran,
+    Panicked,
+    Cancelled,
 }
 
 impl<T> Desk<T> {
@@ -79,17 +88,31 @@ impl<T> Desk<T> {
         control: Control,
         unserved: impl Fn(Unserved<T>) + Send + Sync + 'static,
     ) -> Self {
+        Self::since(Epoch::begins(), control, unserved)
+    }
+
+    pub(super) fn since(
+        epoch: Epoch,
+        control: Control,
+        unserved: impl Fn(Unserved<T>) + Send + Sync + 'static,
+    ) -> Self {
+        let sizer = control.sizer();
         Self {
             state: Mutex::new(State {
                 schedule: Schedule::new(control.order),
+                tokens: 0,
                 gate: control.dagor.map(Gate::new),
-                sizer: control.sizer(),
-                figures: Figures::default(),
+                size: sizer.as_ref().map_or(0, Sizer::get),
+                sizer,
+                resizing: false,
+                figures: Figures::new(),
                 running: 0,
+                last_delay: Duration::ZERO,
             }),
+            level: AtomicU16::new(Level::ALL.number()),
             unserved: Box::new(unserved),
             resize: OnceLock::new(),
-            epoch: Instant::now(),
+            epoch,
         }
     }
 
@@ -99,94 +122,146 @@ impl<T> Desk<T> {
         debug_assert!(told.is_ok(), "told once");
     }
 
-    fn now(&self) -> Duration {
-        self.epoch.elapsed()
-    }
-
-    /// Accepts the job if its level is let in and the pool takes a token for it.
-    pub(crate) fn submit(
+    /// Accepts the job if its level is let in and the pool takes a token for it, or
+    /// there is a job that makes room. Then what the token gave is to be done. Who is
+    /// turned away is not counted yet.
+    pub(super) fn submit<A>(
         &self,
         class: Class,
         job: T,
-        token: impl FnOnce() -> Result<(), Reason>,
-    ) -> Result<(), (Reason, T)> {
+        token: impl FnOnce() -> Result<A, Reason>,
+    ) -> Result<Option<A>, TurnedAway<T>> {
         let carried = Carried::new(job);
         let mut state = self.state.lock();
-        let now = self.now();
-        if let Some(gate) = &mut state.gate
-            && !gate.admits(now, class.level())
-        {
-            state.figures.of(class.priority).refused += 1;
-            drop(state);
-            return Err((Reason::Refused, carried.into_job()));
-        }
-        // Under the lock: whoever takes the token finds the job, for which it
-        // needs the lock, and who has no token leaves no job here.
-        if let Err(reason) = token() {
-            state.figures.of(class.priority).full += u64::from(reason == Reason::Full);
-            drop(state);
-            return Err((reason, carried.into_job()));
-        }
-        state.figures.of(class.priority).accepted += 1;
+        let now = self.epoch.now();
         // Where all workers are stuck nothing starts, so whoever comes has to look.
         let stands = state.schedule.stands(now);
+        let admitted = self.admit(&mut state, now, class, stands);
+        // Under the lock: whoever takes the token finds the job, for which it
+        // needs the lock, and who has no token leaves no job here.
+        let taken = admitted.and_then(|()| match token() {
+            Ok(after) => {
+                state.tokens += 1;
+                Ok((Some(after), None))
+            }
+            Err(Reason::Full) => {
+                let room = state.make_room(now, class.priority).ok_or(Reason::Full)?;
+                Ok((None, Some(room)))
+            }
+            Err(reason) => Err(reason),
+        });
+        let (after, room) = match taken {
+            Ok(taken) => taken,
+            Err(reason) => {
+                let delay = state.last_delay.max(stands);
+                drop(state);
+                let job = carried.into_job();
+                return Err(TurnedAway { job, reason, delay });
+            }
+        };
+        state.figures.of(class.priority).accepted += 1;
         let running = state.running;
-        let sizer = state.sizer.as_mut();
-        let size = sizer.and_then(|sizer| sizer.delayed(now, stands, running));
-        let expires_at = class
-            .deadline
-            .map(|at| at.saturating_duration_since(self.epoch));
+        if let Some(sizer) = &mut state.sizer {
+            sizer.delayed(now, stands, running);
+        }
         state.schedule.push(Waiting {
             job: (carried, class),
             priority: class.priority,
             key: class.key,
             cost: class.cost,
             accepted_at: now,
-            expires_at,
+            expires_at: class.deadline.map(|at| self.epoch.at(at)),
         });
-        drop(state);
-        self.resize(size);
-        Ok(())
+        self.resize(state);
+        if let Some(Room::Of(job, why)) = room {
+            // Its owner's panic is not the submitter's.
+            panic::contain(|| self.give_back(job, why, now));
+        }
+        Ok(after)
+    }
+
+    /// Counts a job that was turned away, and that its submitter tries nowhere else.
+    pub(super) fn count(&self, priority: u8, reason: Reason) {
+        let mut state = self.state.lock();
+        let account = state.figures.of(priority);
+        match reason {
+            Reason::Refused => account.refused += 1,
+            Reason::Closed => account.closed += 1,
+            _ => account.full += 1,
+        }
+    }
+
+    fn admit(
+        &self,
+        state: &mut State<T>,
+        now: Duration,
+        class: Class,
+        stands: Duration,
+    ) -> Result<(), Reason> {
+        let Some(gate) = &mut state.gate else {
+            return Ok(());
+        };
+        let admits = gate.admits(now, class.level(), stands);
+        self.level.store(gate.level().number(), Relaxed);
+        if admits { Ok(()) } else { Err(Reason::Refused) }
     }
 
     /// The job that a worker with a token is to run, if there is one.
     pub(crate) fn next(&self) -> Option<(Carried<T>, Running<'_, T>)> {
+        let mut spends = 1;
         loop {
             let mut state = self.state.lock();
-            let now = self.now();
+            let now = self.epoch.now();
+            state.tokens -= std::mem::take(&mut spends);
             let next = state.schedule.pop(now)?;
-            let (Next::Run(_, delay) | Next::Shed(_, delay) | Next::Expired(_, delay)) = next;
-            if let Some(gate) = &mut state.gate {
-                gate.waited(delay);
-            }
-            let (waiting, why) = match next {
-                Next::Run(waiting, delay) => {
-                    state.figures.started(waiting.priority, delay);
-                    state.running += 1;
-                    let running = state.running;
-                    let sizer = state.sizer.as_mut();
-                    let size = sizer.and_then(|sizer| sizer.delayed(now, delay, running));
-                    drop(state);
-                    self.resize(size);
-                    let (desk, since) = (self, now);
-                    return Some((waiting.job.0, Running { desk, since }));
-                }
-                Next::Shed(waiting, _) => {
-                    state.figures.of(waiting.priority).shed += 1;
-                    (waiting, WhyUnserved::Shed)
-                }
-                Next::Expired(waiting, _) => {
-                    state.figures.of(waiting.priority).expired += 1;
-                    (waiting, WhyUnserved::Expired)
-                }
+            let (job, delay, why) = match next {
+                Next::Run(job, delay) => (job, delay, None),
+                Next::Shed(job, delay) => (job, delay, Some(WhyUnserved::Shed)),
+                Next::Expired(job, delay) => (job, delay, Some(WhyUnserved::Expired)),
             };
-            state.figures.unserved(waiting.priority, delay);
-            drop(state);
-            self.give_back(waiting.job, why, delay);
+            if let Some(why) = why {
+                state.left(job.priority, why, delay);
+                drop(state);
+                self.give_back(job, why, now);
+                continue;
+            }
+            let priority = job.priority;
+            state.waited(delay, true);
+            state.figures.started(priority, delay);
+            state.running += 1;
+            let running = state.running;
+            if let Some(sizer) = &mut state.sizer {
+                sizer.delayed(now, delay, running);
+            }
+            self.resize(state);
+            let running = Running {
+                desk: self,
+                since: now,
+                priority,
+                became: Became::Cancelled,
+            };
+            return Some((job.job.0, running));
         }
     }
 
-    fn give_back(&self, (carried, class): (Carried<T>, Class), why: WhyUnserved, delay: Duration) {
+    /// A token was dropped: no worker comes with it.
+    pub(super) fn lost_token(&self) {
+        let mut state = self.state.lock();
+        let now = self.epoch.now();
+        state.tokens -= 1;
+        if state.schedule.len() <= state.tokens {
+            return;
+        }
+        let next = state.schedule.pop(now).expect("more jobs than tokens");
+        let (Next::Run(job, delay) | Next::Shed(job, delay) | Next::Expired(job, delay)) = next;
+        state.left(job.priority, WhyUnserved::Dropped, delay);
+        drop(state);
+        panic::contain(|| self.give_back(job, WhyUnserved::Dropped, now));
+    }
+
+    fn give_back(&self, job: Job<T>, why: WhyUnserved, now: Duration) {
+        let delay = now.saturating_sub(job.accepted_at);
+        let (carried, class) = job.job;
         carried.run(|job| {
             (self.unserved)(Unserved {
                 job,
@@ -197,60 +272,124 @@ impl<T> Desk<T> {
         });
     }
 
-    fn resize(&self, size: Option<usize>) {
-        if let (Some(size), Some(resize)) = (size, self.resize.get()) {
-            resize(size);
+    /// Has the pool behind follow the size. One does so at a time, until it is as it
+    /// should be, so that no size is told after a later one.
+    fn resize<'a>(&'a self, mut state: MutexGuard<'a, State<T>>) {
+        if state.resizing {
+            return;
         }
+        let Some(resize) = self.resize.get() else {
+            return;
+        };
+        while let Some(size) = state.sizer.as_ref().map(Sizer::get)
+            && size != state.size
+        {
+            (state.size, state.resizing) = (size, true);
+            drop(state);
+            resize(size);
+            state = self.state.lock();
+        }
+        state.resizing = false;
     }
 
     /// What is less urgent is refused.
     pub(crate) fn level(&self) -> Level {
-        let state = self.state.lock();
-        state.gate.as_ref().map_or(Level::ALL, Gate::level)
+        Level::from_number(self.level.load(Relaxed))
     }
 
-    /// How long those waited that were run.
-    pub(crate) fn delay(&self) -> DelaySnapshot {
-        self.state.lock().figures.delay()
-    }
-
-    pub(crate) fn stats(&self, behind: Stats) -> ControlStats {
-        let state = self.state.lock();
-        ControlStats {
-            classes: state.figures.classes(),
-            level: state.gate.as_ref().map_or(Level::ALL, Gate::level),
-            queued: state.schedule.len(),
-            running: state.running,
-            capacity: behind.capacity,
+    /// The accounts, and how many jobs wait and run.
+    pub(super) fn look(&self) -> (Copied, usize, usize) {
+        let mut state = self.state.lock();
+        let (queued, running) = (state.schedule.len(), state.running);
+        let copied = state.figures.copied();
+        // A pool that is left alone shrinks too, as whoever looks at it sees.
+        let now = self.epoch.now();
+        let stands = state.schedule.stands(now);
+        if let Some(sizer) = &mut state.sizer {
+            sizer.delayed(now, stands, running);
         }
+        self.resize(state);
+        (copied, queued, running)
+    }
+
+    /// How long the oldest job that waits has waited.
+    pub(super) fn oldest(&self) -> Option<Duration> {
+        let state = self.state.lock();
+        let came = state.schedule.oldest()?;
+        Some(self.epoch.now().saturating_sub(came))
+    }
+}
+
+impl<T> State<T> {
+    /// In a queue that is full, for a job of this priority.
+    fn make_room(&mut self, now: Duration, priority: u8) -> Option<Room<T>> {
+        if self.schedule.len() < self.tokens {
+            return Some(Room::Spare);
+        }
+        let expired = self.schedule.take_expired(now);
+        let (job, why) = match expired {
+            Some(job) => (job, WhyUnserved::Expired),
+            None => {
+                let job = self.schedule.take_less_urgent(now, priority)?;
+                (job, WhyUnserved::Displaced)
+            }
+        };
+        let delay = now.saturating_sub(job.accepted_at);
+        self.left(job.priority, why, delay);
+        Some(Room::Of(job, why))
+    }
+
+    /// A job left the queue, not to be run.
+    fn left(&mut self, priority: u8, why: WhyUnserved, delay: Duration) {
+        self.waited(delay, false);
+        self.figures.unserved(priority, why, delay);
+    }
+
+    /// A job left the queue.
+    fn waited(&mut self, delay: Duration, runs: bool) {
+        self.last_delay = delay;
+        if let Some(gate) = &mut self.gate {
+            gate.waited(delay, runs);
+        }
+    }
+}
+
+impl<T> Running<'_, T> {
+    /// It came to its end.
+    pub(crate) fn ended(mut self, outcome: &Outcome) {
+        self.became = match outcome {
+            Outcome::Ran => Became::Ran,
+            Outcome::Panicked(_) | Outcome::NamedPanicked(..) => Became::Panicked,
+            Outcome::Cancelled => Became::Cancelled,
+        };
     }
 }
 
 impl<T> Drop for Running<'_, T> {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.became = Became::Panicked;
+        }
         let mut state = self.desk.state.lock();
-        let took = self.desk.now().saturating_sub(self.since);
+        let now = self.desk.epoch.now();
+        let took = now.saturating_sub(self.since);
+        let account = state.figures.of(self.priority);
+        *match self.became {
+            Became::Ran => &mut account.ran,
+            Became::Panicked => &mut account.panicked,
+            Became::Cancelled => &mut account.cancelled,
+        } += 1;
+        state.figures.ended(took);
         let running = state.running;
         state.running -= 1;
-        let sizer = state.sizer.as_mut();
-        let size = sizer.and_then(|sizer| sizer.ended(took, running));
-        drop(state);
-        self.desk.resize(size);
+        let stands = state.schedule.stands(now);
+        if let Some(sizer) = &mut state.sizer {
+            sizer.ended(took, running);
+            sizer.delayed(now, stands, running - 1);
+        }
+        self.desk.resize(state);
     }
 }
 
-impl<T> Drop for Desk<T> {
-    fn drop(&mut self) {
-        // Only when the pool behind lost its workers with jobs left.
-        loop {
-            let now = self.now();
-            let next = self.state.lock().schedule.pop(now);
-            let Some(Next::Run(left, delay) | Next::Shed(left, delay) | Next::Expired(left, delay)) =
-                next
-            else {
-                return;
-            };
-            panic::contain(|| self.give_back(left.job, WhyUnserved::Dropped, delay));
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

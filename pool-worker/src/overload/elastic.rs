@@ -20,8 +20,8 @@ pub struct Elastic {
 
 impl Elastic {
     /// Between so many workers that always may be, and so many at most; the target
-    /// is 5 ms, growth is by a worker every 10 ms, and shrinking by one for every
-    /// 10 s in which it was not needed.
+    /// is 5 ms, growth is by a worker every 10 ms, and shrinking by a worker for
+    /// every 10 s in which not all were busy at once.
     ///
     /// # Panics
     /// When `core` is 0 or more than `most`.
@@ -57,12 +57,15 @@ impl Elastic {
         self.idle = time;
         self
     }
-}
 
-impl Elastic {
     /// To begin with, and at most.
     pub(super) const fn sizes(&self) -> (usize, usize) {
         (self.core, self.most)
+    }
+
+    /// How long a worker stays that has no job, and how many stay for ever.
+    pub(super) const fn stays(&self) -> (Duration, usize) {
+        (self.idle, self.core)
     }
 }
 
@@ -73,6 +76,8 @@ pub(super) struct Size {
     size: usize,
     /// No growth before this.
     grows_from: Duration,
+    /// As many as were busy when it was last looked at.
+    busy: usize,
     /// The most that were busy at once since `idle_from`.
     busiest: usize,
     idle_from: Duration,
@@ -84,6 +89,7 @@ impl Size {
             elastic,
             size: elastic.core,
             grows_from: Duration::ZERO,
+            busy: 0,
             busiest: 0,
             idle_from: Duration::ZERO,
         }
@@ -93,27 +99,41 @@ impl Size {
         self.size
     }
 
-    /// A job started now, after this delay, as one of so many. The size from now on.
+    /// So many are busy from now on, and a job waits, or waited, for so long. The size
+    /// from now on. To be told of each job that starts or ends.
     pub(super) fn sample(&mut self, now: Duration, delay: Duration, busy: usize) -> usize {
         let Elastic {
-            core,
-            most,
-            target,
-            pace,
-            idle,
+            most, target, pace, ..
         } = self.elastic;
+        self.shrink(now, delay);
+        self.busy = busy;
         self.busiest = self.busiest.max(busy);
         if delay > target && busy >= self.size && now >= self.grows_from && self.size < most {
             self.size += 1;
-            self.grows_from = now + pace;
+            self.grows_from = now.saturating_add(pace);
             (self.busiest, self.idle_from) = (self.size, now);
-        } else if now >= self.idle_from + idle {
-            if self.busiest < self.size && self.size > core && delay <= target {
-                self.size -= 1;
-            }
-            (self.busiest, self.idle_from) = (busy, now);
         }
         self.size
+    }
+
+    /// By one for each stretch that has passed, however late it is looked at.
+    fn shrink(&mut self, now: Duration, delay: Duration) {
+        let Elastic {
+            core, target, idle, ..
+        } = self.elastic;
+        let passed = now.saturating_sub(self.idle_from).as_nanos();
+        let stretches = passed / idle.as_nanos().max(1);
+        if stretches == 0 {
+            return;
+        }
+        if delay <= target {
+            // What happened, happened in the first; then those that were busy still were.
+            let first = self.size.saturating_sub(core.max(self.busiest)).min(1);
+            let later = usize::try_from(stretches - 1).unwrap_or(usize::MAX);
+            self.size -= first;
+            self.size -= later.min(self.size.saturating_sub(core.max(self.busy)));
+        }
+        (self.busiest, self.idle_from) = (self.busy, now);
     }
 }
 
@@ -181,5 +201,51 @@ mod tests {
             size.sample(Duration::from_secs(s), MS, busy);
         }
         assert_eq!(size.get(), 8);
+    }
+
+    /// Of 2 to 8, as large as it can be by now.
+    fn grown(now: Duration) -> Size {
+        let mut size = size();
+        size.elastic = size.elastic.pace(Duration::ZERO);
+        for busy in 2..=8 {
+            size.sample(now, 20 * MS, busy);
+        }
+        assert_eq!(size.get(), 8);
+        size
+    }
+
+    #[test]
+    fn a_size_that_nobody_looked_at_has_shrunk_by_then() {
+        let seconds = |s| Duration::from_secs(s);
+        for (after, left) in [(9, 8), (21, 7), (31, 6), (41, 5), (1000, 2)] {
+            let mut size = grown(MS);
+            size.sample(2 * MS, Duration::ZERO, 0);
+            assert_eq!(size.sample(seconds(after), Duration::ZERO, 1), left);
+        }
+    }
+
+    #[test]
+    fn what_is_busy_all_along_stays() {
+        let mut size = grown(MS);
+        size.sample(2 * MS, Duration::ZERO, 5);
+        let later = Duration::from_secs(1000);
+        assert_eq!(size.sample(later, Duration::ZERO, 4), 5);
+    }
+
+    #[test]
+    fn never_is_never() {
+        let elastic = Elastic::new(1, 8);
+        let forever = Duration::MAX;
+        let mut small = Size::new(elastic.target(forever));
+        let mut slow = Size::new(elastic.pace(forever));
+        let mut large = Size::new(elastic.pace(Duration::ZERO).idle(forever));
+        for at in 0..10 {
+            for size in [&mut small, &mut slow, &mut large] {
+                let busy = size.get();
+                size.sample(at * MS, 20 * MS, busy);
+            }
+        }
+        large.sample(Duration::MAX - MS, Duration::ZERO, 0);
+        assert_eq!([small.get(), slow.get(), large.get()], [1, 2, 8]);
     }
 }

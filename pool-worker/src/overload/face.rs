@@ -3,41 +3,85 @@
 /// The methods that neither wait nor run a job.
 macro_rules! controlled {
     ($pool:ident) => {
+        impl<T: Send + 'static> crate::AnyPool for $pool<T> {
+            fn core(&self) -> &dyn crate::any_pool::Core {
+                &self.controlled
+            }
+
+            fn keep(&self) -> Box<dyn crate::any_pool::Core> {
+                Box::new(self.controlled.clone())
+            }
+        }
+
+        /// A job goes with its class; so pools of a [`MultiPool`](crate::MultiPool)
+        /// take it.
+        impl<T: Send + 'static> crate::TrySubmit<(Class, T)> for $pool<T> {
+            fn try_submit(&self, (class, job): (Class, T)) -> Result<(), SubmitError<(Class, T)>> {
+                let submitted = self.submit(class, job);
+                submitted.map_err(|error| error.map(|job| (class, job)))
+            }
+
+            fn offer(&self, (class, job): (Class, T)) -> Result<(), SubmitError<(Class, T)>> {
+                let offered = self.controlled.offer(class, job);
+                offered.map_err(|error| error.map(|job| (class, job)))
+            }
+        }
+
         impl<T: Send + 'static> $pool<T> {
             /// The options of a pool, as for a [`FuncPool`]; a bound on blocked
-            /// submitters has no effect, and delays are always recorded.
+            /// submitters has no effect, and delays are always recorded. A size that
+            /// is [elastic](Control::elastic), or a [limit](Control::vegas) that is
+            /// looked for, comes in place of the capacity.
             pub fn builder() -> Builder<Self> {
                 Builder::new()
             }
 
-            /// Accepts a job of this class, or refuses it at once.
+            /// Accepts a job of this class, or refuses it at once. Where the queue is
+            /// full, a job that has expired makes room, or else the least urgent, if
+            /// it is less urgent than this; that is then given back.
             ///
             /// # Errors
             /// [`Reason::Refused`](crate::Reason::Refused) when its level is not let
             /// in, [`Reason::Full`](crate::Reason::Full) and
-            /// [`Reason::Closed`](crate::Reason::Closed); with the job.
+            /// [`Reason::Closed`](crate::Reason::Closed); with the job, and with how
+            /// long others [waited](SubmitError::delay).
             pub fn submit(&self, class: Class, job: T) -> Result<(), SubmitError<T>> {
-                let token = || self.tokens.try_submit(()).map_err(|error| error.reason());
-                let submitted = self.desk.submit(class, job, token);
-                submitted.map_err(|(reason, job)| {
-                    SubmitError::new(&self.tokens.dispatcher.options.name, reason, job)
-                })
+                self.controlled.submit(class, job)
             }
 
             /// What is less urgent than this is refused. To be told to callers, who
-            /// then need not ask: compare it with [`Class::level`].
+            /// then need not ask: compare it with [`Class::level`]. One atomic load.
             pub fn level(&self) -> Level {
-                self.desk.level()
+                self.controlled.desk.level()
             }
 
-            /// What became of jobs, by their priority.
+            /// What became of jobs, by their priority and in all.
             pub fn stats(&self) -> ControlStats {
-                self.desk.stats(self.tokens.stats())
+                self.controlled.stats()
             }
 
             /// The schedule delay of every job that was run: from accepted to started.
             pub fn delay(&self) -> crate::DelaySnapshot {
-                self.desk.delay()
+                let [_, delay, _] = self.controlled.recorded();
+                delay.snapshot(1.0)
+            }
+
+            /// How long jobs ran, from their start to their end, waiting included;
+            /// those that panicked too.
+            pub fn run_time(&self) -> crate::DelaySnapshot {
+                let [_, _, run_time] = self.controlled.recorded();
+                run_time.snapshot(1.0)
+            }
+
+            /// How long the oldest job that waits has waited by now; `None` if no job
+            /// waits. When workers are stalled this grows, and nothing else does.
+            pub fn oldest_waiting(&self) -> Option<Duration> {
+                self.controlled.oldest()
+            }
+
+            /// The delays over the last while; see [`Window`](crate::Window).
+            pub fn window(&self, length: Duration) -> crate::Window {
+                crate::Window::new(crate::AnyPool::keep(self), length)
             }
 
             /// The name of the pool.
@@ -50,6 +94,15 @@ macro_rules! controlled {
                 self.tokens.is_closed()
             }
 
+            /// Opens the pool again after a close that has drained; figures go on from
+            /// where they were.
+            ///
+            /// # Errors
+            /// See [`ReopenError`](crate::ReopenError).
+            pub fn reopen(&self) -> Result<(), crate::ReopenError> {
+                self.tokens.reopen()
+            }
+
             /// Lets no job start from now on; those that wait grow older, and may
             /// be shed for it. A close ends the pause.
             pub fn pause(&self) {
@@ -59,6 +112,11 @@ macro_rules! controlled {
             /// Lets jobs start again.
             pub fn resume(&self) {
                 self.tokens.resume();
+            }
+
+            /// Whether the pool is paused.
+            pub fn is_paused(&self) -> bool {
+                self.tokens.is_paused()
             }
         }
 

@@ -1,11 +1,14 @@
 //! What became of jobs, by their priority.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::dagor::Level;
+use super::unserved::WhyUnserved;
 use crate::delay_snapshot::DelaySnapshot;
 use crate::histogram::{Histogram, Merged};
+use crate::stats::Stats;
 
 /// The figures of a pool that is controlled.
 #[derive(Clone, Debug)]
@@ -15,12 +18,8 @@ pub struct ControlStats {
     pub classes: Vec<ClassStats>,
     /// What is less urgent is refused at the door.
     pub level: Level,
-    /// Jobs that wait.
-    pub queued: usize,
-    /// Jobs that run.
-    pub running: usize,
-    /// The most that may run at once, as of now.
-    pub capacity: usize,
+    /// Of all priorities together, as of any pool.
+    pub total: Stats,
 }
 
 /// What became of the jobs of one priority, and how long they had waited by then.
@@ -33,35 +32,80 @@ pub struct ClassStats {
     pub accepted: u64,
     /// Not accepted: its level was not let in.
     pub refused: u64,
-    /// Not accepted: the queue was full.
+    /// Not accepted: the queue was full, of what is no less urgent.
     pub full: u64,
-    /// Run.
+    /// Not accepted: the pool was closed.
+    pub closed: u64,
+    /// Began to run.
     pub started: u64,
+    /// Ran to its end.
+    pub ran: u64,
+    /// Panicked.
+    pub panicked: u64,
+    /// Dropped while it ran: by its handle, or with the runtime of the workers.
+    pub cancelled: u64,
     /// Accepted and not run: it waited for too long under overload.
     pub shed: u64,
     /// Accepted and not run: its deadline passed.
     pub expired: u64,
+    /// Accepted and not run: it made room for a more urgent one.
+    pub displaced: u64,
+    /// Accepted and not run: the runtime of the workers went away.
+    pub dropped: u64,
     /// How long those waited that were run.
     pub delay: DelaySnapshot,
-    /// How long those waited that were shed or expired.
+    /// How long those waited that were accepted and not run.
     pub unserved_delay: DelaySnapshot,
 }
 
-/// One priority's account, written under the lock of the queue.
-struct Account {
-    stats: ClassStats,
-    delay: Histogram,
-    unserved_delay: Histogram,
+impl ClassStats {
+    pub(super) fn unserved(&mut self, why: WhyUnserved) -> &mut u64 {
+        match why {
+            WhyUnserved::Shed => &mut self.shed,
+            WhyUnserved::Expired => &mut self.expired,
+            WhyUnserved::Displaced => &mut self.displaced,
+            WhyUnserved::Dropped => &mut self.dropped,
+        }
+    }
 }
 
-#[derive(Default)]
-pub(super) struct Figures(BTreeMap<u8, Box<Account>>);
+/// How long jobs of one priority waited. Written under the lock of the queue, by one
+/// at a time therefore, and read without it.
+struct Delays {
+    run: Histogram,
+    unserved: Histogram,
+}
 
-fn nanos(delay: Duration) -> u64 {
-    delay.as_nanos() as u64
+struct Account {
+    /// Without its delays.
+    stats: ClassStats,
+    delays: Arc<Delays>,
+}
+
+/// Everyone's account, under the lock of the queue.
+pub(super) struct Figures {
+    accounts: BTreeMap<u8, Account>,
+    run_time: Arc<Histogram>,
+}
+
+/// What is read of them under the lock, to be added up without it.
+pub(super) struct Copied {
+    accounts: Vec<(ClassStats, Arc<Delays>)>,
+    run_time: Arc<Histogram>,
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Figures {
+    pub(super) fn new() -> Self {
+        Self {
+            accounts: BTreeMap::new(),
+            run_time: Arc::new(Histogram::new()),
+        }
+    }
+
     /// The account of a priority.
     pub(super) fn of(&mut self, priority: u8) -> &mut ClassStats {
         &mut self.account(priority).stats
@@ -70,39 +114,79 @@ impl Figures {
     pub(super) fn started(&mut self, priority: u8, delay: Duration) {
         let account = self.account(priority);
         account.stats.started += 1;
-        account.delay.record_alone(nanos(delay));
+        account.delays.run.record_alone(nanos(delay));
     }
 
-    pub(super) fn unserved(&mut self, priority: u8, delay: Duration) {
+    pub(super) fn unserved(&mut self, priority: u8, why: WhyUnserved, delay: Duration) {
         let account = self.account(priority);
-        account.unserved_delay.record_alone(nanos(delay));
+        *account.stats.unserved(why) += 1;
+        account.delays.unserved.record_alone(nanos(delay));
+    }
+
+    pub(super) fn ended(&mut self, took: Duration) {
+        self.run_time.record_alone(nanos(took));
     }
 
     fn account(&mut self, priority: u8) -> &mut Account {
-        self.0.entry(priority).or_insert_with(|| {
-            Box::new(Account {
-                stats: ClassStats {
-                    priority,
-                    ..ClassStats::default()
-                },
-                delay: Histogram::new(),
-                unserved_delay: Histogram::new(),
-            })
+        self.accounts.entry(priority).or_insert_with(|| Account {
+            stats: ClassStats {
+                priority,
+                ..ClassStats::default()
+            },
+            delays: Arc::new(Delays {
+                run: Histogram::new(),
+                unserved: Histogram::new(),
+            }),
         })
     }
 
+    pub(super) fn copied(&self) -> Copied {
+        let accounts = self.accounts.values();
+        Copied {
+            accounts: accounts
+                .map(|account| (account.stats, Arc::clone(&account.delays)))
+                .collect(),
+            run_time: Arc::clone(&self.run_time),
+        }
+    }
+}
+
+impl Copied {
     /// How long those waited that were run, whatever their priority.
-    pub(super) fn delay(&self) -> DelaySnapshot {
-        Merged::of(self.0.values().map(|account| &account.delay)).snapshot(1.0)
+    pub(super) fn delay(&self) -> Merged {
+        Merged::of(self.accounts.iter().map(|(_, delays)| &delays.run))
+    }
+
+    pub(super) fn run_time(&self) -> Merged {
+        Merged::of([&*self.run_time])
     }
 
     pub(super) fn classes(&self) -> Vec<ClassStats> {
         let snapshot = |histogram| Merged::of([histogram]).snapshot(1.0);
-        let classes = self.0.values().map(|account| ClassStats {
-            delay: snapshot(&account.delay),
-            unserved_delay: snapshot(&account.unserved_delay),
-            ..account.stats
+        let classes = self.accounts.iter().map(|(stats, delays)| ClassStats {
+            delay: snapshot(&delays.run),
+            unserved_delay: snapshot(&delays.unserved),
+            ..*stats
         });
         classes.collect()
+    }
+
+    /// Of all priorities; how many jobs and workers there are now is not told here.
+    pub(super) fn total(&self) -> Stats {
+        let mut total = Stats::default();
+        for (class, _) in &self.accounts {
+            total.submitted += class.accepted;
+            total.ran += class.ran;
+            total.panicked += class.panicked;
+            total.cancelled += class.cancelled + class.dropped;
+            total.displaced += class.displaced;
+            total.shed += class.shed;
+            total.expired += class.expired;
+            total.rejected_by.refused += class.refused;
+            total.rejected_by.full += class.full;
+            total.rejected_by.closed += class.closed;
+        }
+        total.rejected = total.rejected_by.total();
+        total
     }
 }

@@ -1,9 +1,10 @@
 //! Which of the jobs that wait is next, and which are not worth it any more.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
-use super::codel::{Codel, Watch};
+use super::class::PRIORITIES;
+use super::codel::Codel;
+use super::lane::Lane;
 
 /// How jobs that wait are ordered and shed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,6 +28,12 @@ pub(super) struct Waiting<J> {
     pub(super) expires_at: Option<Duration>,
 }
 
+impl<J> Waiting<J> {
+    pub(super) fn has_expired(&self, now: Duration) -> bool {
+        self.expires_at.is_some_and(|expires| expires <= now)
+    }
+}
+
 /// What to do with a job that left the queue, and how long it was there.
 pub(super) enum Next<J> {
     Run(Waiting<J>, Duration),
@@ -39,34 +46,19 @@ pub(super) enum Next<J> {
 /// Jobs that wait, by priority and then by key.
 pub(super) struct Schedule<J> {
     order: Order,
-    /// From the most urgent on; none of them is empty.
-    lanes: BTreeMap<u8, Lane<J>>,
-    /// What CoDel has seen of each priority: it outlives a lane that is empty for a
-    /// moment.
-    watches: HashMap<u8, Watch>,
+    /// From the most urgent on.
+    lanes: Box<[Lane<J>]>,
+    /// A bit for each lane that has jobs, the lowest for the most urgent.
+    filled: u64,
     len: usize,
-}
-
-/// Jobs of one priority. Keys take turns by deficit round robin (Shreedhar and
-/// Varghese, 1995), with a quantum of 1.
-struct Lane<J> {
-    shares: HashMap<u64, Share<J>>,
-    turns: VecDeque<u64>,
-    /// Since when nothing was taken from it.
-    passed_over_since: Duration,
-}
-
-struct Share<J> {
-    jobs: VecDeque<Waiting<J>>,
-    deficit: u8,
 }
 
 impl<J> Schedule<J> {
     pub(super) fn new(order: Order) -> Self {
         Self {
             order,
-            lanes: BTreeMap::new(),
-            watches: HashMap::new(),
+            lanes: (0..PRIORITIES).map(|_| Lane::new(&order)).collect(),
+            filled: 0,
             len: 0,
         }
     }
@@ -81,114 +73,118 @@ impl<J> Schedule<J> {
         if !self.order.fair {
             job.key = 0;
         }
-        let lane = self.lanes.entry(job.priority).or_insert_with(|| Lane {
-            shares: HashMap::new(),
-            turns: VecDeque::new(),
-            passed_over_since: job.accepted_at,
-        });
-        lane.push(job);
+        self.filled |= 1 << job.priority;
+        self.lanes[usize::from(job.priority)].push(job);
     }
 
     /// The job whose turn it is.
     pub(super) fn pop(&mut self, now: Duration) -> Option<Next<J>> {
         let priority = self.next_lane(now)?;
-        let lane = self.lanes.get_mut(&priority)?;
-        let mut watch = self.order.codel.map(|codel| {
-            let new = || Watch::new(codel);
-            self.watches.entry(priority).or_insert_with(new)
-        });
-        let overloaded = watch.as_ref().is_some_and(|watch| watch.is_overloaded());
+        let lane = &mut self.lanes[priority];
         // What is too old to be served goes before the newest do.
-        let too_old = self
+        let newest_since = self
             .order
             .codel
+            .filter(|_| self.order.newest_first && lane.is_overloaded())
             .map(|codel| now.saturating_sub(codel.sheds_after()));
-        let newest_since = too_old.filter(|_| overloaded && self.order.newest_first);
-        let (job, oldest) = lane.pop(newest_since);
-        lane.passed_over_since = now;
-        self.len -= 1;
-        if lane.turns.is_empty() {
-            self.lanes.remove(&priority);
-        }
-        let delay = now.saturating_sub(job.accepted_at);
-        // What stands in the queue tells of overload, also where the newest pass it.
+        // What stands in the queue tells of overload, also where the newest pass it, or
+        // the jobs of another key.
+        let oldest = lane.oldest().expect("a lane that is filled");
         let stands = now.saturating_sub(oldest);
-        let sheds = watch
-            .as_mut()
-            .is_some_and(|watch| watch.sheds(now, stands, delay));
-        Some(if job.expires_at.is_some_and(|expires| expires <= now) {
+        let job = lane.pop(newest_since);
+        let delay = now.saturating_sub(job.accepted_at);
+        let sheds = lane.sheds(now, stands, delay);
+        let next = if job.has_expired(now) {
             Next::Expired(job, delay)
         } else if sheds {
             Next::Shed(job, delay)
         } else {
+            lane.runs(now);
             Next::Run(job, delay)
-        })
+        };
+        self.left(priority);
+        Some(next)
     }
 
-    /// For how long at most nothing was taken of a priority that has jobs.
+    /// A job that nobody waits for any more, among those whose turn is next.
+    pub(super) fn take_expired(&mut self, now: Duration) -> Option<Waiting<J>> {
+        let mut filled = self.lanes_filled();
+        let found = filled.find_map(|lane| Some((lane, self.lanes[lane].take_expired(now)?)));
+        let (lane, job) = found?;
+        self.left(lane);
+        Some(job)
+    }
+
+    /// The job that is farthest from its turn, if it is less urgent by now than this
+    /// priority.
+    pub(super) fn take_less_urgent(&mut self, now: Duration, than: u8) -> Option<Waiting<J>> {
+        let least = self
+            .lanes_filled()
+            .max_by_key(|&lane| self.urgency(now, lane))?;
+        if self.urgency(now, least).0 <= i128::from(than) {
+            return None;
+        }
+        let lane = &mut self.lanes[least];
+        let oldest = self.order.newest_first && lane.is_overloaded();
+        let job = lane.take_last(oldest);
+        self.left(least);
+        Some(job)
+    }
+
+    /// For how long at most none was run of a priority that has jobs.
     pub(super) fn stands(&self, now: Duration) -> Duration {
-        let since = self.lanes.values().map(|lane| lane.passed_over_since);
+        let since = self
+            .lanes_filled()
+            .map(|lane| self.lanes[lane].passed_over_since());
         since
             .min()
             .map_or(Duration::ZERO, |since| now.saturating_sub(since))
     }
 
+    /// When the oldest job came that waits.
+    pub(super) fn oldest(&self) -> Option<Duration> {
+        let oldest = self
+            .lanes_filled()
+            .filter_map(|lane| self.lanes[lane].oldest());
+        oldest.min()
+    }
+
+    /// A job left this lane.
+    fn left(&mut self, lane: usize) {
+        self.len -= 1;
+        if self.lanes[lane].is_empty() {
+            self.filled &= !(1 << lane);
+        }
+    }
+
+    /// The lanes that have jobs, the most urgent first.
+    fn lanes_filled(&self) -> impl Iterator<Item = usize> + use<J> {
+        let mut filled = self.filled;
+        std::iter::from_fn(move || {
+            let lane = filled.trailing_zeros();
+            filled &= filled.wrapping_sub(1);
+            (lane < u64::BITS).then_some(lane as usize)
+        })
+    }
+
     /// The most urgent priority that has jobs, where one that was passed over for
     /// long counts as a higher one; of equals, the one passed over for longest.
-    fn next_lane(&self, now: Duration) -> Option<u8> {
-        let urgency = |(&priority, lane): (&u8, &Lane<J>)| {
-            let passed_over = now.saturating_sub(lane.passed_over_since);
-            let risen = self.order.ageing.map_or(0, |ageing| {
-                passed_over.as_nanos() / ageing.as_nanos().max(1)
-            });
-            (i128::from(priority) - risen as i128, lane.passed_over_since)
-        };
-        let next = self.lanes.iter().min_by_key(|&lane| urgency(lane));
-        next.map(|(&priority, _)| priority)
-    }
-}
-
-impl<J> Lane<J> {
-    fn push(&mut self, job: Waiting<J>) {
-        let key = job.key;
-        let share = self.shares.entry(key).or_insert_with(|| {
-            self.turns.push_back(key);
-            Share {
-                jobs: VecDeque::new(),
-                deficit: 0,
-            }
-        });
-        share.jobs.push_back(job);
-    }
-
-    /// The next job of the key whose turn it is, and since when that key's oldest
-    /// waits. The oldest, or, if it came since `newest_since`, the newest. A lane that
-    /// is in the schedule has a job.
-    fn pop(&mut self, newest_since: Option<Duration>) -> (Waiting<J>, Duration) {
-        loop {
-            let key = self.turns.pop_front().expect("a lane has a key");
-            let share = self.shares.get_mut(&key).expect("a key has a share");
-            let oldest = share.jobs.front().expect("a share has a job").accepted_at;
-            let newest = newest_since.is_some_and(|since| oldest >= since);
-            let end = if newest { share.jobs.len() - 1 } else { 0 };
-            let cost = share.jobs[end].cost;
-            if share.deficit < cost {
-                // Its turn has come again and again until it can pay.
-                share.deficit += 1;
-                if share.deficit < cost {
-                    self.turns.push_back(key);
-                    continue;
-                }
-            }
-            share.deficit -= cost;
-            let job = share.jobs.remove(end).expect("it was looked at");
-            if share.jobs.is_empty() {
-                self.shares.remove(&key);
-            } else {
-                self.turns.push_back(key);
-            }
-            return (job, oldest);
+    fn next_lane(&self, now: Duration) -> Option<usize> {
+        if self.order.ageing.is_none() {
+            return self.lanes_filled().next();
         }
+        self.lanes_filled()
+            .min_by_key(|&lane| self.urgency(now, lane))
+    }
+
+    /// The least is the most urgent.
+    fn urgency(&self, now: Duration, lane: usize) -> (i128, Duration) {
+        let since = self.lanes[lane].passed_over_since();
+        let passed_over = now.saturating_sub(since);
+        let risen = self.order.ageing.map_or(0, |ageing| {
+            passed_over.as_nanos() / ageing.as_nanos().max(1)
+        });
+        (lane as i128 - risen as i128, since)
     }
 }
 
@@ -335,5 +331,104 @@ mod tests {
         assert!(ran[..100].is_sorted());
         assert_eq!(ran.last(), Some(&799));
         assert!(shed.is_sorted() && shed.len() > 200);
+    }
+
+    #[test]
+    fn costly_jobs_of_many_keys_come_round_without_walking_through_what_they_save() {
+        let order = Order {
+            fair: true,
+            ..Order::default()
+        };
+        let mut schedule = Schedule::new(order);
+        for nth in 0..2000 {
+            let mut costly = job(nth, 0, u64::from(nth % 1000));
+            costly.cost = 255;
+            schedule.push(costly);
+        }
+        let mut cheap = job(5000, 0, 5000);
+        cheap.cost = 254;
+        schedule.push(cheap);
+        let names = names(&mut schedule, MS);
+        assert_eq!(names[0], 5000);
+        assert!(names[1..].is_sorted(), "each key once, and then again");
+        assert_eq!(names.len(), 2001);
+    }
+
+    #[test]
+    fn the_least_urgent_makes_room_for_what_is_more_urgent_alone() {
+        let mut schedule = Schedule::new(Order::default());
+        for (name, priority) in [(1, 2), (2, 5), (3, 5), (4, 3)] {
+            schedule.push(job(name, priority, 0));
+        }
+        let mut displaced = |by| schedule.take_less_urgent(MS, by).map(|job| job.job);
+        assert_eq!(displaced(5), None);
+        assert_eq!(displaced(4), Some(3), "the last to be served");
+        assert_eq!(displaced(4), Some(2));
+        assert_eq!(displaced(4), None);
+        assert_eq!(displaced(0), Some(4));
+        assert_eq!((schedule.len(), names(&mut schedule, MS)), (1, vec![1]));
+    }
+
+    #[test]
+    fn what_has_risen_does_not_make_room() {
+        let order = Order {
+            ageing: Some(10 * MS),
+            ..Order::default()
+        };
+        let mut schedule = Schedule::new(order);
+        schedule.push(job(1, 3, 0));
+        assert!(schedule.take_less_urgent(30 * MS, 0).is_none());
+        assert!(schedule.take_less_urgent(29 * MS, 0).is_some());
+    }
+
+    #[test]
+    fn under_overload_the_oldest_makes_room_where_the_newest_go_first() {
+        let order = Order {
+            codel: Some(Codel::new(5 * MS, 100 * MS)),
+            newest_first: true,
+            ..Order::default()
+        };
+        let mut schedule = Schedule::new(order);
+        for name in 0..5 {
+            schedule.push(job(name, 7, 0));
+        }
+        let first = schedule.take_less_urgent(MS, 0);
+        assert!(first.is_some_and(|job| job.job == 4));
+        for at in [0, 101] {
+            schedule.pop((1000 + at) * MS);
+        }
+        let then = schedule.take_less_urgent(1200 * MS, 0);
+        assert!(then.is_some_and(|job| job.job == 2));
+    }
+
+    #[test]
+    fn what_has_expired_makes_room() {
+        let mut schedule = Schedule::new(Order::default());
+        for (name, expires) in [(1, None), (2, Some(5 * MS)), (3, Some(20 * MS))] {
+            let mut waiting = job(name, name as u8, 0);
+            waiting.expires_at = expires;
+            schedule.push(waiting);
+        }
+        let mut expired = || schedule.take_expired(10 * MS).map(|job| job.job);
+        assert_eq!((expired(), expired()), (Some(2), None));
+        assert_eq!(names(&mut schedule, MS), [1, 3]);
+    }
+
+    #[test]
+    fn the_oldest_is_found_wherever_it_waits() {
+        let order = Order {
+            fair: true,
+            ..Order::default()
+        };
+        let mut schedule = Schedule::new(order);
+        assert_eq!(schedule.oldest(), None);
+        for (at, priority, key) in [(7, 0, 1), (3, 2, 1), (5, 2, 2)] {
+            let mut waiting = job(at, priority, key);
+            waiting.accepted_at = at * MS;
+            schedule.push(waiting);
+        }
+        assert_eq!(schedule.oldest(), Some(3 * MS));
+        names(&mut schedule, 9 * MS);
+        assert_eq!(schedule.oldest(), None);
     }
 }

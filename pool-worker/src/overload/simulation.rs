@@ -1,16 +1,28 @@
 //! Every policy against the same load, in virtual time: seeded, and the same on
 //! every machine. A pool of eight workers has jobs of 4 ms on average; two seconds
-//! of half its capacity, twenty of twice that, and two of half again.
+//! of half its capacity, twenty of the rush, and two of half again.
+//!
+//! The desk is the real one; told here are the time, what comes, and what the pool
+//! behind it does, which has tokens and workers.
+
+mod policies;
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-use std::time::Duration;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
-use super::codel::Codel;
-use super::dagor::{Dagor, Gate, Level};
-use super::schedule::{Next, Order, Schedule, Waiting};
+use super::class::Class;
+use super::control::Control;
+use super::desk::{Desk, Running};
+use super::epoch::Epoch;
+use super::unserved::Unserved;
+use crate::error::Reason;
+use crate::outcome::Outcome as Ended;
+use crate::sync::Mutex;
 
-const WORKERS: u32 = 8;
+const WORKERS: usize = 8;
 const WORK: Duration = Duration::from_millis(4);
 /// What callers wait for at most.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -37,26 +49,26 @@ impl Dice {
     }
 }
 
-#[derive(Clone, Copy)]
 struct Job {
     work: Duration,
-    priority: u8,
+    came: Duration,
+    /// Whether it is one of the few that are to be spared, or of the many.
+    spared: bool,
 }
-
-/// One in five is urgent.
-const URGENT: u8 = 0;
-const OTHERS: u8 = 5;
 
 #[derive(Debug, Default)]
 struct Outcome {
-    /// Delays of those served during the rush, by priority.
+    /// Delays of those served during the rush: of the spared, and of the many.
     served: [Vec<Duration>; 2],
     /// Of these, so many that somebody still waited for.
     good: u32,
-    /// Came during the rush, and were refused, shed or expired.
+    /// Came during the rush, and were refused, found the queue full, or were given back.
     lost: [u32; 2],
-    /// How long after the rush the last job waited more than the target.
+    /// How long after the rush the last job came that was lost or waited for more than
+    /// the target.
     recovered_after: Duration,
+    /// The most workers that there were, and those at the end.
+    sizes: (usize, usize),
 }
 
 impl Outcome {
@@ -66,223 +78,183 @@ impl Outcome {
         all[all.len() * 99 / 100]
     }
 
-    /// Served in time, of what the workers could have done.
+    /// Served in time, of what eight workers could have done.
     fn goodput(&self) -> f64 {
-        let capacity = (RUSH - CALM).as_secs_f64() / WORK.as_secs_f64() * f64::from(WORKERS);
+        let capacity = (RUSH - CALM).as_secs_f64() / WORK.as_secs_f64() * WORKERS as f64;
         f64::from(self.good) / capacity
+    }
+
+    /// Of those that came in the rush.
+    fn part_lost(&self) -> f64 {
+        let lost = f64::from(self.lost[0] + self.lost[1]);
+        lost / (lost + (self.served[0].len() + self.served[1].len()) as f64)
+    }
+
+    fn waited(&mut self, job: &Job, delay: Duration) {
+        if in_rush(job.came) {
+            self.served[usize::from(!job.spared)].push(delay);
+            self.good += u32::from(delay + job.work <= PATIENCE);
+        } else if delay > TARGET {
+            self.not_well(job.came);
+        }
+    }
+
+    fn lost(&mut self, job: &Job) {
+        if in_rush(job.came) {
+            self.lost[usize::from(!job.spared)] += 1;
+        } else {
+            self.not_well(job.came);
+        }
+    }
+
+    fn not_well(&mut self, came: Duration) {
+        let after = came.saturating_sub(RUSH);
+        self.recovered_after = self.recovered_after.max(after);
     }
 }
 
+fn in_rush(came: Duration) -> bool {
+    (CALM..RUSH).contains(&came)
+}
+
+/// Who comes: whether it is to be spared, and as what it is submitted.
+type Crowd = fn(&mut Dice) -> (bool, Class);
+
+#[derive(Clone, Copy)]
 struct Pool {
-    order: Order,
-    dagor: Option<Dagor>,
-    /// Whether it is told who is urgent.
-    priorities: bool,
+    control: Control,
+    crowd: Crowd,
+    /// Whether jobs have a deadline.
+    deadlines: bool,
+    /// Jobs that may wait.
+    queue: usize,
+    /// Whether all jobs are alike and come at one pace.
+    even: bool,
+    /// Something behind the pool bears so many jobs at once, and takes longer for more.
+    behind: Option<usize>,
+}
+
+/// The workers of a pool, and the tokens that they take.
+struct Workers<'a> {
+    desk: &'a Desk<Job>,
+    behind: Option<usize>,
+    capacity: Arc<AtomicUsize>,
+    /// Those that no worker has taken.
+    tokens: usize,
+    /// What runs, by its end.
+    ends: BinaryHeap<Reverse<(Duration, u64)>>,
+    running: BTreeMap<u64, Running<'a, Job>>,
+    count: u64,
+}
+
+impl Workers<'_> {
+    /// Takes tokens for as long as workers are free.
+    fn start(&mut self, now: Duration, outcome: &Mutex<Outcome>) {
+        while self.tokens > 0 && self.running.len() < self.capacity.load(Relaxed) {
+            self.tokens -= 1;
+            let Some((job, running)) = self.desk.next() else {
+                continue;
+            };
+            job.run(|job| {
+                outcome.lock().waited(&job, now.saturating_sub(job.came));
+                let at_once = self.running.len() + 1;
+                let crowded = self
+                    .behind
+                    .map_or(1.0, |bears| at_once as f64 / bears as f64);
+                let ends = now + job.work.mul_f64(crowded.max(1.0));
+                self.ends.push(Reverse((ends, self.count)));
+                self.running.insert(self.count, running);
+            });
+            self.count += 1;
+        }
+    }
+
+    /// The next job that ends before this, and when.
+    fn end(&mut self, before: Duration) -> Option<(Duration, u64)> {
+        let Reverse((ends, job)) = *self.ends.peek()?;
+        (ends <= before).then(|| {
+            self.ends.pop();
+            (ends, job)
+        })
+    }
 }
 
 impl Pool {
     /// Runs the load of one seed, with a rush of so many times the capacity.
     fn run(&self, rush: f64, seed: u64) -> Outcome {
         let mut dice = Dice(seed);
-        let mut gate = self.dagor.map(Gate::new);
-        let mut schedule = Schedule::new(self.order);
-        let mut outcome = Outcome::default();
-        let mut free_at: BinaryHeap<_> = (0..WORKERS).map(|_| Reverse(Duration::ZERO)).collect();
-        let mut waiting = 0u32;
+        let outcome = Arc::new(Mutex::new(Outcome::default()));
+        let time = Arc::new(AtomicU64::new(0));
+        let began = Instant::now();
+        let lost = Arc::clone(&outcome);
+        let desk = Desk::since(
+            Epoch::is_told(began, Arc::clone(&time)),
+            self.control,
+            move |unserved: Unserved<Job>| lost.lock().lost(&unserved.job),
+        );
+        let first = self.control.sizes().map_or(WORKERS, |(first, _)| first);
+        let capacity = Arc::new(AtomicUsize::new(first));
+        let told = Arc::clone(&capacity);
+        desk.resize_by(Box::new(move |size| told.store(size, Relaxed)));
+        let mut workers = Workers {
+            desk: &desk,
+            behind: self.behind,
+            capacity,
+            tokens: 0,
+            ends: BinaryHeap::new(),
+            running: BTreeMap::new(),
+            count: 0,
+        };
+        let mut most = 0;
+        let set_time = |now: Duration| time.store(now.as_nanos() as u64, Relaxed);
         let mut now = Duration::ZERO;
-        loop {
-            let load = if (CALM..RUSH).contains(&now) {
-                rush
+        while now < END {
+            let load = if in_rush(now) { rush } else { 0.5 };
+            let between = WORK.div_f64(WORKERS as f64 * load);
+            now += if self.even {
+                between
             } else {
-                0.5
+                dice.exponential(between)
             };
-            now += dice.exponential(WORK.div_f64(f64::from(WORKERS) * load));
-            // Workers that are free before this job comes take what waits.
-            while waiting > 0 {
-                let Reverse(free) = *free_at.peek().expect("there are workers");
-                if free > now {
-                    break;
-                }
-                free_at.pop();
-                let ends = self.work(&mut schedule, &mut gate, &mut waiting, free, &mut outcome);
-                free_at.push(Reverse(ends));
+            while let Some((ended, job)) = workers.end(now) {
+                set_time(ended);
+                let running = workers.running.remove(&job);
+                running.expect("it ran").ended(&Ended::Ran);
+                workers.start(ended, &outcome);
             }
-            if now >= END {
-                if waiting > WORKERS {
-                    outcome.recovered_after = END - RUSH;
-                }
-                return outcome;
+            set_time(now);
+            let (spared, mut class) = (self.crowd)(&mut dice);
+            if self.deadlines {
+                class = class.deadline(began + now + PATIENCE);
             }
-            let urgent = dice.unit() < 0.2;
+            let work = if self.even {
+                WORK
+            } else {
+                dice.exponential(WORK)
+            };
             let job = Job {
-                work: dice.exponential(WORK),
-                priority: if urgent { URGENT } else { OTHERS },
+                work,
+                came: now,
+                spared,
             };
-            let user = (dice.unit() * 1e6) as u64;
-            let admits = |gate: &mut Gate| gate.admits(now, Level::of(job.priority, user));
-            if !gate.as_mut().is_none_or(admits) {
-                outcome.lost[usize::from(!urgent)] += u32::from((CALM..RUSH).contains(&now));
-                continue;
+            let limit = workers.capacity.load(Relaxed) + self.queue;
+            let unfinished = workers.tokens + workers.running.len();
+            let token = || {
+                let room = unfinished < limit;
+                if room { Ok(()) } else { Err(Reason::Full) }
+            };
+            match desk.submit(class, job, token) {
+                Ok(taken) => workers.tokens += usize::from(taken.is_some()),
+                Err(away) => outcome.lock().lost(&away.job),
             }
-            waiting += 1;
-            schedule.push(Waiting {
-                job,
-                priority: if self.priorities { job.priority } else { 0 },
-                key: 0,
-                cost: 1,
-                accepted_at: now,
-                expires_at: None,
-            });
-            // A worker that idled starts it now, not when it became free.
-            let Reverse(free) = *free_at.peek().expect("there are workers");
-            if free < now {
-                free_at.pop();
-                free_at.push(Reverse(now));
-            }
+            workers.start(now, &outcome);
+            most = most.max(workers.capacity.load(Relaxed));
         }
-    }
-
-    /// A worker is free: it runs the next job that is worth it. When it ends.
-    fn work(
-        &self,
-        schedule: &mut Schedule<Job>,
-        gate: &mut Option<Gate>,
-        waiting: &mut u32,
-        now: Duration,
-        outcome: &mut Outcome,
-    ) -> Duration {
-        while let Some(next) = schedule.pop(now) {
-            *waiting -= 1;
-            let (Next::Run(job, delay) | Next::Shed(job, delay) | Next::Expired(job, delay)) =
-                &next;
-            if let Some(gate) = gate {
-                gate.waited(*delay);
-            }
-            let came = job.accepted_at;
-            let class = usize::from(job.job.priority != URGENT);
-            if came >= RUSH && *delay > TARGET {
-                outcome.recovered_after = outcome.recovered_after.max(came - RUSH);
-            }
-            let in_rush = (CALM..RUSH).contains(&came);
-            match next {
-                Next::Run(job, delay) => {
-                    if in_rush {
-                        outcome.served[class].push(delay);
-                        outcome.good += u32::from(delay + job.job.work <= PATIENCE);
-                    }
-                    return now + job.job.work;
-                }
-                Next::Shed(..) | Next::Expired(..) => {
-                    outcome.lost[class] += u32::from(in_rush);
-                }
-            }
+        let mut outcome = std::mem::take(&mut *outcome.lock());
+        outcome.sizes = (most, workers.capacity.load(Relaxed));
+        if workers.tokens > WORKERS {
+            outcome.recovered_after = END - RUSH;
         }
-        now
-    }
-}
-
-/// What each policy is to hold at so many times the capacity: 99 in 100 of those
-/// served wait for at most three times the target, nine tenths of the capacity are of
-/// use, nothing urgent is lost, some of the rest are served, and after the rush it
-/// takes less than two intervals until nobody waits for long.
-fn holds(pool: &Pool, load: f64) {
-    for seed in SEEDS {
-        let outcome = pool.run(load, seed);
-        let goodput = outcome.goodput();
-        assert!(outcome.p99() <= 3 * TARGET, "{seed}: {:?}", outcome.p99());
-        assert!(goodput > 0.9, "{seed}: {goodput:.2}");
-        assert_eq!(outcome.lost[0], 0, "{seed}");
-        assert!(outcome.served[1].len() > 1000, "{seed}");
-        let recovered = outcome.recovered_after;
-        assert!(recovered < 2 * INTERVAL, "{seed}: {recovered:?}");
-    }
-}
-
-const SEEDS: [u64; 3] = [1, 22, 333];
-
-const CODEL: Codel = Codel::new(TARGET, INTERVAL);
-
-fn codel() -> Order {
-    Order {
-        codel: Some(CODEL),
-        ..Order::default()
-    }
-}
-
-#[test]
-fn without_a_policy_twice_the_capacity_serves_nobody_in_time() {
-    let pool = Pool {
-        order: Order::default(),
-        dagor: None,
-        priorities: false,
-    };
-    for seed in SEEDS {
-        let outcome = pool.run(2.0, seed);
-        assert!(outcome.goodput() < 0.1, "{seed}: {:.2}", outcome.goodput());
-        assert!(outcome.p99() > 100 * TARGET, "{seed}: {:?}", outcome.p99());
-        let recovered = outcome.recovered_after;
-        assert!(recovered > 10 * INTERVAL, "{seed}: {recovered:?}");
-    }
-}
-
-#[test]
-fn codel_and_priorities_hold() {
-    let pool = Pool {
-        order: codel(),
-        dagor: None,
-        priorities: true,
-    };
-    holds(&pool, 2.0);
-    holds(&pool, 4.0);
-}
-
-#[test]
-fn newest_first_holds_and_serves_sooner() {
-    let newest_first = Order {
-        newest_first: true,
-        ..codel()
-    };
-    let pool = Pool {
-        order: newest_first,
-        dagor: None,
-        priorities: true,
-    };
-    holds(&pool, 2.0);
-    for seed in SEEDS {
-        let p99 = pool.run(2.0, seed).p99();
-        assert!(p99 < 2 * TARGET, "{seed}: {p99:?}");
-    }
-}
-
-#[test]
-fn admission_by_priority_holds_where_codel_sheds_what_was_let_in() {
-    let pool = Pool {
-        // It comes and goes, for admission does most of the work: so it must be
-        // quicker to come.
-        order: Order {
-            codel: Some(Codel::new(TARGET, INTERVAL / 2)),
-            ..Order::default()
-        },
-        dagor: Some(Dagor::new(TARGET / 2).window(INTERVAL, 400)),
-        priorities: true,
-    };
-    holds(&pool, 2.0);
-}
-
-/// Alone it does not shed what it let in before it knew, so that waits to be served,
-/// and those behind it with it; until then nothing is as it should.
-#[test]
-fn admission_by_priority_alone_takes_its_time() {
-    let pool = Pool {
-        order: Order::default(),
-        dagor: Some(Dagor::new(TARGET).window(INTERVAL, 400)),
-        priorities: true,
-    };
-    for seed in SEEDS {
-        let outcome = pool.run(2.0, seed);
-        assert!(outcome.goodput() > 0.8, "{seed}: {:.2}", outcome.goodput());
-        let urgent = outcome.served[0].len() + outcome.lost[0] as usize;
-        assert!((outcome.lost[0] as usize) < urgent / 100, "{seed}");
-        assert!(outcome.p99() > 3 * TARGET, "{seed}: {:?}", outcome.p99());
+        outcome
     }
 }

@@ -30,9 +30,7 @@ impl Vegas {
         assert!(0 < least && least <= most, "1 <= least <= most");
         Self { least, most }
     }
-}
 
-impl Vegas {
     /// To begin with, and at most.
     pub(super) const fn sizes(&self) -> (usize, usize) {
         (self.least, self.most)
@@ -74,7 +72,7 @@ impl Limit {
     /// A job took so long, and ran as one of so many. The limit from now on.
     pub(super) fn sample(&mut self, took: Duration, running: usize) -> usize {
         self.jobs += 1;
-        self.took += took;
+        self.took = self.took.saturating_add(took);
         self.busiest = self.busiest.max(running);
         if self.jobs >= LEAST_WINDOW.max(2 * self.limit as u32) {
             self.look();

@@ -7,11 +7,15 @@ use std::time::Duration;
 
 use super::FuncPool;
 use super::job::Tracked;
+use crate::any_pool::Core;
 use crate::call::Call;
 use crate::error::{CloseError, SubmitError};
 use crate::handle::{Handle, handle};
 use crate::options::Builder;
-use crate::overload::{Class, Control, ControlStats, Desk, Level, Unserved, controlled};
+use crate::outcome::Outcome;
+use crate::overload::{
+    Class, Control, ControlStats, Controlled, Desk, Level, Token, Unserved, controlled,
+};
 
 /// A pool of tasks that run one async function, and decide by how long jobs wait
 /// which of them to run; see [`overload`](crate::overload).
@@ -20,15 +24,17 @@ use crate::overload::{Class, Control, ControlStats, Desk, Level, Unserved, contr
 /// there is no room for is refused. See
 /// [`threads::ControlledPool`](crate::threads::ControlledPool) for an example.
 pub struct ControlledPool<T: Send + 'static> {
-    desk: Arc<Desk<T>>,
-    tokens: FuncPool<()>,
+    controlled: Controlled<T>,
+    tokens: FuncPool<Token<T>>,
 }
 
 controlled!(ControlledPool);
 
 impl<T: Send + 'static> ControlledPool<T> {
-    /// Waits until every job accepted so far, and since, was run or given back. A
-    /// job that awaits this waits for itself.
+    /// Waits until every job accepted so far, and since, was run or given back.
+    ///
+    /// # Panics
+    /// In a job of this pool, which would wait for itself.
     pub async fn wait_idle(&self) {
         self.tokens.wait_idle().await;
     }
@@ -48,32 +54,46 @@ impl<T: Send + 'static> ControlledPool<T> {
 
 impl<T: Send + 'static> Builder<ControlledPool<T>> {
     /// The pool that runs this function, and gives what it does not run to
-    /// `unserved`, on a worker, which must not block for it. When the runtime of the
-    /// workers is shut down, `unserved` is called as the pool is dropped.
+    /// `unserved`, which must not block: on a worker, or on the thread that submits a
+    /// job for which another made room, or where the runtime of the workers is shut
+    /// down.
     ///
     /// # Panics
-    /// As `build` of a [`FuncPool`].
+    /// As `build` of a [`FuncPool`], where an [elastic](Control::elastic) size counts as
+    /// an idle timeout.
     pub fn build<F, Fut, U>(self, control: Control, run: F, unserved: U) -> ControlledPool<T>
     where
         F: Fn(T) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
         U: Fn(Unserved<T>) + Send + Sync + 'static,
     {
-        let desk = Arc::new(Desk::new(control, unserved));
-        let at_desk = Arc::new((Arc::clone(&desk), run));
-        let tokens = self.of_tokens::<FuncPool<()>>(&control).build(move |()| {
-            let at_desk = Arc::clone(&at_desk);
+        self.build_with(control, run, unserved)
+    }
+
+    fn build_with<F, Fut, U>(self, control: Control, run: F, unserved: U) -> ControlledPool<T>
+    where
+        F: Fn(T) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: Into<Outcome>> + Send + 'static,
+        U: Fn(Unserved<T>) + Send + Sync + 'static,
+    {
+        let run = Arc::new(run);
+        let run = move |token: Token<T>| {
+            let run = Arc::clone(&run);
             async move {
-                let (desk, run) = &*at_desk;
-                if let Some((job, running)) = desk.next() {
-                    let (job, span) = job.into_parts();
-                    span.run_async(|| run(job)).await;
-                    drop(running);
-                }
+                let desk = token.spend();
+                let Some((job, running)) = desk.next() else {
+                    return Outcome::Ran;
+                };
+                let (job, span) = job.into_parts();
+                let outcome = span.run_async(|| run(job)).await.into();
+                running.ended(&outcome);
+                outcome
             }
-        });
-        desk.resize_by(tokens.dispatcher.resizer());
-        ControlledPool { desk, tokens }
+        };
+        let builder = self.of_tokens::<FuncPool<Token<T>>>(&control);
+        let tokens = builder.build_with(run, Box::new(|token| Box::pin(async { drop(token) })));
+        let controlled = Controlled::new(Desk::new(control, unserved), &tokens.dispatcher);
+        ControlledPool { controlled, tokens }
     }
 
     /// The pool that runs this async function, whose results its callers wait for: see
@@ -87,11 +107,8 @@ impl<T: Send + 'static> Builder<ControlledPool<T>> {
         Fut: Future<Output = R> + Send + 'static,
         R: Send + 'static,
     {
-        let run = move |call: Call<T, R>| {
-            let ran = Tracked::of(call, &run);
-            async move { ran.await.panic_on() }
-        };
+        let run = move |call: Call<T, R>| Tracked::of(call, &run);
         self.convert::<ControlledPool<_>>()
-            .build(control, run, Call::back)
+            .build_with(control, run, Call::back)
     }
 }

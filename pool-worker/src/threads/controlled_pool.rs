@@ -1,15 +1,19 @@
 //! One function over many arguments, on threads, under control.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::FuncPool;
+use crate::any_pool::Core;
 use crate::call::Call;
 use crate::error::{CloseError, SubmitError};
 use crate::handle::{Handle, handle};
 use crate::options::Builder;
-use crate::overload::{Class, Control, ControlStats, Desk, Level, Unserved, controlled};
+use crate::outcome::Outcome;
+use crate::overload::{
+    Class, Control, ControlStats, Controlled, Desk, Level, Token, Unserved, controlled,
+};
+use crate::span::Carried;
 
 /// A pool of threads that run one function, and decide by how long jobs wait which
 /// of them to run; see [`overload`](crate::overload).
@@ -40,8 +44,8 @@ use crate::overload::{Class, Control, ControlStats, Desk, Level, Unserved, contr
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct ControlledPool<T: Send + 'static> {
-    desk: Arc<Desk<T>>,
-    tokens: FuncPool<()>,
+    controlled: Controlled<T>,
+    tokens: FuncPool<Token<T>>,
 }
 
 controlled!(ControlledPool);
@@ -67,7 +71,8 @@ impl<T: Send + 'static> ControlledPool<T> {
 
 impl<T: Send + 'static> Builder<ControlledPool<T>> {
     /// The pool that runs this function, and gives what it does not run to
-    /// `unserved`, on a worker, which has to wait for it.
+    /// `unserved`: on a worker, which has to wait for it, or on the thread that submits
+    /// a job for which another made room.
     ///
     /// # Panics
     /// When the capacity is 0, when capacity and queue bound together are
@@ -77,16 +82,32 @@ impl<T: Send + 'static> Builder<ControlledPool<T>> {
         F: Fn(T) + Send + Sync + 'static,
         U: Fn(Unserved<T>) + Send + Sync + 'static,
     {
-        let desk = Arc::new(Desk::new(control, unserved));
-        let at_desk = Arc::clone(&desk);
-        let tokens = self.of_tokens::<FuncPool<()>>(&control).build(move |()| {
-            if let Some((job, running)) = at_desk.next() {
-                job.run(&run);
-                drop(running);
-            }
-        });
-        desk.resize_by(tokens.dispatcher.resizer());
-        ControlledPool { desk, tokens }
+        let run = move |job| {
+            run(job);
+            Outcome::Ran
+        };
+        self.build_with(control, run, unserved)
+    }
+
+    fn build_with<F, U>(self, control: Control, run: F, unserved: U) -> ControlledPool<T>
+    where
+        F: Fn(T) -> Outcome + Send + Sync + 'static,
+        U: Fn(Unserved<T>) + Send + Sync + 'static,
+    {
+        let run = move |hand: &mut Option<Carried<Token<T>>>| {
+            let token = hand.take().expect("a token was taken").into_job();
+            let desk = token.spend();
+            let Some((job, running)) = desk.next() else {
+                return Outcome::Ran;
+            };
+            let outcome = job.run(&run);
+            running.ended(&outcome);
+            outcome
+        };
+        let builder = self.of_tokens::<FuncPool<Token<T>>>(&control);
+        let tokens = builder.build_with(run, Box::new(drop));
+        let controlled = Controlled::new(Desk::new(control, unserved), &tokens.dispatcher);
+        ControlledPool { controlled, tokens }
     }
 
     /// The pool that runs this function, whose results its callers wait for: see
@@ -114,8 +135,8 @@ impl<T: Send + 'static> Builder<ControlledPool<T>> {
         F: Fn(T) -> R + Send + Sync + 'static,
         R: Send + 'static,
     {
-        let run = move |call: Call<T, R>| call.run(&run).panic_on();
+        let run = move |call: Call<T, R>| call.run(&run);
         self.convert::<ControlledPool<_>>()
-            .build(control, run, Call::back)
+            .build_with(control, run, Call::back)
     }
 }

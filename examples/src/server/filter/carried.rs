@@ -8,13 +8,15 @@ use tower::{Layer, Service};
 
 use crate::server::failure::Failure;
 use crate::server::handler::Request;
+use crate::urgency;
 
 /// A layer that runs each request in an [`errgroup::Context`] with its id and
 /// deadline. Every task that the handler spawns into a group has it too, and a
-/// [`Client`](crate::client::Client) sends the id along, and waits no longer
-/// than until the deadline.
+/// [`Client`](crate::client::Client) sends the id along, says that its call is as
+/// [urgent](crate::urgency) as the request, and waits no longer than until the deadline.
 ///
-/// It costs two allocations a request, for the future and for the context.
+/// It costs two allocations a request, for the future and for the context, and some more
+/// where its caller says how urgent it is.
 #[derive(Clone, Copy, Debug)]
 pub struct CarriedLayer;
 
@@ -45,6 +47,7 @@ where
     fn call(&mut self, request: Request) -> Self::Future {
         let context = errgroup::Context::new(request.context.request_id().to_string())
             .until(request.context.deadline().into_std());
+        let context = urgency::carried(request.context.metadata(), context);
         // The handler may spawn before it gives its future.
         let future = context.clone().call(|| self.0.call(request));
         Box::pin(context.run(future))

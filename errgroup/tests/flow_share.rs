@@ -1,0 +1,108 @@
+//! Nodes that compute run beside one another, on all threads of the runtime, though the
+//! flow is run by a task of it.
+
+#![cfg(feature = "flow")]
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use errgroup::flow::{Flow, Node, OnFailure};
+
+/// So that a test fails in place of hanging; a meeting takes no time.
+const AT_LAST: Duration = Duration::from_secs(20);
+
+/// One of two nodes that block their threads until the other one runs too.
+struct Meeting(Sender<()>, Receiver<()>);
+
+impl Meeting {
+    fn two() -> [Self; 2] {
+        let (tell_one, one_is_told) = channel();
+        let (tell_other, other_is_told) = channel();
+        [Self(tell_other, one_is_told), Self(tell_one, other_is_told)]
+    }
+
+    fn attend(self) -> Result<(), &'static str> {
+        self.0.send(()).map_err(|_| "the other one is gone")?;
+        let told = self.1.recv_timeout(AT_LAST);
+        told.map_err(|_| "the other one does not run")
+    }
+}
+
+/// Runs the flow in a task on two threads.
+fn run(flow: Flow<&'static str>) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .build()
+        .unwrap();
+    let report = runtime.block_on(runtime.spawn(flow.run())).unwrap();
+    assert!(report.is_ok(), "{report:?}");
+}
+
+fn flow() -> Flow<&'static str> {
+    Flow::new().on_failure(OnFailure::SkipDescendants)
+}
+
+fn meet<T: Send + Sync + 'static>(flow: &mut Flow<&'static str>, after: Node<T>) {
+    for one in Meeting::two() {
+        flow.node("meets", after, |_| async { one.attend() });
+    }
+}
+
+/// Long enough to be worth another thread.
+fn compute() {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(1) {
+        std::hint::spin_loop();
+    }
+}
+
+#[test]
+fn two_nodes_that_become_ready_at_once_both_run() {
+    let mut flow = flow();
+    let first = flow.node("first", (), |()| async { Ok(()) });
+    meet(&mut flow, first);
+    run(flow);
+}
+
+#[test]
+fn two_first_nodes_both_run() {
+    let mut flow = flow();
+    for one in Meeting::two() {
+        flow.node("meets", (), |()| async { one.attend() });
+    }
+    run(flow);
+}
+
+#[test]
+fn many_nodes_that_take_long_are_shared() {
+    let mut flow = flow();
+    let first = flow.node("first", (), |()| async { Ok(()) });
+    for _ in 0..20 {
+        flow.node("computes", first, |_| async {
+            compute();
+            Ok(())
+        });
+    }
+    meet(&mut flow, first);
+    run(flow);
+}
+
+#[test]
+fn nodes_taken_along_with_short_ones_are_shared_after_a_long_one() {
+    let mut flow = flow();
+    let first = flow.node("first", (), |()| async { Ok(()) });
+    // A driver takes many of these along at once: the long one, too, and those behind it.
+    let short = |flow: &mut Flow<_>, count| {
+        for _ in 0..count {
+            flow.node("short", first, |_| async { Ok(()) });
+        }
+    };
+    short(&mut flow, 20);
+    flow.node("long", first, |_| async {
+        compute();
+        Ok(())
+    });
+    meet(&mut flow, first);
+    short(&mut flow, 80);
+    run(flow);
+}

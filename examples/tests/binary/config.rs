@@ -1,0 +1,178 @@
+//! What is said to it, and what is wrong with that.
+
+use std::net::TcpListener;
+
+use crate::rpc_peer::{ECHO, Peer, RAW, head, request};
+use crate::served::{Served, figure, get, rpc_demo, run};
+
+#[test]
+fn bad_input_gets_one_line_and_exit_status_2() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let any = "127.0.0.1:0";
+    for (args, word) in [
+        (&["--quack"][..], "--quack"),
+        (&["--policies", "0"], "policies"),
+        (&["--policies", "7000001"], "7000000"),
+        (&["--duration", "soon"], "soon"),
+        (&["--qps", "10", "--peak", "5"], "peak"),
+        (
+            &["--config", "/nowhere/rpc-demo.toml"],
+            "/nowhere/rpc-demo.toml",
+        ),
+        (&["--json", "/nowhere/report.json"], "/nowhere/report.json"),
+        (&["--log", "a=b=c"], "log filter"),
+        (&["serve", "--queue", "2000000000"], "1073741824"),
+        (&["serve", "--workers", "0"], "workers"),
+        (&["serve", "--workers", "1073741825"], "1073741824"),
+        (&["serve", "--max-frame", "9999999999"], "4294967295"),
+        (&["serve", "--max-connections", "0"], "max-connections"),
+        (&["serve", "--idle", "0s"], "idle"),
+        (&["call", "/rpcdemo.Echo/Echo", "{"], "JSON"),
+        (
+            &[
+                "serve", "--echo", &taken, "--check", any, "--notify", any, "--admin", any,
+            ],
+            &taken,
+        ),
+        (
+            &[
+                "serve", "--echo", any, "--check", any, "--notify", any, "--admin", &taken,
+            ],
+            &taken,
+        ),
+    ] {
+        let output = run(args);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {stderr}");
+        let errors: Vec<_> = stderr
+            .lines()
+            .filter(|line| line.starts_with("error: "))
+            .collect();
+        assert_eq!(errors.len(), 1, "{args:?}: {stderr}");
+        assert!(errors[0].contains(word), "{args:?}: {stderr}");
+    }
+}
+
+#[test]
+fn config_prints_what_is_in_effect_and_where_it_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("demo.toml");
+    let text = "qps = 5.0\nseed = 4\n[method-timeout]\n\"/alarm.Check/Check\" = \"20ms\"\n";
+    std::fs::write(&file, text).unwrap();
+    let path = file.to_str().unwrap();
+    let mut command = rpc_demo(&["--config", path, "config", "--peak", "7", "--log", "info"]);
+    command
+        .args(["--idle", "1m"])
+        .env("RPC_DEMO_MAX_FRAME", "65536");
+    let printed = command.env("RPC_DEMO_SEED", "9").output().unwrap();
+    let text = String::from_utf8(printed.stdout).unwrap();
+    let (file_said, table_said) = (format!("{path}, line 1"), format!("{path}, line 3"));
+    for (value, source) in [
+        ("qps = 5.0", &*file_said),
+        ("peak = 7.0", "flag --peak"),
+        // The file says it too.
+        ("seed = 9", "environment, RPC_DEMO_SEED"),
+        ("policies = 1000000", "default"),
+        ("admin = \"127.0.0.1:8080\"", "default"),
+        ("slow-check = \"1s\"", "default"),
+        ("[[log]]", "flag --log"),
+        ("idle = \"1m\"", "flag --idle"),
+        ("max-frame = 65536", "environment, RPC_DEMO_MAX_FRAME"),
+        ("lame-duck = \"0s\"", "default"),
+        ("[method-timeout]", &*table_said),
+    ] {
+        let said = |line: &str| line.split_once(" # ") == Some((&*format!("{value:<40}"), source));
+        assert!(text.lines().any(said), "{value} {source}: {text}");
+    }
+    // It is a config file itself.
+    std::fs::write(&file, &text).unwrap();
+    let again = run(&["--config", path, "config"]);
+    assert_eq!(again.status.code(), Some(0), "{again:?}");
+    // A flag before the command wins over the environment too.
+    let mut command = rpc_demo(&["--seed", "8", "config"]);
+    let printed = command.env("RPC_DEMO_SEED", "9").output().unwrap();
+    let text = String::from_utf8(printed.stdout).unwrap();
+    assert!(text.contains("\nseed = 8 "), "{text}");
+
+    for (mistake, line, word) in [
+        ("sped = 4", 2, "sped"),
+        ("qps = \"many\"", 2, "many"),
+        ("duration = \"soon\"", 2, "soon"),
+        ("policies = 0", 2, "policies: "),
+        ("webhook = \"ftp://x\"", 2, "ftp://x"),
+        ("qps = ", 2, "value"),
+        ("echo = \"nowhere\"", 2, "address"),
+        ("[[log]]\nto = \"kafka\"", 3, "kafka"),
+        (
+            "[method-timeout]\n\"/alarm.Check/Quack\" = \"1s\"",
+            2,
+            "Quack",
+        ),
+        ("[[log]]\nto = \"file\"", 2, "no path"),
+        (
+            "[[log]]\nto = \"console\"\nlevel = \"a=b=c\"",
+            4,
+            "log filter",
+        ),
+    ] {
+        std::fs::write(&file, format!("# a comment\n{mistake}\n")).unwrap();
+        let refused = run(&["--config", path, "config"]);
+        let told = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{mistake}: {told}");
+        let line = format!("{path}, line {line}");
+        assert!(
+            told.contains(&line) && told.contains(word),
+            "{mistake}: {told}"
+        );
+        assert_eq!(told.lines().count(), 1, "{told}");
+    }
+    std::fs::write(&file, "qps = 5.0\nsped = 4\n").unwrap();
+    let refused = run(&["--config", path, "config"]);
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(told.contains("line 2") && told.contains("sped"), "{told}");
+}
+
+#[test]
+fn what_is_said_of_connections_and_times_is_kept_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("demo.toml");
+    let text = "[method-timeout]\n\"/rpcdemo.Echo/Echo\" = \"0s\"\n";
+    std::fs::write(&file, text).unwrap();
+    let path = file.to_str().unwrap();
+    let limits = ["--max-frame", "4096", "--max-connections", "1"];
+    let more = ["--idle", "300ms", "--config", path];
+    let (served, addrs) = Served::start(&[&limits[..], &more].concat());
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut peer = Peer::connect(addrs["Echo"]).await;
+        // Its time is over before it begins.
+        let reply = peer.call(&head(1, ECHO, RAW), b"x").await;
+        assert_eq!(reply.head.ret, 21, "{reply:?}");
+        let mut other = Peer::connect(addrs["Echo"]).await;
+        assert!(other.next().await.is_none(), "there is one already");
+        // Closed for being idle: the next may come.
+        peer.closed().await;
+        let mut peer = loop {
+            let mut peer = Peer::connect(addrs["Echo"]).await;
+            peer.send(&request(&head(1, ECHO, RAW), b"x")).await;
+            if peer.next().await.is_some() {
+                break peer;
+            }
+        };
+        peer.send(&request(&head(2, ECHO, RAW), &[0; 4096])).await;
+        assert!(peer.next().await.is_none(), "a frame too long");
+    });
+    let (_, services) = get(addrs["admin"], "/services");
+    let no_time = "\"timeouts\":{\"/rpcdemo.Echo/Echo\":0.0}";
+    assert!(services.contains(no_time), "{services}");
+    for reason in ["idle", "crowded", "too_long"] {
+        let name = "rpc_demo_connections_broken_total{service=\"Echo\",reason=";
+        let broken = figure(addrs["admin"], &format!("{name}\"{reason}\"}}"));
+        assert!(broken > 0, "{reason}");
+    }
+    served.signal("TERM");
+    assert_eq!(served.wait().0, Some(0));
+}

@@ -1,0 +1,95 @@
+//! The main job, and load from another process.
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::served::{Served, rpc_demo, run, signal};
+
+#[test]
+fn the_main_job_ends_by_itself_reports_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (report, log) = (
+        folder.path().join("report.json"),
+        folder.path().join("alarms.log"),
+    );
+    // A load that a busy machine answers in time too.
+    let load = ["--duration", "2s", "--qps", "200", "--peak", "400"];
+    let output = rpc_demo(&load)
+        .args(["--policies", "5000", "--json"])
+        .arg(&report)
+        .arg("--alarm-log")
+        .arg(&log)
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    let report: Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+    assert_eq!(report["lost"], 0, "{report}");
+    assert_eq!(report["errors"], 0, "{report}");
+    for figure in ["calls", "host_points", "alarms"] {
+        assert!(report[figure].as_u64().unwrap() > 0, "{figure} in {report}");
+    }
+    for figure in ["latency_us", "schedule_delay_us"] {
+        let at = |quantile: &str| report[figure][quantile].as_f64().unwrap();
+        assert!(
+            at("p50") <= at("p99") && at("p99") <= at("max"),
+            "{figure} in {report}"
+        );
+    }
+    let delivered = report["channels"]["log"]["delivered"].as_u64().unwrap();
+    let logged = std::fs::read_to_string(log).unwrap();
+    assert_eq!(logged.lines().count() as u64, delivered);
+    for line in logged.lines() {
+        let _: Value = serde_json::from_str(line).expect("a whole object a line");
+    }
+    let table = String::from_utf8(output.stdout).unwrap();
+    for what in [
+        "latency",
+        "schedule delay of alarm.Check",
+        "p99.9",
+        "alarms raised",
+        "lost",
+    ] {
+        assert!(table.contains(what), "no {what} in\n{table}");
+    }
+}
+
+#[test]
+fn load_from_another_process_is_answered_and_sigterm_under_it_loses_nothing() {
+    let (served, addrs) = Served::start(&[]);
+    let check = addrs["alarm.Check"].to_string();
+    let sent = run(&[
+        "load",
+        "--check",
+        &check,
+        "--policies",
+        "2000",
+        "--duration",
+        "1s",
+    ]);
+    assert_eq!(sent.status.code(), Some(0), "{sent:?}");
+
+    let mut load = rpc_demo(&["load", "--check", &check, "--policies", "2000"]);
+    let mut load = load
+        .args(["--duration", "1m"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut progress = BufReader::new(load.stderr.take().unwrap());
+    let mut line = String::new();
+    progress.read_line(&mut line).unwrap();
+    assert!(line.contains("calls/s"), "{line}");
+    served.signal("TERM");
+    assert_eq!(
+        served.wait().0,
+        Some(0),
+        "exit status 1 would be something lost"
+    );
+
+    signal(load.id(), "INT");
+    // What was sent after the server had gone ended with an error; nothing
+    // was left without an end.
+    assert_eq!(load.wait().unwrap().code(), Some(0));
+}

@@ -1,0 +1,32 @@
+//! The binary as people use it: real processes, real signals, real ports.
+
+#[path = "../rpc_peer/mod.rs"]
+mod rpc_peer;
+#[path = "../served/mod.rs"]
+mod served;
+
+mod admin;
+mod config;
+mod job;
+mod log;
+mod page;
+mod readme;
+mod signals;
+mod trace_poll;
+
+use std::net::SocketAddr;
+
+/// Sends so many requests at once, and reads as many replies.
+fn calls(addr: SocketAddr, method: &str, count: u32) {
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut peer = rpc_peer::Peer::connect(addr).await;
+        let requests = (1..=count)
+            .flat_map(|id| rpc_peer::request(&rpc_peer::head(id, method, rpc_peer::RAW), b""));
+        peer.send(&requests.collect::<Vec<u8>>()).await;
+        for _ in 0..count {
+            peer.reply().await;
+        }
+    });
+}

@@ -1,0 +1,129 @@
+//! A desk and the pool behind it, as both engines have them.
+
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use super::class::Class;
+use super::desk::{Desk, TurnedAway};
+use super::figures::ControlStats;
+use super::token::Token;
+use crate::any_pool::Core;
+use crate::dispatcher::Dispatcher;
+use crate::error::{CloseError, SubmitError};
+use crate::histogram::Merged;
+use crate::span::Carried;
+use crate::stats::Stats;
+
+pub(crate) struct Controlled<T: Send + 'static> {
+    pub(crate) desk: Arc<Desk<T>>,
+    pub(crate) tokens: Arc<Dispatcher<Carried<Token<T>>>>,
+}
+
+impl<T: Send + 'static> Clone for Controlled<T> {
+    fn clone(&self) -> Self {
+        Self {
+            desk: Arc::clone(&self.desk),
+            tokens: Arc::clone(&self.tokens),
+        }
+    }
+}
+
+impl<T: Send + 'static> Controlled<T> {
+    /// The desk is to resize the pool from now on.
+    pub(crate) fn new(desk: Desk<T>, tokens: &Arc<Dispatcher<Carried<Token<T>>>>) -> Self {
+        desk.resize_by(tokens.resizer());
+        Self {
+            desk: Arc::new(desk),
+            tokens: Arc::clone(tokens),
+        }
+    }
+
+    pub(crate) fn submit(&self, class: Class, job: T) -> Result<(), SubmitError<T>> {
+        let offered = self.offer(class, job);
+        offered.inspect_err(|error| self.desk.count(class.priority, error.reason()))
+    }
+
+    /// As [`submit`](Self::submit), for who will try elsewhere: a refusal is not counted.
+    pub(crate) fn offer(&self, class: Class, job: T) -> Result<(), SubmitError<T>> {
+        let submitted = self.desk.submit(class, job, || {
+            // The job has its submitter's span; who comes with the token gets another.
+            let token = Carried::alone(Token::of(&self.desk));
+            self.tokens.enqueue(token).map_err(|rejected| {
+                rejected.job.into_job().void();
+                rejected.reason
+            })
+        });
+        match submitted {
+            // Not under the desk's lock: a worker that cannot be made drops its token,
+            // which goes to the desk.
+            Ok(accepted) => {
+                if accepted.is_some_and(|accepted| accepted.wake) {
+                    self.tokens.rouse_one();
+                }
+                Ok(())
+            }
+            Err(TurnedAway { job, reason, delay }) => {
+                let name = &self.tokens.options.name;
+                Err(SubmitError::new(name, reason, job).after(delay))
+            }
+        }
+    }
+
+    pub(crate) fn stats(&self) -> ControlStats {
+        let (figures, queued, running) = self.desk.look();
+        let behind = self.tokens.stats();
+        ControlStats {
+            classes: figures.classes(),
+            level: self.desk.level(),
+            total: Stats {
+                queued,
+                running,
+                idle: behind.workers.saturating_sub(running),
+                workers: behind.workers,
+                capacity: behind.capacity,
+                ..figures.total()
+            },
+        }
+    }
+}
+
+impl<T: Send + 'static> Core for Controlled<T> {
+    fn name(&self) -> &str {
+        &self.tokens.options.name
+    }
+    fn stats(&self) -> Stats {
+        Self::stats(self).total
+    }
+    fn control(&self) -> Option<ControlStats> {
+        Some(Self::stats(self))
+    }
+    fn recorded(&self) -> [Merged; 3] {
+        let (figures, ..) = self.desk.look();
+        // Nobody is ever blocked.
+        [Merged::of([]), figures.delay(), figures.run_time()]
+    }
+    fn tick(&self) -> f64 {
+        // A desk counts in nanoseconds.
+        1.0
+    }
+    fn oldest(&self) -> Option<Duration> {
+        self.desk.oldest()
+    }
+    fn unfinished(&self) -> usize {
+        let (_, queued, running) = self.desk.look();
+        queued + running
+    }
+    fn close(&self) -> Result<(), CloseError> {
+        self.tokens.close()
+    }
+    fn is_within(&self) -> bool {
+        self.tokens.is_within()
+    }
+    fn poll_drained(&self, waker: &Waker) -> Poll<()> {
+        self.tokens.poll_drained(waker)
+    }
+    fn poll_idle(&self, waker: &Waker) -> Poll<()> {
+        self.tokens.poll_idle(waker)
+    }
+}

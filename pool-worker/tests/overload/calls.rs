@@ -1,0 +1,53 @@
+//! What the handle of a call is told.
+
+use std::time::Instant;
+
+use pool_worker::JobError;
+use pool_worker::overload::{Class, Control, WhyUnserved};
+
+/// What became of a call, by its handle.
+fn told(result: Result<u32, JobError>) -> Result<u32, Option<WhyUnserved>> {
+    result.map_err(|error| match error {
+        JobError::Unserved { why, .. } => Some(why),
+        _ => None,
+    })
+}
+
+fn of_calls() -> [Class; 2] {
+    [Class::new(), Class::new().deadline(Instant::now())]
+}
+
+fn square(n: u32) -> u32 {
+    assert_ne!(n, 666, "as intended");
+    n * n
+}
+
+#[test]
+fn a_handle_tells_what_became_of_its_call_on_threads() {
+    let pool = pool_worker::threads::ControlledPool::builder()
+        .capacity(1)
+        .build_calls(Control::new(), square);
+    let results = of_calls().map(|class| told(pool.call(class, 3).unwrap().wait()));
+    assert_eq!(results, [Ok(9), Err(Some(WhyUnserved::Expired))]);
+    let panicked = pool.call(Class::new(), 666).unwrap().wait();
+    assert!(matches!(panicked, Err(JobError::Panicked(_))));
+    pool.wait_idle();
+    assert_eq!(pool.stats().classes[0].panicked, 1);
+}
+
+#[cfg(feature = "tokio")]
+#[tokio::test]
+async fn a_handle_tells_what_became_of_its_call_on_tasks() {
+    let pool = pool_worker::tasks::ControlledPool::builder()
+        .capacity(1)
+        .build_calls(Control::new(), |n| async move { square(n) });
+    let mut results = Vec::new();
+    for class in of_calls() {
+        results.push(told(pool.call(class, 3).unwrap().await));
+    }
+    assert_eq!(results, [Ok(9), Err(Some(WhyUnserved::Expired))]);
+    let panicked = pool.call(Class::new(), 666).unwrap().await;
+    assert!(matches!(panicked, Err(JobError::Panicked(_))));
+    pool.wait_idle().await;
+    assert_eq!(pool.stats().classes[0].panicked, 1);
+}

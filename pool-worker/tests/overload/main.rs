@@ -1,0 +1,17 @@
+//! Pools that decide by delay, on real workers of both engines. What the policies do
+//! over time is tested in virtual time, in `src/overload`.
+#![cfg(not(loom_models))]
+
+#[macro_use]
+mod harness;
+
+mod account;
+mod calls;
+mod many;
+mod order;
+#[cfg(feature = "prometheus")]
+mod prometheus;
+#[cfg(feature = "tokio")]
+mod runtime;
+mod size;
+mod turned_away;
