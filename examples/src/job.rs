@@ -141,7 +141,8 @@ async fn all_in_one(settings: Settings, json: Option<PathBuf>) -> Result<(), Job
     let stack = start(&settings).await?;
     let addrs = stack.addrs();
     eprintln!(
-        "alarm.Check at {}, alarm.Notify at {}, Echo at {}, http://{}/metrics",
+        "alarm.Check at {}, alarm.Notify at {}, Echo at {}, live page at http://{}/, \
+         figures at /metrics",
         addrs.check, addrs.notify, addrs.echo, addrs.admin
     );
     let (figures, seconds) = send(&settings, addrs.check, Some(stack.watch()), stop).await;

@@ -15,8 +15,12 @@ use crate::stack::StackFigures;
 pub struct ChannelReport {
     /// Notifications delivered.
     pub delivered: u64,
-    /// Notifications given up after every try.
+    /// Notifications given up: refused for good, not taken in time, or without room.
     pub failed: u64,
+    /// Of those, the ones for which there was no room.
+    pub no_room: u64,
+    /// Notifications neither delivered nor given up.
+    pub open: u64,
 }
 
 /// What an object pool did.
@@ -43,8 +47,14 @@ pub struct ServerReport {
     pub suppressed: u64,
     /// Alarms told already a short while before.
     pub duplicates: u64,
+    /// Alarms of which a later state was told before.
+    pub stale: u64,
     /// Alarms of a policy that is not there, or has no channel.
     pub untellable: u64,
+    /// Alarms told on at least one channel.
+    pub told: u64,
+    /// Alarms that all their channels gave up.
+    pub untold: u64,
     /// By channel.
     pub channels: BTreeMap<String, ChannelReport>,
     /// Requests that the services accepted.
@@ -125,14 +135,22 @@ impl std::fmt::Display for Report {
             add("alarms raised", server.alarms);
             add("alarms suppressed: shield time", server.suppressed);
             add("alarms suppressed: told already", server.duplicates);
-            if server.untellable > 0 {
-                add("alarms that cannot be told", server.untellable);
-            }
+            add("alarms told", server.told);
             for (channel, figures) in &server.channels {
                 add(&format!("delivered by {channel}"), figures.delivered);
-                if figures.failed > 0 {
-                    add(&format!("given up by {channel}"), figures.failed);
+            }
+            let mut add_if_any = |what: &str, count: u64| {
+                if count > 0 {
+                    add(what, count);
                 }
+            };
+            add_if_any("alarms suppressed: over before they came", server.stale);
+            add_if_any("alarms that cannot be told", server.untellable);
+            add_if_any("alarms that nobody was told of", server.untold);
+            for (channel, figures) in &server.channels {
+                add_if_any(&format!("given up by {channel}"), figures.failed);
+                add_if_any(&format!("no room for {channel}"), figures.no_room);
+                add_if_any(&format!("not delivered by {channel}"), figures.open);
             }
         }
         add("lost", self.lost);

@@ -11,8 +11,9 @@ use errgroup::Group;
 use pool_worker::overload::{Codel, Control, Dagor};
 
 use crate::admin::Admin;
-use crate::alarm::channel::{self, Channel, LogFile, Memory, Notification};
+use crate::alarm::channel::{Channel, Memory, Notification};
 use crate::alarm::check::Checker;
+use crate::alarm::log_file::{self, LogFile};
 use crate::alarm::notify::{Notifier, NotifyFigures, NotifyOptions};
 use crate::alarm::outbox::Outbox;
 use crate::alarm::policy::ChannelKind;
@@ -117,7 +118,7 @@ impl Stack {
         ];
         let notify = NotifyOptions {
             dedup_window: settings.dedup,
-            fan_out: channels.len(),
+            ..NotifyOptions::default()
         };
         let notifier = Arc::new(Notifier::new(Arc::clone(&store), &notify, channels));
         let checker = Arc::new(Checker::new(store));
@@ -267,11 +268,12 @@ impl Watch {
             received,
             notify,
             notify_client: self.outbox.client(),
-            waiting: self.outbox.waiting() as u64,
+            handed_over: self.outbox.acknowledged(),
+            waiting: self.outbox.waiting(),
             raised: self.checker.raised(),
             points: self.checker.points(),
             pools: ObjectPools::now(),
-            lines: channel::line_buffers(),
+            lines: log_file::line_buffers(),
             back: self.back.stats(),
             front: self.front.stats(),
         }
@@ -307,7 +309,9 @@ pub struct StackFigures {
     pub points: u64,
     /// Alarms raised.
     pub raised: u64,
-    /// Alarms that wait to be handed over to Notify.
+    /// Alarms that Notify has said it took.
+    pub handed_over: u64,
+    /// Alarms that wait to be handed over to Notify, those in calls included.
     pub waiting: u64,
     /// What Notify did.
     pub notify: NotifyFigures,
@@ -323,10 +327,9 @@ impl StackFigures {
     #[must_use]
     pub fn lost(&self) -> u64 {
         let unanswered = self.front.lost + self.back.lost;
-        // An alarm may be handed over twice, when an answer came too late;
-        // it is then a duplicate, and never makes up for another one.
-        let handed_over = self.notify.alarms + self.waiting;
-        let vanished = self.raised.saturating_sub(handed_over);
+        // Counted where they are put in and acknowledged: what Notify says it was told
+        // counts repetitions, and what others have told it.
+        let not_handed_over = self.raised.saturating_sub(self.handed_over);
         let undelivered: u64 = self
             .notify
             .channels
@@ -342,7 +345,7 @@ impl StackFigures {
             (Some(posted), Some(received)) => posted.delivered.saturating_sub(received),
             _ => 0,
         };
-        unanswered + vanished + self.waiting + undelivered + unreceived
+        unanswered + not_handed_over + self.notify.untold + undelivered + unreceived
     }
 
     /// The same, for a report.
@@ -352,7 +355,10 @@ impl StackFigures {
             alarms: self.raised,
             suppressed: self.notify.shielded,
             duplicates: self.notify.duplicates,
+            stale: self.notify.stale,
             untellable: self.notify.untellable,
+            told: self.notify.told.values().sum(),
+            untold: self.notify.untold,
             accepted: self.front.accepted + self.back.accepted,
             ..ServerReport::default()
         };
@@ -360,6 +366,8 @@ impl StackFigures {
             let figures = ChannelReport {
                 delivered: channel.delivered,
                 failed: channel.failed,
+                no_room: channel.no_room,
+                open: channel.open,
             };
             report.channels.insert(channel.kind.to_string(), figures);
         }

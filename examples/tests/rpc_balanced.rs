@@ -102,6 +102,34 @@ async fn a_dead_server_among_others_fails_no_call_and_is_left_alone() {
     );
 }
 
+#[tokio::test]
+async fn a_server_that_accepts_and_never_answers_is_left_alone_after_some_timeouts() {
+    let (_servers, mut addrs) = servers::<1>().await;
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    addrs.push(silent.local_addr().unwrap());
+    let mut options = options();
+    options.client.connections = 1;
+    let client = Balanced::new(addrs, options).await;
+    let short = || async {
+        let options = CallOptions {
+            timeout: Duration::from_millis(20),
+            ..CallOptions::default()
+        };
+        let call = client.call_raw(ECHO, ContentType::RAW, Bytes::new(), &options);
+        call.await.err().map(|error| error.code())
+    };
+    for _ in 0..1_000 {
+        short().await;
+        if client.figures().updates.contains_key(&Update::Down) {
+            break;
+        }
+    }
+    assert_eq!(client.figures().updates[&Update::Down], 1);
+    for _ in 0..50 {
+        assert_eq!(call(&client, ECHO).await.unwrap().body, "hello");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_stops_under_load_fails_no_call() {
     let ([first, second], addrs) = servers::<2>().await;

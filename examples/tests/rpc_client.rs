@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt;
+use prost::Message;
 use rpc_demo::client::{CallError, CallOptions, Client, ClientOptions};
 use rpc_demo::server::{Failure, PoolOptions, Server, ServerOptions, Service};
-use rpc_demo::wire::{Code, ContentType};
+use rpc_demo::wire::{Code, ContentType, ResponseProtocol};
 use rpc_peer::{ECHO, Text, echo, frame, start, text};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -326,4 +327,103 @@ async fn a_client_that_goes_closes_its_connections() {
     while server.stats().connections > 0 {
         tokio::task::yield_now().await;
     }
+}
+
+const SHORT: Duration = Duration::from_millis(20);
+
+/// Reads until the client closes the connection; how many requests came.
+async fn count_requests(mut stream: TcpStream) -> u32 {
+    let mut fixed = [0; 16];
+    let mut count = 0;
+    while stream.read_exact(&mut fixed).await.is_ok() {
+        let length = u32::from_be_bytes(fixed[4..8].try_into().unwrap()) as usize;
+        stream.read_exact(&mut vec![0; length - 16]).await.unwrap();
+        count += 1;
+    }
+    count
+}
+
+async fn time_out(client: &Client) {
+    let error = call(client, ECHO, SHORT).await.unwrap_err();
+    assert!(matches!(error, CallError::Timeout), "{error}");
+}
+
+#[tokio::test]
+async fn a_connection_over_which_nothing_comes_is_replaced_by_the_third_timeout() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = one(listener.local_addr().unwrap());
+    let mut streams = Vec::new();
+    for _ in 0..2 {
+        let accepted = async { listener.accept().await.unwrap().0 };
+        let ((), stream) = tokio::join!(time_out(&client), accepted);
+        streams.push(tokio::spawn(count_requests(stream)));
+        time_out(&client).await;
+        // Many that end together count once.
+        tokio::join!(time_out(&client), time_out(&client), time_out(&client));
+    }
+    for stream in streams {
+        assert_eq!(stream.await.unwrap(), 5);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_answers_now_and_then_keeps_its_connection() {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let addr = peer(|mut stream| async move {
+        for _ in 0..3 {
+            read_request(&mut stream).await;
+        }
+        let head = ResponseProtocol {
+            request_id: 3,
+            ..ResponseProtocol::default()
+        };
+        let answer = frame(3, &head.encode_to_vec(), b"");
+        stream.write_all(&answer).await.unwrap();
+        tell.send(count_requests(stream).await).unwrap();
+    })
+    .await;
+    let client = one(addr);
+    time_out(&client).await;
+    time_out(&client).await;
+    call(&client, ECHO, LONG).await.unwrap();
+    for _ in 0..3 {
+        time_out(&client).await;
+    }
+    assert_eq!(told.await.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn one_way_calls_to_a_server_that_does_not_read_wait_and_go_on_when_it_does() {
+    let (read, reads) = tokio::sync::oneshot::channel::<()>();
+    let addr = peer(|stream| async move {
+        reads.await.unwrap();
+        count_requests(stream).await;
+    })
+    .await;
+    let client = one(addr);
+    let body = Bytes::from(vec![0; 64 << 10]);
+    let send = |timeout| {
+        let options = CallOptions {
+            timeout,
+            ..CallOptions::default()
+        };
+        let (client, body) = (&client, body.clone());
+        async move {
+            client
+                .send_one_way(ECHO, ContentType::RAW, body, &options)
+                .await
+        }
+    };
+    // Far more than the kernel and one buffer hold.
+    let mut sent = 0;
+    let error = loop {
+        assert!(sent < 64 << 20, "nobody waits");
+        match send(10 * SHORT).await {
+            Ok(()) => sent += body.len(),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, CallError::Timeout), "{error}");
+    let ((), later) = tokio::join!(async { read.send(()).unwrap() }, send(LONG));
+    later.unwrap();
 }

@@ -1,14 +1,11 @@
 //! The ways to tell people.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
-use pool_object::{Policy, Pool};
 use serde::Serialize;
 
 use super::policy::ChannelKind;
@@ -36,6 +33,8 @@ pub struct Notification {
     pub condition: String,
     /// When it was read, in milliseconds since the Unix epoch.
     pub time_ms: u64,
+    /// Id of the request that brought the reading.
+    pub request_id: String,
 }
 
 /// Notifications that go to a channel together.
@@ -59,15 +58,28 @@ pub enum DeliveryError {
     Timeout,
 }
 
+impl DeliveryError {
+    /// Whether trying again would come to the same: the receiver has understood, and says
+    /// no.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        const LATER: [u16; 3] = [408, 425, 429];
+        match self {
+            Self::Refused(status) => status.is_client_error() && !LATER.contains(&status.as_u16()),
+            _ => false,
+        }
+    }
+}
+
 /// A way to tell people. All of a batch is delivered, or none of it counts.
 pub trait Channel: Send + Sync {
     /// Which one it is.
     fn kind(&self) -> ChannelKind;
 
-    /// Tells `batch`.
+    /// Tells `batch`. The next one comes when this has ended.
     ///
     /// # Errors
-    /// When the batch could not be told; it may be tried again.
+    /// When the batch could not be told; it may be tried again, with more behind it.
     fn deliver(&self, batch: Batch) -> BoxFuture<'_, Result<(), DeliveryError>>;
 
     /// Makes sure of what was told; nothing is told after that.
@@ -76,86 +88,6 @@ pub trait Channel: Send + Sync {
     /// When that cannot be made sure of.
     fn close(&self) -> BoxFuture<'_, Result<(), DeliveryError>> {
         Box::pin(std::future::ready(Ok(())))
-    }
-}
-
-/// Clears a line buffer as it comes back, and drops one that a burst made huge.
-#[derive(Debug)]
-struct Lines;
-
-impl Policy<Vec<u8>> for Lines {
-    fn create(&self) -> Vec<u8> {
-        Vec::with_capacity(4096)
-    }
-
-    fn reset(&self, lines: &mut Vec<u8>) -> bool {
-        lines.clear();
-        lines.capacity() <= 256 * 1024
-    }
-}
-
-static LINES: Pool<Vec<u8>, Lines> = Pool::new(Lines);
-
-/// The figures of the pool of line buffers.
-#[must_use]
-pub fn line_buffers() -> pool_object::Stats {
-    LINES.stats()
-}
-
-/// A file with a JSON object a line.
-#[derive(Debug)]
-pub struct LogFile {
-    path: PathBuf,
-    file: Mutex<File>,
-}
-
-impl LogFile {
-    /// Appends to the file at `path`, which is made if it is not there.
-    ///
-    /// # Errors
-    /// When the file cannot be opened.
-    pub fn open(path: &Path) -> io::Result<Self> {
-        let file = File::options().create(true).append(true).open(path)?;
-        Ok(Self {
-            path: path.to_owned(),
-            file: Mutex::new(file),
-        })
-    }
-
-    /// Where it is.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    fn append(&self, batch: &Batch) -> io::Result<()> {
-        let mut lines = LINES.get();
-        for notification in batch.iter() {
-            serde_json::to_writer(&mut *lines, notification)?;
-            lines.push(b'\n');
-        }
-        // One write a batch: a line is never cut by another one.
-        self.file.lock().write_all(&lines)
-    }
-}
-
-impl Channel for LogFile {
-    fn kind(&self) -> ChannelKind {
-        ChannelKind::Log
-    }
-
-    fn deliver(&self, batch: Batch) -> BoxFuture<'_, Result<(), DeliveryError>> {
-        Box::pin(async move { Ok(self.append(&batch)?) })
-    }
-
-    /// The file is on the disk, not only in the kernel.
-    fn close(&self) -> BoxFuture<'_, Result<(), DeliveryError>> {
-        let file = self.file.lock().try_clone();
-        Box::pin(async move {
-            let file = file?;
-            let synced = tokio::task::spawn_blocking(move || file.sync_all()).await;
-            Ok(synced.map_err(io::Error::from)??)
-        })
     }
 }
 

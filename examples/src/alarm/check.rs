@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::message::{Alarm, AlarmState, CheckReply, Point};
-use super::policy::{Instance, Policy};
+use super::policy::Instance;
 use super::store::{PolicyId, PolicyStore};
 use super::table::AgeingTable;
+use crate::load::host::unix_ms;
 
 /// A series that was not breached again for this long begins anew.
 const FORGET_MS: u64 = 10 * 60 * 1000;
@@ -24,6 +25,22 @@ pub struct Checker {
     streaks: AgeingTable<(PolicyId, Instance), Streak>,
     points: AtomicU64,
     raised: AtomicU64,
+    sequence: Sequence,
+}
+
+/// Numbers that grow: milliseconds since the Unix epoch, and a count of 20 bits below them.
+/// So those of another Check, or of this one before it was started again, can be held
+/// against them, as well as clocks can.
+#[derive(Debug, Default)]
+struct Sequence(AtomicU64);
+
+impl Sequence {
+    fn next(&self) -> u64 {
+        let now = unix_ms() << 20;
+        let next = |last: u64| Some((last + 1).max(now));
+        let last = self.0.fetch_update(Relaxed, Relaxed, next);
+        next(last.expect("there is always a next one")).expect("there is always a next one")
+    }
 }
 
 impl Checker {
@@ -35,6 +52,7 @@ impl Checker {
             streaks: AgeingTable::new(FORGET_MS),
             points: AtomicU64::new(0),
             raised: AtomicU64::new(0),
+            sequence: Sequence::default(),
         }
     }
 
@@ -52,9 +70,12 @@ impl Checker {
 
     /// Checks the points in their order. An alarm is raised in every period
     /// in which a policy fires, and once when it recovers.
-    pub fn check(&self, points: &[Point]) -> (CheckReply, Vec<Alarm>) {
+    ///
+    /// `raise` is called while the series is locked, so that the alarms of a series are
+    /// raised in the order of its states, whoever else checks it; it must not come back
+    /// here.
+    pub fn check(&self, points: &[Point], mut raise: impl FnMut(Alarm)) -> CheckReply {
         let mut reply = CheckReply::default();
-        let mut alarms = Vec::new();
         for point in points {
             reply.points += 1;
             let instance = Instance::named(&point.instance);
@@ -62,38 +83,36 @@ impl Checker {
                 reply.matched += 1;
                 let breached = policy.comparison.breached(point.value, policy.threshold);
                 reply.breached += u32::from(breached);
-                if let Some(state) = self.advance((id, instance), policy, breached, point.time_ms) {
-                    alarms.push(Alarm {
+                let series = (id, instance);
+                self.streaks.update(series, point.time_ms, |streak| {
+                    let Some(state) = advance(streak, policy.periods, breached) else {
+                        return;
+                    };
+                    reply.alarms += 1;
+                    raise(Alarm {
                         policy: id,
                         point: Some(point.clone()),
                         state: state.into(),
+                        sequence: self.sequence.next(),
+                        request_id: String::new(),
                     });
-                }
+                });
             }
         }
-        reply.alarms = u32::try_from(alarms.len()).unwrap_or(u32::MAX);
         self.points.fetch_add(points.len() as u64, Relaxed);
-        self.raised.fetch_add(alarms.len() as u64, Relaxed);
-        (reply, alarms)
+        self.raised.fetch_add(reply.alarms.into(), Relaxed);
+        reply
     }
+}
 
-    fn advance(
-        &self,
-        series: (PolicyId, Instance),
-        policy: &Policy,
-        breached: bool,
-        time_ms: u64,
-    ) -> Option<AlarmState> {
-        self.streaks.update(series, time_ms, |streak| {
-            if breached {
-                let streak = streak.get_or_insert_default();
-                streak.breached = streak.breached.saturating_add(1);
-                (streak.breached >= policy.periods).then_some(AlarmState::Firing)
-            } else {
-                let was = streak.take()?;
-                (was.breached >= policy.periods).then_some(AlarmState::Recovered)
-            }
-        })
+fn advance(streak: &mut Option<Streak>, periods: u8, breached: bool) -> Option<AlarmState> {
+    if breached {
+        let streak = streak.get_or_insert_default();
+        streak.breached = streak.breached.saturating_add(1);
+        (streak.breached >= periods).then_some(AlarmState::Firing)
+    } else {
+        let was = streak.take()?;
+        (was.breached >= periods).then_some(AlarmState::Recovered)
     }
 }
 
@@ -130,8 +149,9 @@ mod tests {
                 value,
                 time_ms: 0,
             };
-            let (_, alarms) = checker.check(&[point]);
-            alarms.first().map(Alarm::state)
+            let mut state = None;
+            checker.check(&[point], |alarm| state = Some(alarm.state()));
+            state
         };
         values.iter().map(check).collect()
     }

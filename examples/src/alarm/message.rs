@@ -79,6 +79,13 @@ pub struct Alarm {
     /// An [`AlarmState`].
     #[prost(enumeration = "AlarmState", tag = "3")]
     pub state: i32,
+    /// Of two alarms of a series, the one with the greater number is the later; 0 when
+    /// that is not known.
+    #[prost(uint64, tag = "4")]
+    pub sequence: u64,
+    /// Id of the request that raised it.
+    #[prost(string, tag = "5")]
+    pub request_id: String,
 }
 
 /// Asks `alarm.Notify` to tell people.
@@ -94,16 +101,19 @@ pub struct NotifyRequest {
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message, Serialize, Deserialize)]
 #[serde(default)]
 pub struct NotifyReply {
-    /// Told on at least one channel.
+    /// Taken: it is told on its channels from now on, for as long as they need.
     #[prost(uint32, tag = "1")]
-    pub told: u32,
+    pub taken: u32,
     /// Told already a short while ago.
     #[prost(uint32, tag = "2")]
     pub duplicates: u32,
     /// Kept back by a shield time.
     #[prost(uint32, tag = "3")]
     pub shielded: u32,
-    /// Every channel failed, or there was none.
+    /// No channel is there, or has room.
     #[prost(uint32, tag = "4")]
     pub failed: u32,
+    /// A later state of it came before.
+    #[prost(uint32, tag = "5")]
+    pub stale: u32,
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tower::layer::util::{Identity, Stack};
 
 use super::check::Checker;
-use super::message::{CheckReply, CheckRequest, NotifyReply, NotifyRequest};
+use super::message::{Alarm, CheckReply, CheckRequest, NotifyReply, NotifyRequest};
 use super::notify::Notifier;
 use super::outbox::Outbox;
 use crate::load::host::unix_ms;
@@ -48,14 +48,21 @@ pub fn check(checker: Arc<Checker>, outbox: Arc<Outbox>, pool: PoolOptions) -> C
                     let message = "too many alarms wait for Notify";
                     return Err(Failure::framework(Code::SERVER_OVERLOAD, message));
                 }
-                let (reply, alarms) = checker.check(&request.points);
-                outbox.put(alarms);
+                // The id of this request, which the layer below has put there.
+                let carried = errgroup::Context::current();
+                let request_id = carried.as_ref().map_or("", errgroup::Context::id);
+                let reply = checker.check(&request.points, |alarm| {
+                    outbox.put(Alarm {
+                        request_id: request_id.to_owned(),
+                        ..alarm
+                    });
+                });
                 Ok::<CheckReply, Failure>(reply)
             }
         })
 }
 
-/// The service that tells people.
+/// The service that tells people. It answers as soon as it has taken what is to be told.
 #[must_use]
 pub fn notify(notifier: Arc<Notifier>, pool: PoolOptions) -> Carrying {
     Service::new("alarm.Notify", "alarm.Notify")
@@ -64,8 +71,6 @@ pub fn notify(notifier: Arc<Notifier>, pool: PoolOptions) -> Carrying {
         .layer(CarriedLayer)
         .method("Notify", move |_: Context, request: NotifyRequest| {
             let notifier = Arc::clone(&notifier);
-            async move {
-                Ok::<NotifyReply, Failure>(notifier.notify(request.alarms, unix_ms()).await)
-            }
+            async move { Ok::<NotifyReply, Failure>(notifier.notify(request.alarms, unix_ms())) }
         })
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::{Request, StatusCode, Uri, header};
+use axum::http::{HeaderName, Request, StatusCode, Uri, header};
 use axum::routing::post;
 use axum::{Json, Router};
 use bytes::Bytes;
@@ -18,6 +18,10 @@ use hyper_util::rt::TokioExecutor;
 use super::channel::{Batch, Channel, DeliveryError};
 use super::policy::ChannelKind;
 use crate::http::HttpServer;
+
+/// The header with the id of the request that raised the first alarm of a batch; each
+/// notification bears its own.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Posts batches as a JSON array.
 #[derive(Debug)]
@@ -48,10 +52,15 @@ impl Channel for Webhook {
     fn deliver(&self, batch: Batch) -> BoxFuture<'_, Result<(), DeliveryError>> {
         Box::pin(async move {
             let body = serde_json::to_vec(&batch).map_err(std::io::Error::from)?;
-            let request = Request::post(self.target.clone())
+            let mut request = Request::post(self.target.clone())
                 .header(header::CONTENT_TYPE, "application/json")
                 .body(Full::from(body))
                 .expect("a parsed target and a constant header make a request");
+            // Who called may have said anything: what is no header is left out.
+            let id = batch.first().map(|first| first.request_id.parse());
+            if let Some(Ok(id)) = id {
+                request.headers_mut().insert(REQUEST_ID, id);
+            }
             let answer = tokio::time::timeout(self.timeout, self.client.request(request))
                 .await
                 .map_err(|_| DeliveryError::Timeout)??;

@@ -8,11 +8,12 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::calls::{Answer, CallOptions, ClientOptions, translated};
+use super::calls::translated;
 use super::discovery::Discovery;
 use super::endpoints::Endpoints;
 use super::error::CallError;
 use super::figures::{ClientFigures, Counts, Update};
+use super::options::{Answer, CallOptions, ClientOptions};
 use super::retry::{Retry, may_retry};
 use crate::wire::content::Body;
 use crate::wire::{Code, ContentType};
@@ -28,8 +29,8 @@ pub struct BalancedOptions {
     pub idempotent: bool,
     /// How often it is asked where the servers are.
     pub refresh: Duration,
-    /// How long a server that cannot be reached is not asked, if there are
-    /// others.
+    /// How long a server that cannot be reached, or has fallen silent, is not
+    /// asked, if there are others.
     pub rest: Duration,
 }
 
@@ -204,7 +205,12 @@ impl Inner {
             };
             self.counts.failed(error.code().0);
             match error {
-                CallError::Timeout => self.counts.timed_out(endpoint.addr),
+                CallError::Timeout => {
+                    self.counts.timed_out(endpoint.addr);
+                    if client.fell_silent() {
+                        self.endpoints.mark_down(&endpoint, &self.counts);
+                    }
+                }
                 CallError::Connect(_) | CallError::Net(_) | CallError::ReadFrame(_) => {
                     self.endpoints.mark_down(&endpoint, &self.counts);
                 }

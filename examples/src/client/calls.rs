@@ -10,95 +10,22 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use pool_worker::overload::Level;
 use prost::Message;
-use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::admission::Admission;
+use super::dial;
 use super::error::CallError;
 use super::link::Link;
 use super::link_task;
+use super::options::{Answer, CallOptions, ClientOptions};
 use crate::urgency;
 use crate::wire::compress::{compress, decompress};
 use crate::wire::content::{self, Body, ContentError};
-use crate::wire::frame::MAX_FRAME;
 use crate::wire::head::{REQUEST_ID, STOPPING};
 use crate::wire::{
     CallType, Code, ContentType, Encoding, Frame, RequestProtocol, ResponseProtocol,
 };
-
-/// How a client connects.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientOptions {
-    /// How many connections calls are spread over; at least one.
-    pub connections: usize,
-    /// How long connecting may take.
-    pub connect_timeout: Duration,
-    /// The longest frame, in and out, in bytes.
-    pub max_frame: usize,
-    /// The name that servers are told.
-    pub caller: String,
-    /// Whether calls that the server has told it would refuse, being overloaded, fail
-    /// at once with [`CallError::Overloaded`]; see [`urgency`]. One in ten is sent all
-    /// the same, to see what becomes of it.
-    pub refuse_early: bool,
-}
-
-impl Default for ClientOptions {
-    fn default() -> Self {
-        Self {
-            connections: 2,
-            connect_timeout: Duration::from_secs(2),
-            max_frame: MAX_FRAME,
-            caller: "rpc-demo".to_owned(),
-            refuse_early: true,
-        }
-    }
-}
-
-/// How a call is made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CallOptions {
-    /// How long to wait, connecting included. The server is told.
-    pub timeout: Duration,
-    /// How messages are encoded.
-    pub content_type: ContentType,
-    /// How bodies are compressed; servers answer in the same.
-    pub encoding: Encoding,
-    /// Bodies of fewer bytes are not compressed.
-    pub compress_from: usize,
-    /// What travels with the call (`trans_info`).
-    pub meta: BTreeMap<String, Bytes>,
-    /// What travels behind the body, neither compressed nor encoded.
-    pub attachment: Bytes,
-}
-
-impl Default for CallOptions {
-    /// Protobuf, not compressed, 5 seconds.
-    fn default() -> Self {
-        Self {
-            timeout: Duration::from_secs(5),
-            content_type: ContentType::PROTOBUF,
-            encoding: Encoding::NONE,
-            compress_from: 256,
-            meta: BTreeMap::new(),
-            attachment: Bytes::new(),
-        }
-    }
-}
-
-/// What came back from a call.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Answer {
-    /// The body, decompressed. A slice of the buffer that it was read into,
-    /// unless it was compressed: who keeps it for long should copy it.
-    pub body: Bytes,
-    /// What the server sent along (`trans_info`).
-    pub meta: BTreeMap<String, Bytes>,
-    /// What the server sent behind the body.
-    pub attachment: Bytes,
-}
 
 /// Calls the methods of one server. A clone goes over the same connections.
 #[derive(Clone)]
@@ -109,6 +36,8 @@ struct Inner {
     options: ClientOptions,
     caller: Bytes,
     closed: AtomicBool,
+    /// A connection was given up because nothing came over it.
+    silent: AtomicBool,
     admission: Admission,
     /// Where the next call goes.
     next: AtomicUsize,
@@ -133,6 +62,7 @@ impl Client {
             options,
             caller,
             closed,
+            silent: AtomicBool::new(false),
             admission: Admission::new(),
             next,
             slots,
@@ -196,10 +126,11 @@ impl Client {
     }
 
     /// Sends a call that is not answered; it is on its way when this returns,
-    /// and whether it arrives is not known.
+    /// and whether it arrives is not known. Waits while much before it has not been
+    /// written, because the server does not read.
     ///
     /// # Errors
-    /// When it could not be sent.
+    /// When it could not be sent; [`CallError::Timeout`] when it had to wait for too long.
     pub async fn send_one_way(
         &self,
         method: &str,
@@ -238,6 +169,12 @@ impl Client {
         self.0.admission.level()
     }
 
+    /// Whether its server has left calls unanswered for so long that a connection was given
+    /// up, since the last time this was asked.
+    pub(super) fn fell_silent(&self) -> bool {
+        self.0.silent.swap(false, Relaxed)
+    }
+
     async fn send(
         &self,
         method: &str,
@@ -267,6 +204,9 @@ impl Client {
             let link = self.0.link(deadline).await?;
             // Nothing was sent when it is None: another connection is tried.
             if let Some(ended) = link.call(&mut head, &body, deadline).await {
+                if matches!(ended, Err(CallError::Timeout)) && link.is_silent() {
+                    self.0.silent.store(true, Relaxed);
+                }
                 return ended.map(|frame| (link, frame));
             }
         }
@@ -306,12 +246,8 @@ impl Inner {
         if self.closed.load(Relaxed) {
             return Err(CallError::Cancelled);
         }
-        let connecting = timeout(self.options.connect_timeout, TcpStream::connect(self.addr));
-        let stream = connecting
-            .await
-            .map_err(|late| refused(late.into()))?
-            .map_err(refused)?;
-        stream.set_nodelay(true).map_err(refused)?;
+        let dialling = dial::connect(self.addr, self.options.connect_timeout);
+        let stream = dialling.await.map_err(refused)?;
         let link = Arc::new(Link::new(self.options.max_frame));
         tokio::spawn(link_task::run(
             stream,

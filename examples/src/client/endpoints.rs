@@ -7,8 +7,9 @@ use std::time::Duration;
 use parking_lot::{Mutex, RwLock};
 use tokio::time::Instant;
 
-use super::calls::{Client, ClientOptions};
+use super::calls::Client;
 use super::figures::{Counts, Update};
+use super::options::ClientOptions;
 
 /// A server.
 pub(super) struct Endpoint {
@@ -89,7 +90,7 @@ impl Endpoints {
         Some(Arc::clone(less))
     }
 
-    /// It cannot be reached: others are asked for a while, if there are any.
+    /// It cannot be reached, or does not answer: others are asked for a while, if there are any.
     pub(super) fn mark_down(&self, endpoint: &Endpoint, counts: &Counts) {
         if self.all.read().len() > 1 {
             *endpoint.down_until.lock() = Some(Instant::now() + self.rest);

@@ -1,18 +1,26 @@
 //! A connection, as its callers see it: calls go in, answers come out.
 
 use std::future::poll_fn;
+use std::io;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::error::CallError;
 use crate::wire::buffers::{BUFFERS, Buffer, WRITE};
 use crate::wire::frame::{self, VERSION};
-use crate::wire::{CallType, Frame, RequestProtocol};
+use crate::wire::{CallType, Frame, FrameError, RequestProtocol};
+
+/// So much that was not written yet, in bytes, lets nothing more be put behind it.
+const MOST_UNWRITTEN: usize = 1 << 20;
+/// So many timeouts in a row, without a byte from the server, and it is given up. Each
+/// counts whose call was sent after the last one that counts: a burst of calls that end
+/// together says no more than one of them.
+const MOST_SILENT: u32 = 3;
 
 /// What callers share with the task of a connection.
 ///
@@ -30,16 +38,32 @@ pub(super) struct Link {
 struct State {
     /// Requests to be written; held only while there are some.
     out: Option<Buffer>,
+    /// Of callers that wait until it is shorter.
+    room: Vec<Waker>,
     last_id: u32,
     calls: FxHashMap<u32, Call>,
     /// No call's time is over before.
     next_deadline: Option<Instant>,
+    /// Timeouts that count, since something last came.
+    silent: u32,
+    /// The last call that was sent when one of them last came.
+    silent_from: u32,
     /// The waker of the task, while it sleeps.
     task: Option<Waker>,
     /// Why there can be no more calls.
     broken: Option<CallError>,
     /// Its server is about to stop: those under way are still answered.
     retired: bool,
+}
+
+/// What became of a request that was to be sent.
+enum Begun {
+    Sent(u32),
+    Unfit(FrameError),
+    /// Nothing was sent: the connection is broken.
+    Broken,
+    /// Nothing was sent: too much before it is not written.
+    Full,
 }
 
 enum Call {
@@ -79,6 +103,11 @@ impl Link {
         self.state.lock().calls.len()
     }
 
+    /// Whether it was given up because nothing came over it.
+    pub(super) fn is_silent(&self) -> bool {
+        self.state.lock().silent >= MOST_SILENT
+    }
+
     /// Sends a request and waits for its answer; `None` when nothing was sent
     /// because the connection is broken. Of a one-way call there is no
     /// answer, and it is not waited for.
@@ -92,11 +121,21 @@ impl Link {
         deadline: Instant,
     ) -> Option<Result<Frame, CallError>> {
         let one_way = head.call_type == CallType::OneWay as i32;
-        let begun = poll_fn(|cx| Poll::Ready(self.begin(head, body, deadline, !one_way, cx))).await;
-        let id = match begun? {
-            Ok(_) if one_way => return Some(Ok(Frame::default())),
-            Ok(id) => id,
-            Err(error) => return Some(Err(error)),
+        let id = loop {
+            let begin = poll_fn(|cx| Poll::Ready(self.begin(head, body, deadline, !one_way, cx)));
+            match begin.await {
+                Begun::Sent(_) if one_way => return Some(Ok(Frame::default())),
+                Begun::Sent(id) => break id,
+                Begun::Unfit(error) => return Some(Err(CallError::Unfit(error))),
+                Begun::Broken => return None,
+                Begun::Full => {
+                    let room = timeout_at(deadline, poll_fn(|cx| self.poll_room(cx)));
+                    // Aside, so that the usual way's future is none the longer.
+                    if Box::pin(room).await.is_err() {
+                        return Some(Err(CallError::Timeout));
+                    }
+                }
+            }
         };
         // Forgets the call when it goes.
         let place = Place { link: self, id };
@@ -122,10 +161,13 @@ impl Link {
         deadline: Instant,
         waits: bool,
         cx: &Context<'_>,
-    ) -> Option<Result<u32, CallError>> {
+    ) -> Begun {
         let mut state = self.state.lock();
         if state.retired || state.broken.is_some() {
-            return None;
+            return Begun::Broken;
+        }
+        if state.is_full() {
+            return Begun::Full;
         }
         // After a turn of all numbers some may still be waiting.
         let id = loop {
@@ -141,7 +183,7 @@ impl Link {
             state.out = None;
         }
         if let Err(error) = encoded {
-            return Some(Err(CallError::Unfit(error)));
+            return Begun::Unfit(error);
         }
         if waits {
             state.calls.insert(
@@ -160,7 +202,17 @@ impl Link {
         if let Some(task) = task {
             task.wake();
         }
-        Some(Ok(id))
+        Begun::Sent(id)
+    }
+
+    /// Waits until there may be room, or the connection is broken.
+    fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.state.lock();
+        if state.broken.is_some() || !state.is_full() {
+            return Poll::Ready(());
+        }
+        state.room.push(cx.waker().clone());
+        Poll::Pending
     }
 
     fn poll_ended(&self, id: u32, cx: &Context<'_>) -> Poll<Result<Frame, CallError>> {
@@ -201,13 +253,18 @@ impl Link {
     /// Moves the requests to be written into `out` if that is empty.
     pub(super) fn collect(&self, out: &mut Option<Buffer>) -> Found {
         let mut state = self.state.lock();
+        let mut room = Vec::new();
         if out.is_none() {
             *out = state.out.take();
+            room = std::mem::take(&mut state.room);
         }
-        Found {
+        let found = Found {
             next_deadline: state.next_deadline,
             closed: state.broken.is_some(),
-        }
+        };
+        drop(state);
+        room.into_iter().for_each(Waker::wake);
+        found
     }
 
     /// Whether there are requests to be written.
@@ -236,10 +293,12 @@ impl Link {
         true
     }
 
-    /// Hands over answers; those that nobody waits for are thrown away.
+    /// Something came: hands over the answers in it; those that nobody waits for are
+    /// thrown away.
     pub(super) fn hand_over(&self, answers: impl Iterator<Item = Frame>, wakers: &mut Vec<Waker>) {
         {
             let mut state = self.state.lock();
+            state.silent = 0;
             for answer in answers {
                 if let Some(call) = state.calls.get_mut(&answer.id) {
                     call.end(Ok(answer), wakers);
@@ -249,22 +308,37 @@ impl Link {
         wakers.drain(..).for_each(Waker::wake);
     }
 
-    /// Ends the calls whose time is over.
+    /// Ends the calls whose time is over; when that was one too many, the connection is
+    /// broken.
     pub(super) fn expire(&self, now: Instant, wakers: &mut Vec<Waker>) {
         {
-            let mut state = self.state.lock();
+            let mut guard = self.state.lock();
+            let state = &mut *guard;
             let mut next: Option<Instant> = None;
-            for call in state.calls.values_mut() {
+            let mut counts = false;
+            for (id, call) in &mut state.calls {
                 let Call::Waiting { deadline, .. } = *call else {
                     continue;
                 };
                 if deadline <= now {
+                    // Of two numbers the later is less than half a turn ahead.
+                    let ahead = id.wrapping_sub(state.silent_from);
+                    counts |= (1..1 << 31).contains(&ahead);
                     call.end(Err(CallError::Timeout), wakers);
                 } else if next.is_none_or(|next| deadline < next) {
                     next = Some(deadline);
                 }
             }
             state.next_deadline = next;
+            if counts {
+                state.silent += 1;
+                state.silent_from = state.last_id;
+            }
+            if state.silent >= MOST_SILENT {
+                // Before those that are woken look.
+                let gone = CallError::net(io::ErrorKind::TimedOut.into());
+                state.broken.get_or_insert(gone);
+            }
         }
         wakers.drain(..).for_each(Waker::wake);
     }
@@ -276,12 +350,20 @@ impl Link {
             let mut state = self.state.lock();
             let error = state.broken.get_or_insert_with(|| error.clone()).clone();
             state.out = None;
+            wakers.append(&mut state.room);
             for call in state.calls.values_mut() {
                 call.end(Err(error.clone()), &mut wakers);
             }
         }
         wakers.into_iter().for_each(Waker::wake);
         self.ended.send_replace(true);
+    }
+}
+
+impl State {
+    fn is_full(&self) -> bool {
+        let unwritten = self.out.as_ref().map_or(0, |out| out.len());
+        unwritten >= MOST_UNWRITTEN
     }
 }
 

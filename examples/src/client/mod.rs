@@ -12,19 +12,22 @@ mod admission;
 mod balanced;
 mod batcher;
 mod calls;
+mod dial;
 mod discovery;
 mod endpoints;
 mod error;
 mod figures;
 mod link;
 mod link_task;
+mod options;
 mod retry;
 
 pub use balanced::{Balanced, BalancedOptions};
 pub use batcher::{BatchOptions, Batcher};
 
-pub use calls::{Answer, CallOptions, Client, ClientOptions};
+pub use calls::Client;
 pub use discovery::{Discovery, Dns};
 pub use error::CallError;
 pub use figures::{ClientFigures, Quantities, Update};
+pub use options::{Answer, CallOptions, ClientOptions};
 pub use retry::Retry;

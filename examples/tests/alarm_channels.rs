@@ -1,0 +1,238 @@
+//! The alarm system as a whole while its webhook is down, hangs or flaps: Check answers, the
+//! other channels deliver, and each alarm has an outcome that is told.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::post;
+use axum::{Json, Router};
+use clap::Parser;
+use rpc_demo::admin::Admin;
+use rpc_demo::alarm::message::{CheckReply, CheckRequest, Point};
+use rpc_demo::alarm::policy::{ChannelKind, Comparison, Level, PolicySpec};
+use rpc_demo::alarm::service::CHECK;
+use rpc_demo::alarm::store::StoreBuilder;
+use rpc_demo::cli::Cli;
+use rpc_demo::client::{CallOptions, Client, ClientOptions};
+use rpc_demo::http::HttpServer;
+use rpc_demo::listen::Listen;
+use rpc_demo::stack::{Stack, StackFigures};
+use tokio::sync::Semaphore;
+
+const ALARMS: u64 = 40;
+
+/// Answers when it is let, with errors at first.
+#[derive(Clone)]
+struct Receiver {
+    let_in: Arc<Semaphore>,
+    errors: Arc<AtomicU32>,
+    received: Arc<AtomicU64>,
+}
+
+impl Receiver {
+    fn new(open: bool, errors: u32) -> Self {
+        let permits = if open { Semaphore::MAX_PERMITS } else { 0 };
+        Self {
+            let_in: Arc::new(Semaphore::new(permits)),
+            errors: Arc::new(errors.into()),
+            received: Arc::default(),
+        }
+    }
+
+    async fn start(&self, addr: SocketAddr) -> HttpServer {
+        let router = Router::new().route("/", post(receive));
+        let router = router.with_state(self.clone());
+        HttpServer::start(addr, router).await.unwrap()
+    }
+}
+
+async fn receive(
+    State(to): State<Receiver>,
+    Json(batch): Json<Vec<serde_json::Value>>,
+) -> StatusCode {
+    let _let_in = to.let_in.acquire().await;
+    let left = |left: u32| left.checked_sub(1);
+    if to.errors.fetch_update(Relaxed, Relaxed, left).is_ok() {
+        return StatusCode::SERVICE_UNAVAILABLE;
+    }
+    to.received.fetch_add(batch.len() as u64, Relaxed);
+    StatusCode::NO_CONTENT
+}
+
+const ANY: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
+
+/// A stack with one policy, told on all channels, whose webhook is there.
+async fn stack(webhook: SocketAddr, folder: &Path) -> Stack {
+    let mut builder = StoreBuilder::default();
+    builder.add(&PolicySpec {
+        region: "gz".into(),
+        product: "cvm".into(),
+        metric: "cpu".into(),
+        instance: None,
+        comparison: Comparison::Above,
+        threshold: 90.0,
+        periods: std::num::NonZeroU8::MIN,
+        level: Level::Critical,
+        channels: vec![ChannelKind::Log, ChannelKind::Webhook, ChannelKind::Memory],
+        shield: Default::default(),
+    });
+    let mut settings = Cli::parse_from(["rpc-demo"]).options.settle().unwrap();
+    settings.listen = Listen::FREE;
+    settings.alarm_log = folder.join("alarms.log");
+    settings.webhook = Some(format!("http://{webhook}/").parse().unwrap());
+    let admin = Admin::start(Listen::FREE.admin).await.unwrap();
+    let store = Arc::new(builder.finish());
+    Stack::start(&settings, store, admin).await.unwrap()
+}
+
+/// Has a reading of each instance checked, a call each; each raises an alarm.
+async fn check(stack: &Stack, value: f64) {
+    let client = Client::new(stack.addrs().check, ClientOptions::default());
+    for instance in 0..ALARMS {
+        let point = Point {
+            region: "gz".into(),
+            product: "cvm".into(),
+            metric: "cpu".into(),
+            instance: instance.to_string(),
+            value,
+            time_ms: 1,
+        };
+        let request = CheckRequest {
+            points: vec![point],
+        };
+        let options = CallOptions::default();
+        let reply = client.call::<_, CheckReply>(CHECK, &request, &options);
+        assert_eq!(reply.await.unwrap().alarms, 1);
+    }
+    client.close().await;
+}
+
+/// Waits until the figures are like this.
+async fn until(stack: &Stack, done: impl Fn(&StackFigures) -> bool) {
+    while !done(&stack.watch().figures()) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Delivered by the log, by the webhook, by the memory.
+fn delivered(figures: &StackFigures) -> [u64; 3] {
+    let kinds = [ChannelKind::Log, ChannelKind::Webhook, ChannelKind::Memory];
+    kinds.map(|kind| {
+        let mut channels = figures.notify.channels.iter();
+        let channel = channels.find(|channel| channel.kind == kind);
+        channel.unwrap().delivered
+    })
+}
+
+/// Every alarm that was raised was handed over, and has one outcome.
+fn all_accounted_for(figures: &StackFigures, raised: u64) {
+    let notify = &figures.notify;
+    assert_eq!((figures.raised, figures.handed_over), (raised, raised));
+    let outcomes = notify.shielded + notify.duplicates + notify.stale + notify.untellable;
+    let told: u64 = notify.told.values().sum();
+    assert_eq!(outcomes + told + notify.untold, raised, "{notify:?}");
+}
+
+#[tokio::test]
+async fn a_webhook_that_hangs_holds_up_neither_check_nor_the_other_channels() {
+    let folder = tempfile::tempdir().unwrap();
+    let receiver = Receiver::new(false, 0);
+    let server = receiver.start(ANY.into()).await;
+    let stack = stack(server.addr(), folder.path()).await;
+    check(&stack, 95.0).await;
+    until(&stack, |now| delivered(now) == [ALARMS, 0, ALARMS]).await;
+    // Notify has all of them, though one channel has none.
+    until(&stack, |now| now.handed_over == ALARMS).await;
+    assert_eq!(stack.watch().figures().waiting, 0);
+    receiver.let_in.add_permits(Semaphore::MAX_PERMITS);
+    until(&stack, |now| delivered(now) == [ALARMS; 3]).await;
+    let last = stack.stop(Duration::from_secs(60)).await;
+    all_accounted_for(&last, ALARMS);
+    assert_eq!(last.lost(), 0);
+    let log = std::fs::read_to_string(folder.path().join("alarms.log")).unwrap();
+    let line = |line| serde_json::from_str::<serde_json::Value>(line).unwrap();
+    let mut requests: Vec<_> = log
+        .lines()
+        .map(|at| line(at)["request_id"].clone())
+        .collect();
+    // Each alarm bears the id of its own request, whatever it travelled with.
+    requests.sort_by_key(ToString::to_string);
+    requests.dedup();
+    assert_eq!(requests.len() as u64, ALARMS);
+    server.stop(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn a_webhook_that_is_down_is_told_all_when_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let receiver = Receiver::new(true, 0);
+    let server = receiver.start(ANY.into()).await;
+    let addr = server.addr();
+    server.stop(Duration::ZERO).await;
+    let stack = stack(addr, folder.path()).await;
+    check(&stack, 95.0).await;
+    check(&stack, 5.0).await;
+    until(&stack, |now| delivered(now) == [2 * ALARMS, 0, 2 * ALARMS]).await;
+    let server = receiver.start(addr).await;
+    let last = stack.stop(Duration::from_secs(60)).await;
+    all_accounted_for(&last, 2 * ALARMS);
+    assert_eq!((delivered(&last), last.lost()), ([2 * ALARMS; 3], 0));
+    assert_eq!(receiver.received.load(Relaxed), 2 * ALARMS);
+    server.stop(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn a_webhook_that_flaps_is_told_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let receiver = Receiver::new(true, 5);
+    let server = receiver.start(ANY.into()).await;
+    let stack = stack(server.addr(), folder.path()).await;
+    check(&stack, 95.0).await;
+    let last = stack.stop(Duration::from_secs(60)).await;
+    all_accounted_for(&last, ALARMS);
+    assert_eq!((delivered(&last), last.lost()), ([ALARMS; 3], 0));
+    assert_eq!(receiver.received.load(Relaxed), ALARMS);
+    server.stop(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn who_stops_while_a_webhook_hangs_is_told_what_it_did_not_deliver() {
+    let folder = tempfile::tempdir().unwrap();
+    let receiver = Receiver::new(false, 0);
+    let server = receiver.start(ANY.into()).await;
+    let stack = stack(server.addr(), folder.path()).await;
+    check(&stack, 95.0).await;
+    until(&stack, |now| delivered(now) == [ALARMS, 0, ALARMS]).await;
+    until(&stack, |now| now.handed_over == ALARMS).await;
+    // It would be tried for two minutes.
+    let last = stack.stop(Duration::from_millis(100)).await;
+    all_accounted_for(&last, ALARMS);
+    assert_eq!(
+        (delivered(&last), last.lost()),
+        ([ALARMS, 0, ALARMS], ALARMS)
+    );
+    assert_eq!(last.report().channels["webhook"].open, ALARMS);
+    receiver.let_in.close();
+    server.stop(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn what_others_tell_notify_does_not_make_up_for_an_alarm_that_was_not_handed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let receiver = Receiver::new(true, 0);
+    let server = receiver.start(ANY.into()).await;
+    let stack = stack(server.addr(), folder.path()).await;
+    check(&stack, 95.0).await;
+    let mut last = stack.stop(Duration::from_secs(60)).await;
+    assert_eq!(last.lost(), 0);
+    last.raised += 3;
+    last.notify.alarms += 1_000;
+    last.notify.duplicates += 1_000;
+    assert_eq!(last.lost(), 3);
+    server.stop(Duration::ZERO).await;
+}
