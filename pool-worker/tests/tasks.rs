@@ -209,3 +209,20 @@ async fn release_context_a_close_that_is_given_up_leaves_the_pool_closed_and_its
     pool.submit(2).await.unwrap();
     pool.close(LONG).await.unwrap();
 }
+
+/// Who was blocked when the pool was closed, and does not look before it is open again.
+#[tokio::test]
+async fn a_blocked_submitter_that_missed_a_close_is_let_in_when_the_pool_opens_again() {
+    let (pool, gate) = busy().await;
+    let mut blocked = pin!(pool.submit(1));
+    assert!(poll_once(blocked.as_mut()).is_pending());
+    pool.close(Duration::ZERO).await.unwrap_err();
+    gate.add_permits(1);
+    while pool.reopen().is_err() {
+        tokio::task::yield_now().await;
+    }
+    assert!(poll_once(blocked.as_mut()).is_ready());
+    gate.add_permits(1);
+    pool.close(LONG).await.unwrap();
+    assert_eq!((pool.stats().submitted, pool.stats().ran), (2, 2));
+}

@@ -125,6 +125,9 @@ impl<J: Send + 'static> Dispatcher<J> {
         drop(workers);
         // Refused, it leaves as it is dropped; the first job tries again.
         let _ = self.prestart(usize::from(self.options.on_threads));
+        // Who was blocked before the close and has yet to look finds the pool open: nobody
+        // else would let it in.
+        self.admit_line();
         Ok(())
     }
 

@@ -56,7 +56,8 @@ impl<J> Slots<J> {
         let number = ticket.spend();
         let slot = self.slot(number);
         wait_for(&slot.state, number);
-        slot.stamp.store(stamp, Ordering::Relaxed);
+        // Release: who sees it sees that the slot's last job was taken.
+        slot.stamp.store(stamp, Ordering::Release);
         slot.entry.with_mut(|entry| {
             // SAFETY: the state says the slot is free for `number`, the ledger
             // made one `PutTicket` for it, and this is it; takers wait for
@@ -98,10 +99,11 @@ impl<J> Slots<J> {
 
     /// When the job of this number was accepted, if it lies in its slot.
     pub(super) fn stamp(&self, number: u32) -> Option<u64> {
-        let stamp = self.slot(number).stamp.load(Ordering::Relaxed);
-        // A later job of the slot would have changed the state by the time
-        // that the caller looks whether this one is still the oldest.
-        self.is_ready(number).then_some(stamp)
+        // In this order: the stamp of a job that is yet to be put down is an earlier one's.
+        // If it is a later job's, the caller, who looks once more, sees that this one is
+        // the oldest no longer.
+        self.is_ready(number)
+            .then(|| self.slot(number).stamp.load(Ordering::Acquire))
     }
 }
 
