@@ -41,6 +41,9 @@ pub(crate) enum Offered<E> {
     Late(Option<Cause<E>>),
 }
 
+/// A cause and an error that came to nothing.
+type Unread<E> = (Option<Cause<E>>, Option<E>);
+
 impl<E> Verdict<E> {
     pub(crate) fn new() -> Self {
         Self {
@@ -116,23 +119,26 @@ impl<E> Verdict<E> {
         })
     }
 
-    /// Hands the outcome out; readers of the cause see `Ended` from here on.
-    pub(crate) fn end(&mut self) -> Result<(), WaitError<E>> {
+    /// Hands the outcome out, and beside it what nobody will read, to be dropped outside
+    /// the lock; readers of the cause see `Ended` from here on.
+    pub(crate) fn end(&mut self) -> (Result<(), WaitError<E>>, Unread<E>) {
         self.reason.get_or_insert(Reason::Ended);
         let cause = self.cause.replace(Cause::Ended);
         match (self.late_panic.take(), cause, self.late_error.take()) {
-            (Some(panic), ..) | (None, Some(Cause::Panicked(panic)), _) => {
-                Err(WaitError::Panicked(panic))
+            (Some(panic), cause, error) => (Err(WaitError::Panicked(panic)), (cause, error)),
+            (None, Some(Cause::Panicked(panic)), error) => {
+                (Err(WaitError::Panicked(panic)), (None, error))
             }
             // One that did not cancel came before the one that did.
-            (None, _, Some(error)) | (None, Some(Cause::Error(error)), None) => {
-                Err(WaitError::Failed(error))
+            (None, cause, Some(error)) => (Err(WaitError::Failed(error)), (cause, None)),
+            (None, Some(Cause::Error(error)), None) => {
+                (Err(WaitError::Failed(error)), (None, None))
             }
-            (None, Some(Cause::Aborted), None) => Err(WaitError::Aborted),
+            (None, Some(Cause::Aborted), None) => (Err(WaitError::Aborted), (None, None)),
             (None, Some(Cause::Cancelled | Cause::Dropped | Cause::Ended), None) => {
-                Err(WaitError::Cancelled)
+                (Err(WaitError::Cancelled), (None, None))
             }
-            (None, None, None) => Ok(()),
+            (None, None, None) => (Ok(()), (None, None)),
         }
     }
 }
@@ -154,7 +160,7 @@ mod tests {
             Offered::Late(Some(Cause::Error(2)))
         ));
         assert!(matches!(verdict.cause(), Some(Cause::Error(1))));
-        assert!(matches!(verdict.end(), Err(WaitError::Failed(1))));
+        assert!(matches!(verdict.end().0, Err(WaitError::Failed(1))));
         assert!(matches!(verdict.cause(), Some(Cause::Ended)));
     }
 
@@ -167,7 +173,7 @@ mod tests {
             Offered::Late(None)
         ));
         assert!(matches!(verdict.cause(), Some(Cause::Cancelled)));
-        assert!(matches!(verdict.end(), Err(WaitError::Failed(1))));
+        assert!(matches!(verdict.end().0, Err(WaitError::Failed(1))));
     }
 
     #[test]
@@ -176,11 +182,11 @@ mod tests {
         verdict.offer(Cause::Cancelled);
         assert!(!verdict.has_failed());
         verdict.offer(Cause::Error(1));
-        verdict.end().unwrap_err();
+        verdict.end().0.unwrap_err();
         assert_eq!(verdict.reason(), Some(Reason::Cancelled));
         assert!(verdict.has_failed());
         let mut verdict = Verdict::<u8>::new();
-        verdict.end().unwrap();
+        verdict.end().0.unwrap();
         assert_eq!(verdict.reason(), Some(Reason::Ended));
     }
 
@@ -195,7 +201,7 @@ mod tests {
             assert!(verdict.tolerate(panic("not this")).is_err());
             assert!(verdict.cause().is_none() && !verdict.has_failed());
             assert_eq!(verdict.failures(), 3);
-            match verdict.end() {
+            match verdict.end().0 {
                 Ok(()) => assert_eq!(end, None),
                 Err(WaitError::Failed(error)) => assert_eq!(end, Some(error)),
                 Err(other) => panic!("{other:?}"),
@@ -209,7 +215,7 @@ mod tests {
         verdict.offer(Cause::Error(1));
         verdict.offer(panic("late"));
         verdict.offer(panic("later"));
-        match verdict.end() {
+        match verdict.end().0 {
             Err(WaitError::Panicked(panic)) => assert_eq!(panic.message(), Some("late")),
             _ => panic!("the panic was masked"),
         }

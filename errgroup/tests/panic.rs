@@ -120,3 +120,29 @@ async fn try_wait_returns_the_panic() {
         other => panic!("{other:?}"),
     }
 }
+
+/// An error that asks its group something as it is dropped.
+struct Asks(errgroup::Handle<Asks>);
+
+impl Drop for Asks {
+    fn drop(&mut self) {
+        self.0.cancel();
+        self.0.with_cause(|_| ());
+    }
+}
+
+#[tokio::test]
+async fn an_error_that_a_panic_outranks_may_use_its_group_as_it_is_dropped() {
+    let group = Group::<Asks>::new();
+    let handle = group.handle();
+    let (failed, has_failed) = oneshot::channel::<()>();
+    group.spawn(async move {
+        let _ = has_failed.await;
+        panic!("later")
+    });
+    group.spawn(async move {
+        failed.send(()).unwrap();
+        Err(Asks(handle))
+    });
+    assert!(matches!(group.try_wait().await, Err(WaitError::Panicked(_))));
+}

@@ -123,10 +123,12 @@ impl<J, E> State<J, E> {
         if !self.word.end() {
             return Poll::Pending;
         }
-        let ending = verdict.end();
+        let (ending, unread) = verdict.end();
         drop(verdict);
         let waiting = callers.take();
         drop(callers);
+        // May be anybody's, and come back to this group as it is dropped.
+        drop(unread);
         let watchers = lock(&self.watchers).take();
         watchers.for_each(Waker::wake);
         waiting.into_iter().for_each(|(_, waker)| waker.wake());
