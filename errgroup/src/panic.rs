@@ -2,13 +2,14 @@
 
 use std::any::{Any, TypeId};
 use std::backtrace::Backtrace;
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use crate::current;
+use crate::{current, named};
 
 /// What a panicking task threw.
 pub(crate) type Payload = Box<dyn Any + Send>;
@@ -17,6 +18,7 @@ pub(crate) type Payload = Box<dyn Any + Send>;
 /// place and the backtrace.
 pub struct Panic {
     payload: Payload,
+    task: Option<Cow<'static, str>>,
     origin: Option<Box<Origin>>,
 }
 
@@ -125,7 +127,16 @@ impl Panic {
             seen.kind == (*payload).type_id() && seen.message.as_deref() == message(&*payload)
         };
         let origin = take_last().filter(same).map(|seen| seen.origin);
-        Self { payload, origin }
+        Self {
+            payload,
+            task: named::take_panicked(),
+            origin,
+        }
+    }
+
+    /// The name of the task, if it has one: see [`named`](crate::named()).
+    pub fn task(&self) -> Option<&str> {
+        self.task.as_deref()
     }
 
     /// The message, if the payload is text as `panic!` makes it.
@@ -161,7 +172,10 @@ impl Panic {
 
 impl fmt::Display for Panic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a task panicked")?;
+        match self.task() {
+            Some(name) => write!(f, "task {name} panicked")?,
+            None => f.write_str("a task panicked")?,
+        }
         if let Some(location) = self.location() {
             write!(f, " at {location}")?;
         }
@@ -175,6 +189,7 @@ impl fmt::Display for Panic {
 impl fmt::Debug for Panic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Panic")
+            .field("task", &self.task())
             .field("message", &self.message())
             .field("location", &self.location())
             .finish_non_exhaustive()

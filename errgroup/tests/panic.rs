@@ -144,5 +144,8 @@ async fn an_error_that_a_panic_outranks_may_use_its_group_as_it_is_dropped() {
         failed.send(()).unwrap();
         Err(Asks(handle))
     });
-    assert!(matches!(group.try_wait().await, Err(WaitError::Panicked(_))));
+    assert!(matches!(
+        group.try_wait().await,
+        Err(WaitError::Panicked(_))
+    ));
 }
