@@ -186,3 +186,55 @@ fn a_group_is_dropped_as_its_last_task_finishes() {
         assert_eq!((stats.running, stats.pending), (0, 0));
     });
 }
+
+/// The only slot comes back, a caller waits for it, and the group is cancelled, all at
+/// once. Catches: a slot handed to a caller in another step than the one that looks for
+/// the cancel, so that its task starts after it, or is in nobody's hands.
+#[test]
+fn a_slot_comes_back_to_a_caller_as_the_group_is_cancelled() {
+    model(|| {
+        let group = limited(1);
+        occupy(&group);
+        let marks = marks::<1>();
+        let caller = {
+            let (group, marks) = (Arc::clone(&group), Arc::clone(&marks));
+            thread::spawn(move || spawn_wait(&group, 0, &*marks))
+        };
+        let runner = {
+            let (group, marks) = (Arc::clone(&group), Arc::clone(&marks));
+            thread::spawn(move || vacate(&group, &*marks))
+        };
+        let dropped = cancel(&group, Cause::Cancelled);
+        let accepted = caller.join().unwrap();
+        runner.join().unwrap();
+        end(&group);
+        // Accepted, it ran or the canceller dropped it; refused, it is the caller's.
+        let ran = marks[0].load(Relaxed);
+        assert_eq!(ran + dropped, usize::from(accepted));
+    });
+}
+
+/// Somebody waits for the end while another cancels with an error. Catches: an end that
+/// is handed out before the canceller, who still holds a slot, has given it back, or
+/// without the error that the canceller has stored.
+#[test]
+fn a_group_ends_while_somebody_cancels_it() {
+    model(|| {
+        let group = limited(1);
+        occupy(&group);
+        let failing = {
+            let group = Arc::clone(&group);
+            thread::spawn(move || {
+                cancel(&group, Cause::Error(1));
+                vacate(&group, &[]);
+            })
+        };
+        let canceller = {
+            let group = Arc::clone(&group);
+            thread::spawn(move || cancel(&group, Cause::Cancelled))
+        };
+        assert!(matches!(wait(&group), Err(WaitError::Failed(1))));
+        failing.join().unwrap();
+        canceller.join().unwrap();
+    });
+}

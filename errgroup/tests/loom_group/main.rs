@@ -12,6 +12,8 @@ mod callers;
 mod cause;
 #[path = "../../src/current.rs"]
 mod current;
+#[path = "../../src/named.rs"]
+mod named;
 #[path = "../../src/panic.rs"]
 mod panic;
 #[path = "../../src/state/mod.rs"]
