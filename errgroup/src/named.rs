@@ -23,6 +23,9 @@ pub(crate) fn take_panicked() -> Option<Cow<'static, str>> {
 /// Gives a task a name, whichever way it is spawned: its [`Panic`](crate::Panic) tells it,
 /// and with the feature `tracing` it runs in a span `task` that has it.
 ///
+/// To be the whole task: a name within one that catches the panic by itself is told by
+/// the next panic that is caught on the thread.
+///
 /// ```
 /// use errgroup::{Group, WaitError, named};
 ///

@@ -3,7 +3,6 @@
 use std::error::Error;
 use std::fmt;
 use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -111,12 +110,10 @@ pub(super) fn poll<E>(
 }
 
 /// Runs code of a node.
-///
-/// Unwind safety: after a panic, what has panicked is only dropped.
 #[inline]
 pub(super) fn caught<R>(code: impl FnOnce() -> R) -> Result<R, Panic> {
     panic::forget_last();
-    catch_unwind(AssertUnwindSafe(code)).map_err(Panic::new)
+    panic::caught(code)
 }
 
 type When<V> = Box<dyn FnOnce(&V) -> bool + Send>;
