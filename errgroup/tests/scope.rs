@@ -196,11 +196,15 @@ fn a_deadline_of_values_cancels_and_what_runs_is_kept() {
     let gathered = gather_scope::<_, (), _>(Policy::All, |gather| {
         gather.scope().set_limit(1);
         let scope = gather.scope().clone();
+        let (runs, running) = channel();
         gather.spawn(move || {
+            runs.send(()).unwrap();
             scope.wait_cancelled();
             Ok(1)
         });
         gather.spawn(|| Ok(2));
+        // A task that has not begun by then does not begin at all.
+        running.recv().unwrap();
         gather.deadline(Instant::now());
     });
     assert!(matches!(gathered.reports()[1].outcome, Outcome::NotStarted));
