@@ -159,8 +159,17 @@ fn get_put<B: Holder>(threads: &impl Threads) -> Vec<Contestant> {
     let clear: fn(&mut B) = |holder| holder.buffer().clear();
     vec![
         threads.contestant("ours", Pool::new(Buffers), |pool: &Pool<B, Buffers>| {
-            touch(pool.get().buffer());
+            pool.with(|holder| touch(holder.buffer()));
         }),
+        threads
+            .contestant(
+                "ours:guard",
+                Pool::new(Buffers),
+                |pool: &Pool<B, Buffers>| {
+                    touch(pool.get().buffer());
+                },
+            )
+            .aside(),
         threads.contestant(
             "lockfree-object-pool",
             lockfree_object_pool::LinearObjectPool::new(make_holder::<B>, clear),
@@ -237,9 +246,12 @@ fn in_static() -> Vec<Contestant> {
     static MUTEX: Mutex<Vec<Buffer>> = Mutex::new(Vec::new());
     static PLAIN: Pool<Buffer, Buffers> = Pool::new(Buffers);
     vec![
-        OneThread.contestant("ours", (), |()| touch(&mut STATIC.get())),
+        OneThread.contestant("ours", (), |()| STATIC.with(touch)),
         OneThread
-            .contestant("ours:plain static", (), |()| touch(&mut PLAIN.get()))
+            .contestant("ours:guard", (), |()| touch(&mut STATIC.get()))
+            .aside(),
+        OneThread
+            .contestant("ours:plain static", (), |()| PLAIN.with(touch))
             .aside(),
         OneThread.contestant("lockfree-object-pool", (), |()| touch(&mut LAZY.pull())),
         OneThread.contestant("object-pool", (), |()| {

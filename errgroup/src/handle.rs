@@ -9,7 +9,8 @@ use crate::cause::{Cause, Reason};
 use crate::engine::Engine;
 use crate::error::TrySpawnError;
 use crate::grace::graceful;
-use crate::shared::{Job, Shared};
+use crate::job::Job;
+use crate::shared::Shared;
 use crate::spawn_wait::SpawnWait;
 use crate::state::Entry;
 use crate::stats::Stats;
@@ -277,7 +278,7 @@ impl<E: Send + 'static> Handle<E> {
                 tokio::spawn(task);
             }
             Entry::Limited | Entry::Changed => {
-                self.queue_job(|carried| Box::pin(carried.carry(task)));
+                self.queue_job(|carried| self.shared.spares.pin(carried.carry(task)));
             }
             Entry::Cancelled => self.shared.refuse(task),
         }

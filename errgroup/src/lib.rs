@@ -21,6 +21,7 @@ mod gathered;
 mod grace;
 mod group;
 mod handle;
+mod job;
 mod joined;
 mod named;
 mod panic;

@@ -10,7 +10,8 @@ use tokio::runtime::Handle as Runtime;
 use crate::attempt::{self, discard};
 use crate::cause::Cause;
 use crate::engine::Engine;
-use crate::shared::{Job, Shared};
+use crate::job::Job;
+use crate::shared::Shared;
 use crate::state::Next;
 use crate::word::MOST_IDLE;
 
@@ -68,8 +69,10 @@ impl<E: Send + 'static> Runner<E> {
                 return Poll::Pending;
             };
             self.shared.settle(outcome);
-            let job = self.job.take();
-            self.shared.settle(discard(|| drop(job)));
+            self.shared.settle(discard(|| job.as_mut().empty()));
+            if let Some(empty) = self.job.take() {
+                self.shared.spares.keep(empty);
+            }
         }
         Poll::Ready(())
     }

@@ -1,7 +1,6 @@
 //! The state machine joined with the runtime: what all owners, handles, tasks
 //! and runners of one group share.
 
-use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -11,15 +10,14 @@ use crate::carried::Carried;
 use crate::cause::Cause;
 use crate::engine::Engine;
 use crate::grace::graceful;
+use crate::job::{Job, Spares};
 use crate::runner::Runner;
 use crate::state::{BACKLOG, State};
 use crate::sync::{Mutex, lock};
 
-/// A task that can wait for a slot.
-pub(crate) type Job<E> = Pin<Box<dyn Future<Output = Result<(), E>> + Send>>;
-
 pub(crate) struct Shared<E> {
     pub(crate) state: State<Job<E>, E>,
+    pub(crate) spares: Spares<E>,
     /// Where runners go if a slot comes free outside of any runtime; the
     /// runtime that first queued a task.
     runtime: OnceLock<Runtime>,
@@ -38,6 +36,7 @@ impl<E: Send + 'static> Shared<E> {
         state.set_backlog(BACKLOG);
         Arc::new(Self {
             state,
+            spares: Spares::new(),
             runtime: OnceLock::new(),
             grace: OnceLock::new(),
             escalations: Mutex::default(),
@@ -57,9 +56,12 @@ impl<E: Send + 'static> Shared<E> {
         F: Future<Output = Result<(), E>> + Send + 'static,
     {
         match (self.grace.get(), carried.is_none()) {
-            (None, true) => Box::pin(task),
-            (None, false) => Box::pin(carried.carry(task)),
-            (Some(grace), _) => Box::pin(carried.carry(graceful(Arc::clone(self), *grace, task))),
+            (None, true) => self.spares.pin(task),
+            (None, false) => self.spares.pin(carried.carry(task)),
+            (Some(grace), _) => {
+                let task = graceful(Arc::clone(self), *grace, task);
+                self.spares.pin(carried.carry(task))
+            }
         }
     }
 

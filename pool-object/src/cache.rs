@@ -64,13 +64,19 @@ impl Cache {
     #[inline(always)]
     pub(crate) fn put_slot(&self, idle: Idle) -> Result<(), Idle> {
         let weight = idle.weight;
-        // The first half spares pools that do not weigh the second.
-        if weight <= 1 || weight <= self.slot_room() {
+        if self.fits_slot(weight) {
             let refused = self.slot.put(idle.object);
             refused.map_err(|object| Idle { object, weight })
         } else {
             Err(idle)
         }
+    }
+
+    /// Whether places are held in the slot for an object of this weight. Owner only.
+    #[inline(always)]
+    pub(crate) fn fits_slot(&self, weight: usize) -> bool {
+        // The first half spares pools that do not weigh the second.
+        weight <= 1 || weight <= self.slot_room()
     }
 
     /// Takes an object out, if one is here. Owner only.

@@ -160,7 +160,7 @@ impl Depot {
 
     /// This thread's cache, if it is near.
     #[inline(always)]
-    fn cache(&self) -> Option<&Cache> {
+    pub(crate) fn cache(&self) -> Option<&Cache> {
         let cache = thread::find_near(self.stamp())?;
         // SAFETY: the entry bears the stamp of this pool, which is borrowed, hence
         // alive; so the cache is freed only as this very thread ends.

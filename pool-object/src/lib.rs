@@ -63,7 +63,7 @@ pub use thread::end_of_thread;
 #[cfg(not(loom_models))]
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::static_pool::{Front, PoolOf, get, get_or_error};
+    pub use crate::static_pool::{Front, PoolOf, get, get_or_error, with};
 }
 
 /// The parts whose protocols are modelled by themselves.

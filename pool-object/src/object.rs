@@ -48,18 +48,23 @@ impl Object {
         self.0
     }
 
+    /// Where it is, if it was made by [`from_box`](Self::from_box) with the same `T`.
+    #[inline(always)]
+    pub const fn place<T>(&self) -> NonNull<T> {
+        if size_of::<T>() == 0 {
+            NonNull::dangling()
+        } else {
+            self.0.cast()
+        }
+    }
+
     /// # Safety
     /// This object was made by [`from_box`](Self::from_box) with the same `T`.
     #[inline(always)]
     pub unsafe fn into_box<T>(self) -> Box<T> {
-        let object = if size_of::<T>() == 0 {
-            NonNull::dangling()
-        } else {
-            self.0.cast()
-        };
         // SAFETY: made from a `Box<T>` (the caller's promise), and `self`, which
         // cannot be copied, is its only owner. Any aligned pointer is a box of no size.
-        unsafe { Box::from_raw(object.as_ptr()) }
+        unsafe { Box::from_raw(self.place::<T>().as_ptr()) }
     }
 }
 

@@ -4,7 +4,11 @@
 mod checked;
 mod give_back;
 mod hand_out;
+mod in_place;
 mod shrink;
+
+#[cfg(not(loom_models))]
+pub(crate) use in_place::IN_PLACE;
 
 use crate::{Policy, Stats, TryPolicy, WithReset, depot::Depot, object::Object};
 use std::{

@@ -1,10 +1,13 @@
 //! The private slot: one object that its thread takes and puts at no cost.
 
+mod state;
+
 use crate::{
     asymmetric,
     object::Object,
     sync::{AtomicPtr, AtomicUsize, Ordering, yield_now},
 };
+use state::State;
 use std::{
     cell::Cell,
     ptr::{self, NonNull},
@@ -13,34 +16,41 @@ use std::{
 /// Stands for "closed". No object has this address, see `Object::from_box`.
 const CLOSED: *mut () = ptr::without_provenance_mut(1);
 
-/// So many hits in a slot pass between two looks at the time.
-const OFTEN: usize = 1024;
-
 /// A place for one object: empty (null), full, or closed.
 ///
-/// Its **owner** takes with a load and a store, and puts with a load and a store. A
-/// **sweeper**, of which there is one at a time, takes from outside:
+/// Its **owner** takes with a load and a store, and puts with a load and a store; or it
+/// is *lent* the object, which stays in its place meanwhile, and takes nothing while it
+/// is. A **sweeper**, of which there is one at a time, takes from outside:
 ///
 /// 1. It swaps a full slot's object for `CLOSED`.
-/// 2. After the heavy fence it waits until the owner is not taking: `takes` is even.
-/// 3. If the slot is `CLOSED` still, the object is the sweeper's, and it opens the
-///    slot. If not, the object is the owner's.
+/// 2. After the heavy fence it waits until the owner is not taking.
+/// 3. If the owner is lent the object, it puts that back in place of `CLOSED`, if that
+///    is there still. Otherwise, if the slot is `CLOSED` still, the object is the
+///    sweeper's, and it opens the slot. If not, the object is the owner's.
 ///
-/// The owner's *take* makes `takes` odd, then light fence, load, store null, and makes
-/// it even. Either it loads after the swap: then it finds the slot closed and writes
-/// nothing, and 3 sees `CLOSED`. Or it loads before: then by the pair of fences the
-/// sweeper sees `takes` odd, or even again, and with that the null (or what the owner
+/// The owner's *take* makes its `state` taking, then light fence, load, store null, and
+/// makes it free. Either it loads after the swap: then it finds the slot closed and
+/// writes nothing, and 3 sees `CLOSED`. Or it loads before: then by the pair of fences
+/// the sweeper sees it taking, or free again, and with that the null (or what the owner
 /// put after it) that was written over `CLOSED`. The owner's *put* stores only over
 /// null. It may do so late, over a `CLOSED` that replaced an object which the owner
 /// took; the sweeper then sees that object's place overwritten as well. So it needs no
 /// fence.
+///
+/// The owner's *lend* makes its `state` lent, then light fence, load, and, when the use
+/// is over, makes it free. Either it loads after the swap: then it finds the slot closed
+/// and has nothing. Or it loads before: then by the fences the sweeper sees it lent, and
+/// puts the object back, or free again, and with that all the use did to the object. If
+/// the sweeper sees it lent though it found the slot closed, the object goes back unswept.
+/// The owner takes a lent object out for good with a store of null, over the object or
+/// over `CLOSED`: after that the sweeper finds no `CLOSED` to put it back to.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Slot {
     object: AtomicPtr<()>,
-    /// Twice the objects taken by the owner; odd while it takes one. Written by the
-    /// owner alone, with plain stores: flag and count in one, which halves the stores.
-    takes: AtomicUsize,
+    /// What the owner is at, and the objects it took or was lent. Written by the owner
+    /// alone, with plain stores: flags and count in one, which halves the stores.
+    state: AtomicUsize,
     /// What the last trim found; the sweeper's.
     trimmed: Cell<Found>,
 }
@@ -49,7 +59,7 @@ pub struct Slot {
 /// no hit between, was not used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Found {
-    takes: usize,
+    state: State,
     full: bool,
 }
 
@@ -82,43 +92,79 @@ impl Slot {
         pub fn new_closed() -> Self {
             Self {
                 object: AtomicPtr::new(CLOSED),
-                takes: AtomicUsize::new(0),
-                trimmed: Cell::new(Found { takes: 0, full: false }),
+                state: AtomicUsize::new(0),
+                trimmed: Cell::new(Found { state: State::NEW, full: false }),
             }
         }
     }
 
-    /// As [`take`](Self::take), but for once in [`OFTEN`] hits. Owner only.
+    #[inline(always)]
+    fn state(&self) -> State {
+        State::of(self.state.load(Ordering::Relaxed))
+    }
+
+    #[inline(always)]
+    fn set_state(&self, state: State, order: Ordering) {
+        self.state.store(state.word(), order);
+    }
+
+    /// As [`take`](Self::take), but for once in [`OFTEN`](state::OFTEN) hits. Owner only.
     #[inline(always)]
     pub fn take_often(&self) -> Option<Object> {
-        let takes = self.takes.load(Ordering::Relaxed);
-        // As `hits() % OFTEN == 0`, in one instruction.
-        if takes & (2 * OFTEN - 2) == 0 {
+        let state = self.state();
+        if state.is_special() {
             cold();
             return None;
         }
-        self.take_after(takes)
+        self.take_after(state)
     }
 
-    /// Takes the object out, if there is one, and counts the hit. Owner only.
-    #[inline(always)]
+    /// Takes the object out, if there is one and it is not lent, and counts the hit.
+    /// Owner only.
+    #[inline]
     pub fn take(&self) -> Option<Object> {
-        self.take_after(self.takes.load(Ordering::Relaxed))
+        let state = self.state();
+        if state.is_busy() {
+            return None;
+        }
+        self.take_after(state.renewed())
     }
 
     #[inline(always)]
-    fn take_after(&self, takes: usize) -> Option<Object> {
-        self.takes.store(takes.wrapping_add(1), Ordering::Relaxed);
+    fn take_after(&self, state: State) -> Option<Object> {
+        self.set_state(state.taking(), Ordering::Relaxed);
         // Its partner is in `Store::sweep`.
         asymmetric::light();
         let Some(object) = object(self.object.load(Ordering::Relaxed)) else {
             cold();
-            self.takes.store(takes, Ordering::Release);
+            self.set_state(state, Ordering::Release);
             return None;
         };
         self.write(ptr::null_mut(), Ordering::Relaxed);
-        self.takes.store(takes.wrapping_add(2), Ordering::Release);
+        self.set_state(state.hit(), Ordering::Release);
         Some(object)
+    }
+
+    /// Lends the object where it is, if there is one, but for once in [`OFTEN`](state::OFTEN) hits.
+    /// Owner only.
+    #[inline(always)]
+    pub fn lend_often(&self) -> Option<(Lent<'_>, After)> {
+        let before = self.state();
+        if before.is_special() {
+            cold();
+            return None;
+        }
+        // Counted at once: what is out has been a hit.
+        let after = before.hit();
+        self.set_state(after.lent(), Ordering::Relaxed);
+        // Its partner is in `Store::sweep`.
+        asymmetric::light();
+        let Some(object) = object(self.object.load(Ordering::Relaxed)) else {
+            cold();
+            self.set_state(before, Ordering::Release);
+            return None;
+        };
+        Some((Lent { slot: self, object }, After(after)))
     }
 
     /// Puts an object in, or gives it back if one is here or the slot is closed.
@@ -165,7 +211,7 @@ impl Slot {
     /// here at the last trim or was used since.
     pub fn close(&self, unused: bool) -> Option<Object> {
         let found = Found {
-            takes: self.takes.load(Ordering::Relaxed),
+            state: self.state(),
             full: self.is_full(),
         };
         let before = self.trimmed.replace(found);
@@ -176,7 +222,7 @@ impl Slot {
         let object = object(self.object.swap(CLOSED, Ordering::Acquire));
         if object.is_none() {
             // The owner has just taken it.
-            self.reopen();
+            self.replace_closed(ptr::null_mut());
         }
         object
     }
@@ -184,13 +230,20 @@ impl Slot {
     /// Steps 2 and 3: the object that [`close`](Self::close) gave, if it is the
     /// sweeper's.
     pub fn settle(&self, object: Object) -> Option<Object> {
-        // Acquire: the owner's last store to the slot comes with it.
-        while self.takes.load(Ordering::Acquire) % 2 == 1
-            && self.object.load(Ordering::Relaxed) == CLOSED
-        {
+        // Acquire: the owner's last store to the slot comes with it, and what it did to
+        // an object that it was lent.
+        let mut state = State::of(self.state.load(Ordering::Acquire));
+        while state.is_taking() && self.object.load(Ordering::Relaxed) == CLOSED {
             yield_now();
+            state = State::of(self.state.load(Ordering::Acquire));
         }
-        if self.reopen() {
+        if state.is_lent() {
+            // In use, or about to find the slot closed. If the owner has taken it out
+            // in the meantime, it is the owner's to free.
+            let _ = self.replace_closed(object.into_ptr().as_ptr());
+            return None;
+        }
+        if self.replace_closed(ptr::null_mut()) {
             // What the owner puts in next is new, though no hit tells it from this one.
             self.trimmed.set(Found {
                 full: false,
@@ -204,26 +257,57 @@ impl Slot {
         }
     }
 
-    /// Empties the slot if it is closed still.
-    fn reopen(&self) -> bool {
+    /// Opens the slot if it is closed still, with that in it.
+    fn replace_closed(&self, by: *mut ()) -> bool {
         self.object
-            .compare_exchange(
-                CLOSED,
-                ptr::null_mut(),
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            )
+            .compare_exchange(CLOSED, by, Ordering::Relaxed, Ordering::Relaxed)
             .is_ok()
     }
 
-    /// Objects taken by the owner.
+    /// Objects that the owner took or was lent.
     #[inline(always)]
     pub fn hits(&self) -> usize {
-        self.takes.load(Ordering::Relaxed) / 2
+        self.state().hits()
     }
 
-    /// Whether an object is in it. From another thread: as of a moment ago.
+    /// Whether an idle object is in it. From another thread: as of a moment ago.
     pub fn is_full(&self) -> bool {
-        object(self.object.load(Ordering::Relaxed)).is_some()
+        object(self.object.load(Ordering::Relaxed)).is_some() && !self.state().is_lent()
+    }
+}
+
+/// An object that is lent to the owner of the slot that it stays in. Ends in one of two
+/// ways; until then the slot takes nothing. Two words, to be passed in registers.
+#[derive(Debug)]
+pub struct Lent<'a> {
+    slot: &'a Slot,
+    object: Object,
+}
+
+/// What is to be the slot's state after that, which need not be loaded again then.
+#[derive(Clone, Copy, Debug)]
+pub struct After(State);
+
+impl Lent<'_> {
+    /// The object, the borrower's alone until the end.
+    #[inline(always)]
+    pub fn object(&self) -> &Object {
+        &self.object
+    }
+
+    /// Leaves it where it is.
+    #[inline(always)]
+    pub fn end(self, after: After) {
+        // Release: for a sweeper, who may take it as it is now.
+        self.slot.set_state(after.0, Ordering::Release);
+    }
+
+    /// Takes it out.
+    #[inline]
+    pub fn take(self) -> Object {
+        self.slot.write(ptr::null_mut(), Ordering::Relaxed);
+        let after = self.slot.state().free();
+        self.slot.set_state(after, Ordering::Release);
+        self.object
     }
 }

@@ -4,6 +4,7 @@ use crate::{
     Loan, Policy, Pool, TryPolicy,
     loan::{Home, sealed},
     object::{Idle, Object},
+    pool::IN_PLACE,
     slot::Slot,
 };
 use std::{cell::Cell, convert::Infallible, marker::PhantomData, ptr::NonNull, thread::LocalKey};
@@ -107,6 +108,23 @@ macro_rules! static_pool {
                     __P: $crate::Policy<<Self as $crate::StaticPool>::Object>,
                 {
                     $crate::__private::get(self)
+                }
+
+                /// Lends an object that is idle, or a new one, to `use_it`: the fastest
+                /// way; see [`Pool::with`]($crate::Pool::with).
+                #[inline(always)]
+                #[track_caller]
+                pub fn with<__P, __R>(
+                    self,
+                    use_it: impl ::core::ops::FnOnce(
+                        &mut <Self as $crate::StaticPool>::Object,
+                    ) -> __R,
+                ) -> __R
+                where
+                    Self: $crate::StaticPool<Policy = __P>,
+                    __P: $crate::Policy<<Self as $crate::StaticPool>::Object>,
+                {
+                    $crate::__private::with(self, use_it)
                 }
 
                 /// An object that is idle, or what the policy makes, which may fail; see
@@ -240,6 +258,34 @@ pub fn get<S: StaticPool<Policy: Policy<S::Object>>>(pool: S) -> Loan<S> {
     Loan::new(pool, object)
 }
 
+/// The `with` of a static pool.
+#[inline(always)]
+#[cfg_attr(feature = "checks", track_caller)]
+pub fn with<S: StaticPool<Policy: Policy<S::Object>>, R>(
+    pool: S,
+    use_it: impl FnOnce(&mut S::Object) -> R,
+) -> R {
+    if IN_PLACE && LOCALS_STAY {
+        let slot = S::front().with(|front| NonNull::from(&front.slot));
+        // SAFETY: a front is in this thread's own memory, without a destructor, and so
+        // good until the last of the thread's code has run.
+        if let Some(lent) = unsafe { slot.as_ref() }.lend_often() {
+            return S::pool().use_lent(lent, |weight| weight <= 1, put::<S>, use_it);
+        }
+    }
+    use_guarded(pool, use_it)
+}
+
+#[cold]
+#[inline(never)]
+#[cfg_attr(feature = "checks", track_caller)]
+fn use_guarded<S: StaticPool<Policy: Policy<S::Object>>, R>(
+    pool: S,
+    use_it: impl FnOnce(&mut S::Object) -> R,
+) -> R {
+    use_it(&mut get(pool))
+}
+
 /// The `get_or_error` of a static pool.
 ///
 /// # Errors
@@ -281,6 +327,18 @@ fn take_past_the_front<S: StaticPool, E>(
     Ok(object)
 }
 
+#[inline(always)]
+fn put<S: StaticPool>(idle: Idle) {
+    let refused = if LOCALS_STAY {
+        S::front().with(|front| front.put(idle))
+    } else {
+        Err(idle)
+    };
+    if let Err(idle) = refused {
+        put_past_the_front::<S>(idle);
+    }
+}
+
 #[inline(never)]
 fn put_past_the_front<S: StaticPool>(idle: Idle) {
     open_front::<S>();
@@ -299,16 +357,7 @@ impl<S: StaticPool> Home for S {
 
     #[inline(always)]
     fn take_back(&self, object: Box<S::Object>) {
-        S::pool().put_after_use_to(object, |idle| {
-            let refused = if LOCALS_STAY {
-                S::front().with(|front| front.put(idle))
-            } else {
-                Err(idle)
-            };
-            if let Err(idle) = refused {
-                put_past_the_front::<S>(idle);
-            }
-        });
+        S::pool().put_after_use_to(object, put::<S>);
     }
 
     #[cfg(feature = "checks")]

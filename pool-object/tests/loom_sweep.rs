@@ -34,6 +34,12 @@ impl Marked {
     }
 }
 
+impl Marked {
+    fn mark_mut(&mut self) {
+        self.mark();
+    }
+}
+
 impl Drop for Marked {
     fn drop(&mut self) {
         self.mark();
@@ -79,6 +85,22 @@ fn a_clear_races_takes_from_a_slot() {
         |pool| {
             pool.get().mark();
             pool.get().mark();
+        },
+        Pool::clear,
+    );
+}
+
+/// The same of an object that is used in its place.
+///
+/// Fails if the sweeper takes what is lent.
+#[test]
+fn a_clear_races_uses_in_the_slot() {
+    race(
+        |pool| {
+            // Made; the slot's first round begins; in its place.
+            pool.with(Marked::mark_mut);
+            pool.with(Marked::mark_mut);
+            pool.with(Marked::mark_mut);
         },
         Pool::clear,
     );

@@ -77,6 +77,8 @@ enum Step {
     /// Drops so many of them.
     ReturnMany(usize),
     Panic(usize),
+    /// Uses so many, one after the other, each where it is.
+    UseInPlace(usize),
     Prewarm(usize),
     Clear,
     Trim,
@@ -92,6 +94,7 @@ fn steps() -> impl Strategy<Value = Vec<(usize, Step)>> {
         3 => (0..100usize).prop_map(Step::Return),
         4 => (0..100usize).prop_map(Step::ReturnMany),
         1 => (0..100usize).prop_map(Step::Panic),
+        2 => (1..4usize).prop_map(Step::UseInPlace),
         1 => (0..20usize).prop_map(Step::Prewarm),
         1 => Just(Step::Clear),
         2 => Just(Step::Trim),
@@ -201,6 +204,15 @@ fn play(max_idle: usize, steps: Vec<(usize, Step)>) {
                     }));
                 });
                 assert!(!lock(&ledger).alive.contains(&number));
+            }
+            Step::UseInPlace(count) => {
+                let used = worker.run(move || {
+                    (0..count)
+                        .map(|_| with_pool.with(|object| object.number))
+                        .collect::<Vec<_>>()
+                });
+                assert!(used.iter().all(|number| !numbers_out.contains(number)));
+                fresh.extend(used);
             }
             Step::Prewarm(count) => {
                 prewarmed += worker.run(move || with_pool.prewarm(count)) as u64;

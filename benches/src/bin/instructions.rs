@@ -45,9 +45,11 @@ struct Args {
 type Path = fn(u64);
 
 /// The paths, by name.
-const PATHS: [(&str, Path); 6] = [
+const PATHS: [(&str, Path); 8] = [
     ("object/get_put", object_get_put),
+    ("object/with", object_with),
     ("object/static", object_static),
+    ("object/static_with", object_static_with),
     ("worker/func", worker_func),
     ("errgroup/spawn", errgroup_spawn),
     ("rpc/encode", rpc_encode),
@@ -213,10 +215,24 @@ fn object_get_put(times: u64) {
     }
 }
 
-/// The same, of a pool in a static.
+/// The same, in its place.
+fn object_with(times: u64) {
+    let pool = std::hint::black_box(Pool::new(Buffers));
+    for _ in 0..times {
+        pool.with(|buffer| buffer.push(1));
+    }
+}
+
+/// The same two, of a pool in a static.
 fn object_static(times: u64) {
     for _ in 0..times {
         BUFFERS.get().push(1);
+    }
+}
+
+fn object_static_with(times: u64) {
+    for _ in 0..times {
+        BUFFERS.with(|buffer| buffer.push(1));
     }
 }
 

@@ -30,12 +30,9 @@ impl<T, P: TryPolicy<T>> Pool<T, P> {
     }
 
     #[inline(always)]
-    fn reset_and(&self, mut object: Box<T>, keep: impl FnOnce(Idle)) {
+    pub(super) fn reset_and(&self, mut object: Box<T>, keep: impl FnOnce(Idle)) {
         let panicked = CountPanic(&self.depot);
-        let fit = self.policy.reset(&mut object);
-        #[cfg(feature = "checks")]
-        let fit = fit && self.check(&mut object);
-        let weight = fit.then(|| self.weight_of(&object));
+        let weight = self.reset(&mut object);
         std::mem::forget(panicked);
         match weight {
             Some(weight) => keep(Idle {
@@ -46,8 +43,17 @@ impl<T, P: TryPolicy<T>> Pool<T, P> {
         }
     }
 
+    /// What it weighs, if it is to be kept.
     #[inline(always)]
-    fn put_idle(&self, idle: Idle) {
+    pub(super) fn reset(&self, object: &mut T) -> Option<usize> {
+        let fit = self.policy.reset(object);
+        #[cfg(feature = "checks")]
+        let fit = fit && self.check(object);
+        fit.then(|| self.weight_of(object))
+    }
+
+    #[inline(always)]
+    pub(super) fn put_idle(&self, idle: Idle) {
         if let Err(idle) = self.depot.put_slot(idle) {
             self.put_past_the_slot(idle);
         }
@@ -69,18 +75,22 @@ impl<T, P: TryPolicy<T>> Pool<T, P> {
 
     #[cold]
     #[inline(never)]
-    fn put_while_panicking(&self, object: Box<T>) {
+    pub(super) fn put_while_panicking(&self, object: Box<T>) {
         if self.keep_after_panic {
             self.put_back(object);
         } else {
-            self.depot.count(|counters| &counters.panicked, 1);
-            drop(object);
+            self.drop_panicked(object);
         }
+    }
+
+    pub(super) fn drop_panicked(&self, object: Box<T>) {
+        self.depot.count(|counters| &counters.panicked, 1);
+        drop(object);
     }
 
     #[cold]
     #[inline(never)]
-    fn drop_refused(&self, object: Box<T>) {
+    pub(super) fn drop_refused(&self, object: Box<T>) {
         self.depot.count(|counters| &counters.refused, 1);
         drop(object);
     }
