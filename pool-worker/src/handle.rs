@@ -13,6 +13,7 @@ use crate::nesting;
 use crate::outcome::Outcome;
 use crate::overload::WhyUnserved;
 use crate::sync::{Mutex, MutexGuard};
+use crate::wakers::wake_all;
 
 /// Why a job has no result.
 #[derive(thiserror::Error)]
@@ -136,9 +137,7 @@ impl<R> Handle<R> {
         };
         state.stage = stage;
         drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        wake_all(waker);
         true
     }
 
@@ -155,24 +154,35 @@ impl<R> Future for Handle<R> {
     /// # Panics
     /// When polled after it was ready.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.state.lock();
-        match std::mem::replace(&mut state.stage, Stage::Taken) {
-            Stage::Ended(result) => Poll::Ready(result),
-            Stage::Taken => panic!("polled after it was ready"),
-            Stage::CalledOff => {
-                // As it was, for the job to see when its turn comes.
-                state.stage = Stage::CalledOff;
-                Poll::Ready(Err(JobError::Cancelled))
+        let mut fresh = None;
+        loop {
+            let mut state = self.state.lock();
+            match std::mem::replace(&mut state.stage, Stage::Taken) {
+                Stage::Ended(result) => return Poll::Ready(result),
+                Stage::Taken => panic!("polled after it was ready"),
+                Stage::CalledOff => {
+                    // As it was, for the job to see when its turn comes.
+                    state.stage = Stage::CalledOff;
+                    return Poll::Ready(Err(JobError::Cancelled));
+                }
+                stage => state.stage = stage,
             }
-            stage if nesting::is_within(self.pool) => {
-                state.stage = stage;
-                Poll::Ready(Err(JobError::Nested))
+            if nesting::is_within(self.pool) {
+                return Poll::Ready(Err(JobError::Nested));
             }
-            stage => {
-                state.stage = stage;
-                state.waiter = Some(cx.waker().clone());
-                Poll::Pending
+            let known = state.waiter.as_ref();
+            if known.is_some_and(|known| known.will_wake(cx.waker())) {
+                return Poll::Pending;
             }
+            if fresh.is_some() {
+                let replaced = std::mem::replace(&mut state.waiter, fresh);
+                drop(state);
+                drop(replaced);
+                return Poll::Pending;
+            }
+            // Not under the lock: see `wakers`.
+            drop(state);
+            fresh = Some(cx.waker().clone());
         }
     }
 }
@@ -181,7 +191,11 @@ impl<R> Drop for Handle<R> {
     fn drop(&mut self) {
         // Alone, it has nobody left to tell.
         if Arc::strong_count(&self.state) > 1 {
-            self.state.lock().detached = true;
+            let mut state = self.state.lock();
+            state.detached = true;
+            let waiter = state.waiter.take();
+            drop(state);
+            drop(waiter);
         }
     }
 }
@@ -198,13 +212,27 @@ impl<R> Report<R> {
     /// The job starts, or goes on, unless it was called off. With a waker it can be
     /// called off until it ends.
     pub(crate) fn run(&self, waker: Option<&Waker>) -> Result<(), Outcome> {
-        let mut state = self.state.lock();
-        match state.stage {
-            Stage::CalledOff => return Err(Outcome::CalledOff),
-            Stage::Aborted => return Err(Outcome::Cancelled),
-            _ => state.stage = Stage::Running(waker.cloned()),
+        let mut fresh = None;
+        loop {
+            let mut state = self.state.lock();
+            match &state.stage {
+                Stage::CalledOff => return Err(Outcome::CalledOff),
+                Stage::Aborted => return Err(Outcome::Cancelled),
+                Stage::Running(Some(known)) if waker.is_some_and(|new| known.will_wake(new)) => {
+                    return Ok(());
+                }
+                _ => {}
+            }
+            if fresh.is_some() == waker.is_some() {
+                let before = std::mem::replace(&mut state.stage, Stage::Running(fresh));
+                drop(state);
+                drop(before);
+                return Ok(());
+            }
+            // Not under the lock: see `wakers`.
+            drop(state);
+            fresh = waker.cloned();
         }
-        Ok(())
     }
 
     /// The job has ended so.
@@ -256,10 +284,9 @@ impl<R> Drop for Report<R> {
 
 /// The job has ended so: whoever waits for that is told.
 fn tell<R>(mut state: MutexGuard<'_, State<R>>, result: Result<R, JobError>) {
-    state.stage = Stage::Ended(result);
+    let before = std::mem::replace(&mut state.stage, Stage::Ended(result));
     let waiter = state.waiter.take();
     drop(state);
-    if let Some(waiter) = waiter {
-        waiter.wake();
-    }
+    drop(before);
+    wake_all(waiter);
 }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use crate::delay::Shard;
+use crate::panic;
 use crate::sync::{AtomicBool, Ordering};
+use crate::wait::End;
+use crate::wakers::Wakers;
 
 /// What a worker has for as long as it lives, and its successor after it.
 pub(crate) struct Seat {
@@ -44,7 +47,7 @@ pub(crate) struct Sleeper {
 impl Sleeper {
     pub(crate) fn rouse(self) {
         self.seat.roused.store(true, Ordering::Release);
-        self.waker.wake();
+        panic::contain(|| self.waker.wake());
     }
 }
 
@@ -70,9 +73,9 @@ pub(crate) struct Workers {
     /// The runtime took workers away.
     pub(crate) abandoned: bool,
     /// Wait until all have left.
-    pub(crate) closers: Vec<Waker>,
+    pub(crate) closers: Wakers,
     /// Wait until every accepted job has ended.
-    pub(crate) idlers: Vec<Waker>,
+    pub(crate) idlers: Wakers,
 }
 
 impl Workers {
@@ -87,17 +90,21 @@ impl Workers {
             vacant: Vec::new(),
             seats: 0,
             abandoned: false,
-            closers: Vec::new(),
-            idlers: Vec::new(),
+            closers: Wakers::default(),
+            idlers: Wakers::default(),
         }
     }
 
     /// Those who wait for the end of the last job, if that was it.
-    pub(crate) fn idlers_if(&mut self, is_idle: bool) -> Vec<Waker> {
-        if is_idle {
-            std::mem::take(&mut self.idlers)
-        } else {
-            Vec::new()
+    pub(crate) fn idlers_if(&mut self, is_idle: bool) -> impl Iterator<Item = Waker> + use<> {
+        is_idle.then(|| self.idlers.take()).into_iter().flatten()
+    }
+
+    /// Those who wait for this.
+    pub(crate) fn waiting_for(&mut self, end: End) -> &mut Wakers {
+        match end {
+            End::Idle => &mut self.idlers,
+            End::Drained => &mut self.closers,
         }
     }
 

@@ -38,6 +38,8 @@ mod sync;
 pub mod tasks;
 pub mod threads;
 mod try_submit;
+mod wait;
+mod wakers;
 mod window;
 mod worker;
 

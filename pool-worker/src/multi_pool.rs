@@ -5,12 +5,13 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use crate::any_pool::{AnyPool, all};
+use crate::any_pool::AnyPool;
 use crate::block_on::block_on;
 use crate::error::{CloseError, Reason, ReopenError, SubmitError};
 use crate::stats::Stats;
 use crate::threads;
 use crate::try_submit::TrySubmit;
+use crate::wait::{All, End};
 
 /// Which of its pools a [`MultiPool`] turns to first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -238,7 +239,7 @@ macro_rules! waits_as_its_pools {
             /// In a job of one of the pools.
             pub $($async)? fn wait_idle(&self) {
                 self.assert_not_within();
-                let mut idle = all(&self.pools, |pool, waker| pool.poll_idle(waker));
+                let mut idle = All::of(&self.pools, End::Idle);
                 let _in_time = $wait(&mut idle, None)$(.$await)?;
             }
 
@@ -249,7 +250,7 @@ macro_rules! waits_as_its_pools {
             /// As `close` of one of the pools.
             pub $($async)? fn close(&self, limit: Duration) -> Result<(), CloseError> {
                 self.begin_close()?;
-                let mut drained = all(&self.pools, |pool, waker| pool.poll_drained(waker));
+                let mut drained = All::of(&self.pools, End::Drained);
                 let in_time = $wait(&mut drained, Some(limit))$(.$await)?;
                 in_time.ok_or_else(|| self.late())
             }

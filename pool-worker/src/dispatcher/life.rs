@@ -9,6 +9,8 @@ use crate::error::{CloseError, ReopenError};
 use crate::idle::{Seat, Sleeper, Workers};
 use crate::panic;
 use crate::sync::{MutexGuard, yield_now};
+use crate::wait::End;
+use crate::wakers::{Key, wake_all};
 
 impl<J: Send + 'static> Dispatcher<J> {
     /// A worker is gone. `retired` if the capacity had no room for it, or it
@@ -30,7 +32,7 @@ impl<J: Send + 'static> Dispatcher<J> {
         if workers.count > 0 {
             let idlers = workers.idlers_if(counts.unfinished == 0);
             drop(workers);
-            idlers.into_iter().for_each(Waker::wake);
+            wake_all(idlers);
         } else {
             self.last_left(workers);
         }
@@ -58,10 +60,9 @@ impl<J: Send + 'static> Dispatcher<J> {
             }
         }
         let mut workers = self.workers.lock();
-        let mut waiting = std::mem::take(&mut workers.closers);
-        waiting.append(&mut workers.idlers);
+        let waiting = workers.closers.take().chain(workers.idlers.take());
         drop(workers);
-        waiting.into_iter().for_each(Waker::wake);
+        wake_all(waiting);
     }
 
     /// Accepts nothing from now on, and tells everyone who sleeps or waits.
@@ -79,8 +80,8 @@ impl<J: Send + 'static> Dispatcher<J> {
         let sleepers = std::mem::take(&mut workers.asleep);
         drop(workers);
         sleepers.into_iter().for_each(Sleeper::rouse);
-        let wakers = self.line.lock().wakers();
-        wakers.into_iter().for_each(Waker::wake);
+        let wakers = self.line.lock().take_wakers();
+        wake_all(wakers);
         for part in self.parts() {
             part.wake_all();
         }
@@ -92,16 +93,28 @@ impl<J: Send + 'static> Dispatcher<J> {
         CloseError::Late { unfinished }
     }
 
-    /// Whether every accepted job has ended and every worker has left.
-    pub(crate) fn poll_drained(&self, waker: &Waker) -> Poll<()> {
+    /// Whether it has come to this end.
+    pub(crate) fn poll_end(&self, end: End, key: &mut Key, waker: &Waker) -> Poll<()> {
+        let waker = waker.clone();
         let mut workers = self.workers.lock();
-        // A job accepted before the close may have no worker yet: its
+        // The worker that ends the last job rests or leaves after that, for which it
+        // needs this lock: it comes before these counts or finds the waker. Where all
+        // have to leave, a job accepted before the close may have no worker yet: its
         // submitter is about to make one.
-        if workers.count == 0 && self.queue.counts().unfinished == 0 {
+        let left = matches!(end, End::Idle) || workers.count == 0;
+        if left && self.queue.counts().unfinished == 0 {
             return Poll::Ready(());
         }
-        remember(&mut workers.closers, waker);
+        let replaced = workers.waiting_for(end).leave(key, waker);
+        drop(workers);
+        drop(replaced);
         Poll::Pending
+    }
+
+    /// Who waited for this end under this key does no longer.
+    pub(crate) fn forget(&self, end: End, key: u64) {
+        let waker = self.workers.lock().waiting_for(end).remove(key);
+        drop(waker);
     }
 
     /// Accepts again, once a close has drained.
@@ -154,23 +167,5 @@ impl<J: Send + 'static> Dispatcher<J> {
     /// Whether no job may start.
     pub(crate) fn is_paused(&self) -> bool {
         self.workers.lock().paused
-    }
-
-    /// Whether every accepted job has ended.
-    pub(crate) fn poll_idle(&self, waker: &Waker) -> Poll<()> {
-        let mut workers = self.workers.lock();
-        // The worker that ends the last job rests after that, for which it
-        // needs this lock: it comes before these counts or finds the waker.
-        if self.queue.counts().unfinished == 0 {
-            return Poll::Ready(());
-        }
-        remember(&mut workers.idlers, waker);
-        Poll::Pending
-    }
-}
-
-fn remember(wakers: &mut Vec<Waker>, waker: &Waker) {
-    if !wakers.iter().any(|known| known.will_wake(waker)) {
-        wakers.push(waker.clone());
     }
 }

@@ -11,6 +11,7 @@ use std::task::Waker;
 
 use super::{Dispatcher, NotLaunched};
 use crate::idle::{Seat, Sleeper, Workers};
+use crate::wakers::wake_all;
 use crate::worker::Worker;
 
 /// What a worker that found no job should do.
@@ -88,6 +89,7 @@ impl<J: Send + 'static> Dispatcher<J> {
 
     /// A worker found no job.
     pub(crate) fn rest(&self, seat: &Arc<Seat>, waker: &Waker) -> Rest {
+        let waker = waker.clone();
         let mut workers = self.workers.lock();
         if workers.has_surplus() {
             workers.retiring += 1;
@@ -112,11 +114,11 @@ impl<J: Send + 'static> Dispatcher<J> {
         // In a pause not armed: no job needs this worker before it is over.
         workers.asleep.push(Sleeper {
             seat: Arc::clone(seat),
-            waker: waker.clone(),
+            waker,
         });
         let idlers = workers.idlers_if(self.queue.counts().unfinished == 0);
         drop(workers);
-        idlers.into_iter().for_each(Waker::wake);
+        wake_all(idlers);
         Rest::Sleep
     }
 
@@ -138,9 +140,11 @@ impl<J: Send + 'static> Dispatcher<J> {
         else {
             return false;
         };
-        workers.asleep.remove(place);
+        let sleeper = workers.asleep.remove(place);
         workers.retiring += 1;
         self.hold(&mut workers);
+        drop(workers);
+        drop(sleeper);
         true
     }
 }

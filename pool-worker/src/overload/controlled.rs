@@ -14,6 +14,8 @@ use crate::error::{CloseError, ReopenError, SubmitError};
 use crate::histogram::Merged;
 use crate::span::Carried;
 use crate::stats::Stats;
+use crate::wait::End;
+use crate::wakers::Key;
 
 pub(crate) struct Controlled<T: Send + 'static> {
     pub(crate) desk: Arc<Desk<T>>,
@@ -129,10 +131,10 @@ impl<T: Send + 'static> Core for Controlled<T> {
     fn is_within(&self) -> bool {
         self.tokens.is_within()
     }
-    fn poll_drained(&self, waker: &Waker) -> Poll<()> {
-        self.tokens.poll_drained(waker)
+    fn poll_end(&self, end: End, key: &mut Key, waker: &Waker) -> Poll<()> {
+        self.tokens.poll_end(end, key, waker)
     }
-    fn poll_idle(&self, waker: &Waker) -> Poll<()> {
-        self.tokens.poll_idle(waker)
+    fn forget(&self, end: End, key: u64) {
+        self.tokens.forget(end, key);
     }
 }

@@ -1,7 +1,7 @@
 //! One async function over many arguments, on tasks.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,6 +16,7 @@ use crate::options::Builder;
 use crate::span::Carried;
 use crate::submit::{Submission, to_wait};
 use crate::try_submit::{BulkError, TrySubmit};
+use crate::wait::{End, until};
 
 /// A pool of tasks that run one async function; a job is its argument, and
 /// nothing is boxed. Answers to `PoolWithFuncGeneric` of `ants`.
@@ -236,7 +237,7 @@ impl<T: Send + 'static> FuncPool<T> {
     /// In a job of this pool, which would wait for itself.
     pub async fn wait_idle(&self) {
         self.dispatcher.assert_not_within();
-        poll_fn(|cx| self.dispatcher.poll_idle(cx.waker())).await;
+        until(&self.dispatcher, End::Idle).await;
     }
 
     /// Accepts nothing from now on, and waits until what was accepted has run
@@ -259,8 +260,7 @@ impl<T: Send + 'static> FuncPool<T> {
         if self.dispatcher.is_within() {
             return Err(CloseError::Nested);
         }
-        let drained = poll_fn(|cx| self.dispatcher.poll_drained(cx.waker()));
-        let drained = timeout(limit, drained).await;
+        let drained = timeout(limit, until(&self.dispatcher, End::Drained)).await;
         drained.map_err(|_elapsed| self.dispatcher.late())
     }
 }

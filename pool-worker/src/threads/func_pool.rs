@@ -1,7 +1,6 @@
 //! One function over many arguments, on threads.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +14,7 @@ use crate::options::Builder;
 use crate::span::Carried;
 use crate::submit::{Submission, to_wait};
 use crate::try_submit::{BulkError, TrySubmit, submit_all};
+use crate::wait::{End, until};
 
 /// A pool of threads that run one function; a job is its argument, and nothing
 /// is boxed. Answers to `PoolWithFuncGeneric` of `ants`.
@@ -223,8 +223,7 @@ impl<T: Send + 'static> FuncPool<T> {
     /// On a worker of this pool, whose job would wait for itself.
     pub fn wait_idle(&self) {
         self.dispatcher.assert_not_within();
-        let mut idle = poll_fn(|cx| self.dispatcher.poll_idle(cx.waker()));
-        block_on(&mut idle, None);
+        block_on(&mut until(&self.dispatcher, End::Idle), None);
     }
 
     /// Accepts nothing from now on, and waits until what was accepted has run
@@ -241,7 +240,7 @@ impl<T: Send + 'static> FuncPool<T> {
         if self.dispatcher.is_within() {
             return Err(CloseError::Nested);
         }
-        let mut drained = poll_fn(|cx| self.dispatcher.poll_drained(cx.waker()));
+        let mut drained = until(&self.dispatcher, End::Drained);
         block_on(&mut drained, Some(limit)).ok_or_else(|| self.dispatcher.late())
     }
 }
@@ -265,8 +264,7 @@ impl<T: Send + 'static> Drop for FuncPool<T> {
         if closed_before || self.dispatcher.is_within() {
             return;
         }
-        let mut drained = poll_fn(|cx| self.dispatcher.poll_drained(cx.waker()));
-        block_on(&mut drained, None);
+        block_on(&mut until(&self.dispatcher, End::Drained), None);
     }
 }
 
