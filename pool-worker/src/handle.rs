@@ -56,6 +56,9 @@ impl fmt::Debug for JobError {
 
 enum Stage<R> {
     Queued,
+    /// Its future is being made, and will see in its first poll what is said meanwhile.
+    #[cfg(feature = "tokio")]
+    Starting,
     /// With what wakes it, where a running job can be cancelled.
     Running(Option<Waker>),
     /// Cancelled before it started: told at once.
@@ -131,6 +134,8 @@ impl<R> Handle<R> {
         let mut state = self.state.lock();
         let (stage, waker) = match &mut state.stage {
             Stage::Queued => (Stage::CalledOff, state.waiter.take()),
+            #[cfg(feature = "tokio")]
+            Stage::Starting => (Stage::Aborted, None),
             Stage::Running(waker @ Some(_)) => (Stage::Aborted, waker.take()),
             Stage::Running(None) | Stage::Ended(_) | Stage::Taken => return false,
             Stage::CalledOff | Stage::Aborted => return true,
@@ -209,6 +214,17 @@ impl<R> fmt::Debug for Handle<R> {
 }
 
 impl<R> Report<R> {
+    /// The job starts with what comes before its first poll, unless it was called off.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn begin(&self) -> Result<(), Outcome> {
+        let mut state = self.state.lock();
+        if matches!(state.stage, Stage::CalledOff) {
+            return Err(Outcome::CalledOff);
+        }
+        state.stage = Stage::Starting;
+        Ok(())
+    }
+
     /// The job starts, or goes on, unless it was called off. With a waker it can be
     /// called off until it ends.
     pub(crate) fn run(&self, waker: Option<&Waker>) -> Result<(), Outcome> {

@@ -140,6 +140,34 @@ async fn a_job_that_is_cancelled_in_its_last_poll_is_cancelled() {
     assert_eq!((stats.cancelled, stats.panicked, stats.ran), (1, 1, 0));
 }
 
+/// It runs already, but its future cannot have been polled.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_cancelled_while_its_future_is_made_is_dropped_unpolled() {
+    let (gate, closed) = channel::<()>();
+    let (started, running) = channel();
+    let closed = std::sync::Mutex::new(closed);
+    let pool = tasks::FuncPool::builder().build_calls(move |held: Arc<()>| {
+        started.send(()).unwrap();
+        closed.lock().unwrap().recv().unwrap_err();
+        async move {
+            drop(held);
+            unreachable!("it was called off");
+        }
+    });
+    let held = Arc::new(());
+    let call = pool.call(Arc::clone(&held)).await.unwrap();
+    running.recv().unwrap();
+    assert!(call.cancel());
+    assert!(!call.is_finished(), "its future is being made");
+    drop(gate);
+    let result: Result<(), _> = call.await;
+    assert!(matches!(result, Err(JobError::Cancelled)));
+    pool.wait_idle().await;
+    assert_eq!(Arc::strong_count(&held), 1);
+    let stats = pool.stats();
+    assert_eq!((stats.cancelled, stats.panicked, stats.ran), (1, 0, 0));
+}
+
 #[test]
 fn a_job_that_ended_is_not_cancelled() {
     let pool = threads::Pool::new(1);

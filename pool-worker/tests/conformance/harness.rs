@@ -62,7 +62,7 @@ impl Options {
         }
     }
 
-    fn apply<P: Buildable>(self, builder: Builder<P>) -> Builder<P> {
+    pub(crate) fn apply<P: Buildable>(self, builder: Builder<P>) -> Builder<P> {
         let builder = match self.idle_timeout {
             Some(timeout) => builder.idle_timeout(timeout),
             None => builder,
@@ -255,11 +255,11 @@ impl Spawning for threads::Pool {
 /// The runtime is never dropped, because the workers of a dropped pool go on
 /// in it, and a case may drop the pool from one of its own jobs.
 pub(crate) struct Tasks<P> {
-    pool: P,
-    runtime: ManuallyDrop<Runtime>,
+    pub(crate) pool: P,
+    pub(crate) runtime: ManuallyDrop<Runtime>,
 }
 
-fn runtime(threads: usize) -> Runtime {
+pub(crate) fn runtime(threads: usize) -> Runtime {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads + 1)
         .enable_time()
