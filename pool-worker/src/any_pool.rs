@@ -6,6 +6,7 @@ use std::task::{Poll, Waker};
 use crate::dispatcher::Dispatcher;
 use crate::error::{CloseError, ReopenError};
 use crate::histogram::Merged;
+use crate::identity::Identity;
 use crate::options::sealed::Sealed;
 use crate::overload::ControlStats;
 use crate::stats::Stats;
@@ -39,7 +40,7 @@ pub trait Core: Send + Sync {
     fn is_closed(&self) -> bool;
     fn reopen(&self) -> Result<(), ReopenError>;
     fn set_capacity(&self, capacity: usize);
-    fn is_within(&self) -> bool;
+    fn identity(&self) -> &Identity;
     fn poll_end(&self, end: End, key: &mut Key, waker: &Waker) -> Poll<()>;
     fn forget(&self, end: End, key: u64);
 }
@@ -76,8 +77,8 @@ impl<J: Send + 'static> Core for Arc<Dispatcher<J>> {
     fn set_capacity(&self, capacity: usize) {
         Dispatcher::set_capacity(self, capacity);
     }
-    fn is_within(&self) -> bool {
-        Dispatcher::is_within(self)
+    fn identity(&self) -> &Identity {
+        &self.identity
     }
     fn poll_end(&self, end: End, key: &mut Key, waker: &Waker) -> Poll<()> {
         Dispatcher::poll_end(self, end, key, waker)

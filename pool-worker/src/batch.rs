@@ -125,7 +125,10 @@ impl Batch {
     }
 
     fn assert_not_within(&self) {
-        let within = self.pool.as_ref().filter(|pool| pool.is_within());
+        let within = self
+            .pool
+            .as_ref()
+            .filter(|pool| pool.identity().is_within());
         if let Some(pool) = within {
             panic!("a job of pool {:?} waits for others of it", pool.name());
         }

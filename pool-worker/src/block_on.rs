@@ -21,8 +21,9 @@ impl Wake for Signal {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // Release pairs with the Acquire below: the poll sees what it was woken for.
-        self.woken.store(true, Ordering::Release);
+        // A step on the same word as the one below, so that one of the two comes second.
+        // Release pairs with the Acquire there: the poll sees what it was woken for.
+        self.woken.swap(true, Ordering::Release);
         self.thread.unpark();
     }
 }

@@ -148,7 +148,7 @@ impl<J: Send + 'static> Future for Acquire<'_, J> {
         }
         if this.since.is_none() {
             let options = &this.pool.options;
-            if this.pool.is_within() {
+            if this.pool.identity.is_within() {
                 return Poll::Ready(Err(Reason::Nested));
             }
             if state.waiting >= options.max_blocked {

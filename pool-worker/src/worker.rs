@@ -62,7 +62,7 @@ impl<J: Send + 'static> Worker<J> {
 
     /// Tells which pool this is a worker of.
     pub(crate) fn pool(&self) -> usize {
-        self.dispatcher.address()
+        self.dispatcher.identity.number()
     }
 
     /// Takes the next job in `hand`, if one is ready. Reports the job before

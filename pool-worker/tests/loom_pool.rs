@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use loom::thread;
 use pool_worker::threads::{FuncPool, Pool};
-use pool_worker::{JobError, Reason};
+use pool_worker::{JobError, JobFailure, Reason};
 
 mod tally;
 
@@ -112,7 +112,13 @@ fn cancel_against_start() {
         };
         let cancelled = handle.cancel();
         let result = handle.wait();
-        assert_eq!(cancelled, matches!(result, Err(JobError::Cancelled)));
+        assert_eq!(
+            cancelled,
+            matches!(
+                result.map_err(JobError::into_reason),
+                Err(JobFailure::Cancelled)
+            )
+        );
         assert_eq!(ran.get(), usize::from(!cancelled));
         pool.close(LONG).unwrap();
     });

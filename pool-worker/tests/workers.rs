@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pool_worker::{CloseError, ReopenError, tasks, threads};
+use pool_worker::{CloseReason, ReopenReason, tasks, threads};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -111,10 +111,16 @@ fn a_close_waits_for_the_drop_of_a_state() {
     pool.submit(()).unwrap();
     pool.wait_idle();
     let late = pool.close(Duration::ZERO);
-    assert_eq!(late, Err(CloseError::Late { unfinished: 0 }));
+    assert_eq!(
+        late.map_err(|e| e.reason()),
+        Err(CloseReason::Late { unfinished: 0 })
+    );
     dropped.recv().unwrap();
     assert_eq!(pool.stats().workers, 1);
-    assert_eq!(pool.reopen(), Err(ReopenError::Draining));
+    assert_eq!(
+        pool.reopen().map_err(|e| e.reason()),
+        Err(ReopenReason::Draining)
+    );
     drop(gate);
     while pool.stats().workers > 0 {
         std::thread::yield_now();
@@ -131,10 +137,16 @@ async fn a_close_waits_for_the_drop_of_a_state_on_tasks() {
     pool.submit(()).await.unwrap();
     pool.wait_idle().await;
     let late = pool.close(Duration::ZERO).await;
-    assert_eq!(late, Err(CloseError::Late { unfinished: 0 }));
+    assert_eq!(
+        late.map_err(|e| e.reason()),
+        Err(CloseReason::Late { unfinished: 0 })
+    );
     dropped.recv().unwrap();
     assert_eq!(pool.stats().workers, 1);
-    assert_eq!(pool.reopen(), Err(ReopenError::Draining));
+    assert_eq!(
+        pool.reopen().map_err(|e| e.reason()),
+        Err(ReopenReason::Draining)
+    );
     drop(gate);
     while pool.stats().workers > 0 {
         tokio::task::yield_now().await;

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Poll, Waker};
 
 use super::Dispatcher;
-use crate::error::{CloseError, ReopenError};
+use crate::error::{CloseError, CloseReason, ReopenError, ReopenReason};
 use crate::idle::{Seat, Sleeper, Workers};
 use crate::panic;
 use crate::sync::{MutexGuard, yield_now};
@@ -68,7 +68,7 @@ impl<J: Send + 'static> Dispatcher<J> {
     /// Accepts nothing from now on, and tells everyone who sleeps or waits.
     pub(crate) fn close(&self) -> Result<(), CloseError> {
         if !self.queue.close() {
-            return Err(CloseError::Closed);
+            return Err(self.unclosed(CloseReason::Closed));
         }
         let mut workers = self.workers.lock();
         // A pause is over: what was accepted runs. Unless the pool is open again by now,
@@ -90,7 +90,15 @@ impl<J: Send + 'static> Dispatcher<J> {
 
     pub(crate) fn late(&self) -> CloseError {
         let unfinished = self.queue.counts().unfinished as usize;
-        CloseError::Late { unfinished }
+        self.unclosed(CloseReason::Late { unfinished })
+    }
+
+    pub(crate) fn unclosed(&self, reason: CloseReason) -> CloseError {
+        CloseError::new(&self.options.name, reason)
+    }
+
+    fn unopened(&self, reason: ReopenReason) -> ReopenError {
+        ReopenError::new(&self.options.name, reason)
     }
 
     /// Whether it has come to this end.
@@ -121,14 +129,14 @@ impl<J: Send + 'static> Dispatcher<J> {
     pub(crate) fn reopen(self: &Arc<Self>) -> Result<(), ReopenError> {
         let mut workers = self.workers.lock();
         if !self.queue.is_closed() {
-            return Err(ReopenError::Open);
+            return Err(self.unopened(ReopenReason::Open));
         }
         let counts = self.queue.counts();
         if workers.count > 0 || counts.unfinished > 0 {
-            return Err(ReopenError::Draining);
+            return Err(self.unopened(ReopenReason::Draining));
         }
         if workers.abandoned {
-            return Err(ReopenError::NoRuntime);
+            return Err(self.unopened(ReopenReason::NoRuntime));
         }
         // The closer may have yet to come to that.
         workers.paused = false;

@@ -12,6 +12,7 @@ use crate::any_pool::Core;
 use crate::dispatcher::Dispatcher;
 use crate::error::{CloseError, ReopenError, SubmitError};
 use crate::histogram::Merged;
+use crate::identity::Identity;
 use crate::span::Carried;
 use crate::stats::Stats;
 use crate::wait::End;
@@ -128,8 +129,8 @@ impl<T: Send + 'static> Core for Controlled<T> {
     fn set_capacity(&self, capacity: usize) {
         self.tokens.set_capacity(capacity);
     }
-    fn is_within(&self) -> bool {
-        self.tokens.is_within()
+    fn identity(&self) -> &Identity {
+        &self.tokens.identity
     }
     fn poll_end(&self, end: End, key: &mut Key, waker: &Waker) -> Poll<()> {
         self.tokens.poll_end(end, key, waker)

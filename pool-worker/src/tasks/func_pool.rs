@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::block_on::block_on;
 use crate::dispatcher::{Dispatcher, Rejected};
-use crate::error::{CloseError, DisplaceError, Reason, SubmitError};
+use crate::error::{CloseError, CloseReason, DisplaceError, Reason, SubmitError};
 use crate::face::face;
 use crate::options::Builder;
 use crate::span::Carried;
@@ -236,7 +236,7 @@ impl<T: Send + 'static> FuncPool<T> {
     /// # Panics
     /// In a job of this pool, which would wait for itself.
     pub async fn wait_idle(&self) {
-        self.dispatcher.assert_not_within();
+        self.dispatcher.identity.assert_not_within();
         until(&self.dispatcher, End::Idle).await;
     }
 
@@ -251,14 +251,14 @@ impl<T: Send + 'static> FuncPool<T> {
     /// When not called in a runtime with time enabled.
     ///
     /// # Errors
-    /// [`CloseError::Closed`] if the pool was closed before;
-    /// [`CloseError::Nested`] in a job of this pool, at once;
-    /// [`CloseError::Late`] if the limit passed: the pool stays closed, and
+    /// [`CloseReason::Closed`] if the pool was closed before;
+    /// [`CloseReason::Nested`] in a job of this pool, at once;
+    /// [`CloseReason::Late`] if the limit passed: the pool stays closed, and
     /// the workers go on with what was accepted.
     pub async fn close(&self, limit: Duration) -> Result<(), CloseError> {
         self.dispatcher.close()?;
-        if self.dispatcher.is_within() {
-            return Err(CloseError::Nested);
+        if self.dispatcher.identity.is_within() {
+            return Err(self.dispatcher.unclosed(CloseReason::Nested));
         }
         let drained = timeout(limit, until(&self.dispatcher, End::Drained)).await;
         drained.map_err(|_elapsed| self.dispatcher.late())

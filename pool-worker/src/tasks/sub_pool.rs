@@ -99,7 +99,7 @@ impl SubPool {
     /// # Panics
     /// In a job of the pool.
     pub async fn wait_idle(&self) {
-        self.pool.jobs.dispatcher.assert_not_within();
+        self.pool.jobs.dispatcher.identity.assert_not_within();
         Wait::new(&*self.permits).await;
     }
 }

@@ -114,7 +114,7 @@ impl<T: Send + 'static> Builder<ControlledPool<T>> {
     /// [`call`](ControlledPool::call).
     ///
     /// ```
-    /// use pool_worker::JobError;
+    /// use pool_worker::JobFailure;
     /// use pool_worker::overload::{Class, Control};
     /// use pool_worker::threads::ControlledPool;
     /// use std::time::Instant;
@@ -124,7 +124,7 @@ impl<T: Send + 'static> Builder<ControlledPool<T>> {
     ///
     /// let too_late = Class::new().deadline(Instant::now());
     /// let error = pool.call(too_late, 4)?.wait().unwrap_err();
-    /// assert!(matches!(error, JobError::Unserved { .. }));
+    /// assert!(matches!(error.reason(), JobFailure::Unserved { .. }));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///

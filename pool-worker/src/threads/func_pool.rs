@@ -8,7 +8,7 @@ use crossbeam_utils::Backoff;
 
 use crate::block_on::block_on;
 use crate::dispatcher::{Dispatcher, Rejected};
-use crate::error::{CloseError, DisplaceError, Reason, SubmitError};
+use crate::error::{CloseError, CloseReason, DisplaceError, Reason, SubmitError};
 use crate::face::face;
 use crate::options::Builder;
 use crate::span::Carried;
@@ -222,7 +222,7 @@ impl<T: Send + 'static> FuncPool<T> {
     /// # Panics
     /// On a worker of this pool, whose job would wait for itself.
     pub fn wait_idle(&self) {
-        self.dispatcher.assert_not_within();
+        self.dispatcher.identity.assert_not_within();
         block_on(&mut until(&self.dispatcher, End::Idle), None);
     }
 
@@ -231,14 +231,14 @@ impl<T: Send + 'static> FuncPool<T> {
     /// with [`Reason::Closed`]. Answers to `ReleaseTimeout` of `ants`.
     ///
     /// # Errors
-    /// [`CloseError::Closed`] if the pool was closed before;
-    /// [`CloseError::Nested`] on a worker of this pool, at once;
-    /// [`CloseError::Late`] if the limit passed: the pool stays closed, and
+    /// [`CloseReason::Closed`] if the pool was closed before;
+    /// [`CloseReason::Nested`] on a worker of this pool, at once;
+    /// [`CloseReason::Late`] if the limit passed: the pool stays closed, and
     /// the workers go on with what was accepted.
     pub fn close(&self, limit: Duration) -> Result<(), CloseError> {
         self.dispatcher.close()?;
-        if self.dispatcher.is_within() {
-            return Err(CloseError::Nested);
+        if self.dispatcher.identity.is_within() {
+            return Err(self.dispatcher.unclosed(CloseReason::Nested));
         }
         let mut drained = until(&self.dispatcher, End::Drained);
         block_on(&mut drained, Some(limit)).ok_or_else(|| self.dispatcher.late())
@@ -261,7 +261,7 @@ impl<T: Send + 'static> TrySubmit<T> for FuncPool<T> {
 impl<T: Send + 'static> Drop for FuncPool<T> {
     fn drop(&mut self) {
         let closed_before = self.dispatcher.close().is_err();
-        if closed_before || self.dispatcher.is_within() {
+        if closed_before || self.dispatcher.identity.is_within() {
             return;
         }
         block_on(&mut until(&self.dispatcher, End::Drained), None);

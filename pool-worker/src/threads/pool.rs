@@ -192,7 +192,7 @@ impl Pool {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        let (handle, report) = handle(self.jobs.dispatcher.address());
+        let (handle, report) = handle(&self.jobs.dispatcher.identity, None);
         let closure = job;
         let submitted = self.jobs.submit(Job::new(Tracked { closure, report }));
         submitted.map_err(|error| error.map(tracked::<F, R>))?;
@@ -209,7 +209,7 @@ impl Pool {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        let (handle, report) = handle(self.jobs.dispatcher.address());
+        let (handle, report) = handle(&self.jobs.dispatcher.identity, Some(name));
         let closure = job;
         let (work, name) = (Tracked { closure, report }, self.name_of(name));
         let submitted = self.jobs.submit(Job::new(Named { work, name }));
@@ -238,7 +238,7 @@ impl Pool {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        let (handle, report) = handle(self.jobs.dispatcher.address());
+        let (handle, report) = handle(&self.jobs.dispatcher.identity, None);
         let closure = job;
         let job = Job::new(Tracked { closure, report });
         let submitted = self.jobs.submit_async(job).await;
@@ -255,7 +255,7 @@ impl Pool {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        let (handle, report) = handle(self.jobs.dispatcher.address());
+        let (handle, report) = handle(&self.jobs.dispatcher.identity, None);
         let closure = job;
         let submitted = self.jobs.try_submit(Job::new(Tracked { closure, report }));
         submitted.map_err(|error| error.map(tracked::<F, R>))?;
@@ -264,7 +264,7 @@ impl Pool {
 
     /// Accepts a job at once; while the pool is full, the oldest jobs that
     /// wait make room: they are dropped, and their handles tell that they were
-    /// [displaced](crate::JobError::Displaced). Says how many; see
+    /// [displaced](crate::JobFailure::Displaced). Says how many; see
     /// [`FuncPool::submit_displacing`].
     ///
     /// # Errors

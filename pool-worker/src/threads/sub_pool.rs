@@ -115,7 +115,7 @@ impl SubPool {
     /// # Panics
     /// In a job of the pool.
     pub fn wait_idle(&self) {
-        self.pool.jobs.dispatcher.assert_not_within();
+        self.pool.jobs.dispatcher.identity.assert_not_within();
         block_on(&mut Wait::new(&*self.permits), None);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 use pool_worker::overload::{Class, Control};
-use pool_worker::{Call, Handle, JobError, Stats, tasks, threads};
+use pool_worker::{Call, Handle, JobError, JobFailure, Stats, tasks, threads};
 
 use crate::harness::{LONG, Options, Tasks, runtime, soon, until};
 
@@ -143,10 +143,11 @@ fn a_panic_of_the_function_goes_to_the_handle<P: Calling>() {
         ..Options::new(1, 1)
     });
     match pool.call(Box::new(|| panic!("as intended"))).wait() {
-        Err(JobError::Panicked(payload)) => {
-            assert_eq!(payload.downcast_ref(), Some(&"as intended"));
+        Err(error) => {
+            assert_eq!(error.message(), Some("as intended"));
+            assert!(matches!(error.reason(), JobFailure::Panicked(_)));
         }
-        other => panic!("{other:?}"),
+        Ok(result) => panic!("{result}"),
     }
     pool.close();
     assert!(told.try_recv().is_err(), "the handle was told");
@@ -188,7 +189,10 @@ fn a_call_that_is_cancelled_before_its_start_runs_no_part_of_the_function<P: Cal
     assert!(second.cancel());
     drop(gate);
     assert_eq!(first.wait().unwrap(), 1);
-    assert!(matches!(second.wait(), Err(JobError::Cancelled)));
+    assert!(matches!(
+        second.wait().map_err(JobError::into_reason),
+        Err(JobFailure::Cancelled)
+    ));
     pool.close();
     assert!(seen.recv().is_err(), "it ran");
     assert_eq!((pool.stats().cancelled, pool.stats().ran), (1, 1));
