@@ -10,6 +10,7 @@ mod capacity;
 mod life;
 mod rousing;
 
+use std::io;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 
@@ -31,7 +32,7 @@ use crate::worker::Worker;
 pub(crate) type Launch<J> = Box<dyn Fn(Worker<J>) -> Result<(), NotLaunched> + Send + Sync>;
 
 /// The system would not give another thread.
-pub(crate) struct NotLaunched;
+pub(crate) struct NotLaunched(pub(crate) io::Error);
 
 pub(crate) struct Dispatcher<J: Send + 'static> {
     pub(crate) options: Options,

@@ -1,6 +1,7 @@
 //! Why a job was not accepted, and why a close did not end well.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -161,6 +162,27 @@ impl<J> fmt::Display for DisplaceError<J> {
 
 impl<J> std::error::Error for DisplaceError<J> {}
 
+/// A pool of threads that could not be built: the system gave no thread for its first
+/// worker, without which a job might be accepted and never run.
+#[derive(Debug, thiserror::Error)]
+#[error("pool {pool:?} got no thread for its first worker")]
+pub struct BuildError {
+    pool: Arc<str>,
+    source: io::Error,
+}
+
+impl BuildError {
+    pub(crate) fn new(pool: &Arc<str>, source: io::Error) -> Self {
+        let pool = Arc::clone(pool);
+        Self { pool, source }
+    }
+
+    /// The name of the pool.
+    pub fn pool(&self) -> &str {
+        &self.pool
+    }
+}
+
 /// A close that did not end well: of which pool, and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("pool {pool:?}: {reason}")]
@@ -229,6 +251,9 @@ pub enum ReopenReason {
     /// The runtime of its workers was shut down.
     #[error("its runtime is gone")]
     NoRuntime,
+    /// The system gave no thread for its first worker. The pool stays closed.
+    #[error("the system gave no thread for its first worker")]
+    NoThread,
 }
 
 impl ReopenError {

@@ -70,6 +70,8 @@ pub(crate) struct Workers {
     pub(crate) vacant: Vec<Arc<Seat>>,
     /// How many seats were ever made.
     pub(crate) seats: usize,
+    /// A closed pool is about to open, once its first worker is there.
+    pub(crate) reopening: bool,
     /// The runtime took workers away.
     pub(crate) abandoned: bool,
     /// Wait until all have left.
@@ -89,6 +91,7 @@ impl Workers {
             count: 0,
             vacant: Vec::new(),
             seats: 0,
+            reopening: false,
             abandoned: false,
             closers: Wakers::default(),
             idlers: Wakers::default(),

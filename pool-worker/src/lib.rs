@@ -50,7 +50,8 @@ pub use batch::{Batch, BatchOutcome, Ticket};
 pub use call::Call;
 pub use delay_snapshot::DelaySnapshot;
 pub use error::{
-    CloseError, CloseReason, DisplaceError, Reason, ReopenError, ReopenReason, SubmitError,
+    BuildError, CloseError, CloseReason, DisplaceError, Reason, ReopenError, ReopenReason,
+    SubmitError,
 };
 pub use handle::Handle;
 pub use job_error::{JobError, JobFailure};

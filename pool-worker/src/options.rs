@@ -181,7 +181,8 @@ impl<P: Buildable> Builder<P> {
     }
 
     /// Makes so many workers with the pool, not as jobs come; never more than
-    /// the capacity. 0 by default; pools of threads always make one.
+    /// the capacity. 0 by default; pools of threads always make one. Where the system
+    /// gives fewer threads, the pool has these, and the rest are made as jobs come.
     pub fn prestart(mut self, workers: usize) -> Self {
         self.options.prestart = workers;
         self

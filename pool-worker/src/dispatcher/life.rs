@@ -11,6 +11,7 @@ use crate::panic;
 use crate::sync::{MutexGuard, yield_now};
 use crate::wait::End;
 use crate::wakers::{Key, wake_all};
+use crate::worker::Worker;
 
 impl<J: Send + 'static> Dispatcher<J> {
     /// A worker is gone. `retired` if the capacity had no room for it, or it
@@ -138,14 +139,27 @@ impl<J: Send + 'static> Dispatcher<J> {
         if workers.abandoned {
             return Err(self.unopened(ReopenReason::NoRuntime));
         }
+        if self.options.on_threads {
+            // Before anything is accepted: without a worker, and a system that gives no
+            // thread for one, a job would wait until another comes.
+            workers.reopening = true;
+            let seat = self.seat(&mut workers);
+            drop(workers);
+            let launched = (self.launch)(Worker::new(Arc::clone(self), seat));
+            workers = self.workers.lock();
+            workers.reopening = false;
+            if launched.is_err() {
+                return Err(self.unopened(ReopenReason::NoThread));
+            }
+        }
         // The closer may have yet to come to that.
         workers.paused = false;
         self.hold(&mut workers);
         self.queue.arm();
         self.queue.open();
         drop(workers);
-        // Refused, it leaves as it is dropped; the first job tries again.
-        let _ = self.prestart(usize::from(self.options.on_threads));
+        // Of those that are refused, each leaves as it is dropped.
+        let _ = self.prestart(0);
         // Who was blocked before the close and has yet to look finds the pool open: nobody
         // else would let it in.
         self.admit_line();

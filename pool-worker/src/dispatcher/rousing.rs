@@ -65,7 +65,9 @@ impl<J: Send + 'static> Dispatcher<J> {
         rouse
     }
 
-    /// Makes the workers that are to be there before the first job.
+    /// Makes the workers that are to be there before the first job, or so many as the
+    /// system gives: the others are made as jobs come. An error if they are fewer than
+    /// `at_least`.
     pub(crate) fn prestart(self: &Arc<Self>, at_least: usize) -> Result<(), NotLaunched> {
         let wanted = self.options.prestart.max(at_least);
         loop {
@@ -75,11 +77,18 @@ impl<J: Send + 'static> Dispatcher<J> {
             }
             let seat = self.seat(&mut workers);
             drop(workers);
-            (self.launch)(Worker::new(Arc::clone(self), seat))?;
+            if let Err(refused) = (self.launch)(Worker::new(Arc::clone(self), seat)) {
+                let made = self.workers.lock().count;
+                return if made < at_least {
+                    Err(refused)
+                } else {
+                    Ok(())
+                };
+            }
         }
     }
 
-    fn seat(&self, workers: &mut Workers) -> Arc<Seat> {
+    pub(super) fn seat(&self, workers: &mut Workers) -> Arc<Seat> {
         workers.count += 1;
         workers.vacant.pop().unwrap_or_else(|| {
             workers.seats += 1;
@@ -108,7 +117,11 @@ impl<J: Send + 'static> Dispatcher<J> {
                 return Rest::Again;
             }
             if counts.closed {
-                return Rest::Leave;
+                // Made to be the first of a pool that opens in a moment.
+                return match workers.reopening {
+                    true => Rest::Again,
+                    false => Rest::Leave,
+                };
             }
         }
         // In a pause not armed: no job needs this worker before it is over.
