@@ -79,6 +79,28 @@ fn last_job_against_close() {
     });
 }
 
+/// Rules out: the last job that has not ended is one that a displacer took out, the worker
+/// leaves meanwhile, and who waits for the end is not told of it. Fails when `displace`
+/// does not look at who waits.
+#[test]
+fn displace_against_close() {
+    model(2, || {
+        let (pool, ran) = counting(1, 1);
+        pool.submit(()).unwrap();
+        pool.submit(()).unwrap();
+        let displacer = {
+            let pool = Arc::clone(&pool);
+            thread::spawn(move || match pool.submit_displacing(()) {
+                Ok(displaced) => 3 - displaced.len(),
+                Err(error) => 2 - error.into_parts().1.len(),
+            })
+        };
+        pool.close(LONG).unwrap();
+        let ran_by_then = ran.get();
+        assert_eq!(ran_by_then, displacer.join().unwrap());
+    });
+}
+
 /// Rules out: the last job ends, nobody is told, and who waits for that sleeps
 /// on. Fails when `rest` does not look at who waits.
 #[test]

@@ -60,6 +60,7 @@ impl<J: Send + 'static> Dispatcher<J> {
             if self.queue.finish() || oldest.unblocks {
                 self.admit_line();
             }
+            self.ended_elsewhere();
         }
     }
 

@@ -66,6 +66,20 @@ impl<J: Send + 'static> Dispatcher<J> {
         wake_all(waiting);
     }
 
+    /// A job has ended that no worker had. Where it was the last one, no worker may come to
+    /// rest or leave after it: who waits for that is told here.
+    pub(super) fn ended_elsewhere(&self) {
+        if self.queue.counts().unfinished > 0 {
+            return;
+        }
+        // Who looked before this job had ended has left its waker by now.
+        let mut workers = self.workers.lock();
+        let idlers = workers.idlers.take();
+        let closers = (workers.count == 0).then(|| workers.closers.take());
+        drop(workers);
+        wake_all(idlers.chain(closers.into_iter().flatten()));
+    }
+
     /// Accepts nothing from now on, and tells everyone who sleeps or waits.
     pub(crate) fn close(&self) -> Result<(), CloseError> {
         if !self.queue.close() {
