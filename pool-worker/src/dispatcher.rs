@@ -9,6 +9,8 @@ mod admission;
 mod capacity;
 mod life;
 mod rousing;
+#[cfg(all(test, not(loom_models)))]
+mod tests;
 
 use std::io;
 use std::sync::atomic::AtomicU64;

@@ -276,3 +276,29 @@ impl<T: Send + 'static> fmt::Debug for FuncPool<T> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, not(loom_models)))]
+mod tests {
+    use std::sync::mpsc::{Receiver, channel};
+
+    use super::*;
+
+    /// Some get in while they linger, the others by way of the line.
+    #[test]
+    fn who_found_the_pool_full_was_blocked_however_it_gets_in() {
+        let builder = FuncPool::builder().capacity(1).queue(0);
+        let pool = builder.build(|open: Receiver<()>| _ = open.recv());
+        for nth in 1..=1000 {
+            let (gate, open) = channel();
+            pool.submit(open).unwrap();
+            let (opened, at_once) = channel();
+            let Err(full) = pool.dispatcher.offer(Carried::new(at_once)) else {
+                panic!("the worker is busy");
+            };
+            drop((gate, opened));
+            assert!(pool.wait(full, None).is_ok());
+            pool.wait_idle();
+            assert_eq!(pool.blocked().count, nth);
+        }
+    }
+}
