@@ -10,6 +10,8 @@ mod capacity;
 mod life;
 mod rousing;
 #[cfg(all(test, not(loom_models)))]
+mod simulation;
+#[cfg(all(test, not(loom_models)))]
 mod tests;
 
 use std::io;
