@@ -66,6 +66,8 @@ pub(crate) struct Workers {
     pub(crate) held: bool,
     /// How many workers live, asleep or not.
     pub(crate) count: usize,
+    /// Of `count`, those whose hook has yet to return, in a pool that has one.
+    pub(crate) starting: usize,
     /// Seats of workers that left.
     pub(crate) vacant: Vec<Arc<Seat>>,
     /// How many seats were ever made.
@@ -89,6 +91,7 @@ impl Workers {
             paused: false,
             held: false,
             count: 0,
+            starting: 0,
             vacant: Vec::new(),
             seats: 0,
             reopening: false,

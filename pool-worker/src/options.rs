@@ -234,7 +234,8 @@ impl<P: Buildable> Builder<P> {
     }
 
     /// Called with the name of the pool on each worker as it begins, before its
-    /// first job. A panic there costs nothing.
+    /// first job. It may take long: other workers that are needed are made meanwhile. A
+    /// panic there costs nothing.
     pub fn on_worker_start<H>(mut self, hook: H) -> Self
     where
         H: Fn(&str) + Send + Sync + 'static,

@@ -42,6 +42,9 @@ impl<J: Send + 'static> Dispatcher<J> {
             // All are awake: each looks at the queue before it sleeps.
             return;
         }
+        if self.has_enough_on_the_way(&workers) {
+            return;
+        }
         let seat = self.seat(&mut workers);
         drop(workers);
         // A worker that could not be started leaves as it is dropped, which
@@ -63,6 +66,40 @@ impl<J: Send + 'static> Dispatcher<J> {
             self.rouse_one();
         }
         rouse
+    }
+
+    /// As [`relay`](Self::relay), for a worker that has to see to its hook first, which may
+    /// take long: each of those that are at that will take a job, and for more than these
+    /// a further worker is called now.
+    #[cold]
+    pub(crate) fn relay_before_hook(self: &Arc<Self>) -> bool {
+        let workers = self.workers.lock();
+        let more = !workers.asleep.is_empty() || workers.count < workers.capacity;
+        let rouse = more && !self.has_enough_on_the_way(&workers);
+        drop(workers);
+        if rouse {
+            self.rouse_one();
+        }
+        rouse
+    }
+
+    /// Whether there is a worker at its hook for each job that waits. Then the next job
+    /// asks again.
+    fn has_enough_on_the_way(&self, workers: &Workers) -> bool {
+        if workers.starting == 0 {
+            return false;
+        }
+        let enough = self.queue.arm().queued <= workers.starting as u64;
+        if !enough {
+            self.queue.disarm();
+        }
+        enough
+    }
+
+    /// A worker has seen to its hook, or never came to it.
+    #[cold]
+    pub(crate) fn hook_seen_to(&self) {
+        self.workers.lock().starting -= 1;
     }
 
     /// Makes the workers that are to be there before the first job, or so many as the
@@ -90,6 +127,7 @@ impl<J: Send + 'static> Dispatcher<J> {
 
     pub(super) fn seat(&self, workers: &mut Workers) -> Arc<Seat> {
         workers.count += 1;
+        workers.starting += usize::from(self.options.hooks.start.is_some());
         workers.vacant.pop().unwrap_or_else(|| {
             workers.seats += 1;
             Seat::new(self.recorder.shard(workers.seats - 1))

@@ -13,6 +13,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use super::{Dispatcher, NotLaunched, Rest};
 use crate::error::Reason;
+use crate::hooks::Hooks;
 use crate::options::{Builder, Options};
 use crate::outcome::Outcome;
 use crate::submit::Submission;
@@ -47,6 +48,9 @@ impl Wake for Woken {
 }
 
 enum At {
+    New,
+    /// Sees to its hook.
+    Beginning,
     Looking,
     /// Found nothing, and has yet to rest.
     Empty,
@@ -93,7 +97,7 @@ struct Simulation<'a> {
     /// Submitters that were accepted and have yet to rouse a worker.
     calls: usize,
     waiting: Vec<Waiting<'a>>,
-    /// Jobs that run go on running.
+    /// Jobs that run go on running, and hooks that are called.
     long: bool,
 }
 
@@ -106,6 +110,10 @@ fn pool(choice: &mut Choice, system: &Arc<System>) -> Arc<Dispatcher<u32>> {
     let options = Options {
         on_threads: choice.one_in(2),
         stay: choice.of(2),
+        hooks: Hooks {
+            start: choice.one_in(2).then(|| Arc::new(|_: &str| ()) as _),
+            stop: None,
+        },
         ..builder.options
     };
     let system = Arc::clone(system);
@@ -190,7 +198,7 @@ impl<'a> Simulation<'a> {
     /// One step of what is under way; false if nothing is.
     fn go_on(&mut self) -> bool {
         let made = std::mem::take(&mut *self.system.made.lock().unwrap());
-        let at = || At::Looking;
+        let at = || At::New;
         self.hands
             .extend(made.into_iter().map(|worker| Hand { worker, at: at() }));
         let first = self.choice.of(self.hands.len() + 2);
@@ -231,6 +239,17 @@ impl<'a> Simulation<'a> {
     fn step(&mut self, one: usize) -> bool {
         let Hand { worker, at } = &mut self.hands[one];
         *at = match at {
+            At::New => {
+                worker.arrive();
+                At::Beginning
+            }
+            At::Beginning if self.long && self.pool.options.hooks.start.is_some() => {
+                return false;
+            }
+            At::Beginning => {
+                worker.begin_work();
+                At::Looking
+            }
             At::Looking if worker.next(&mut None) => At::Taken,
             At::Looking => At::Empty,
             At::Empty => match worker.rest(Waker::noop()) {
@@ -277,10 +296,12 @@ impl<'a> Simulation<'a> {
         let may_run = self.hands.iter().any(asleep) || self.hands.len() < stats.capacity;
         // Where a thread was refused, a job waits for the next of any kind.
         if may_run && !self.system.refused.swap(false, SeqCst) {
-            assert_eq!(
-                (stats.queued, stats.waiting),
-                (0, 0),
-                "a job waits for another"
+            let starting = |hand: &&Hand| matches!(hand.at, At::Beginning);
+            let starting = self.hands.iter().filter(starting).count();
+            assert!(stats.queued <= starting, "a job waits for another");
+            assert!(
+                stats.waiting == 0 || starting > 0,
+                "a submitter waits for a job"
             );
         }
     }
