@@ -1,7 +1,7 @@
 //! Where jobs and workers meet; the same for both engines.
 //!
 //! Locks are taken on the slow paths alone, and none of them while another is held,
-//! but for the recorder's when a worker gets a new seat. No job, hook or handler runs
+//! but for the recorder's when a worker gets a new seat. No job, hook, handler or waker runs
 //! under them.
 
 mod account;
