@@ -1,7 +1,6 @@
 //! An engine for the models: its workers are taken away with the job that they have, as
 //! by a runtime that is shut down.
 
-use std::future::poll_fn;
 use std::sync::Arc;
 
 use crate::block_on::block_on;
@@ -11,6 +10,7 @@ use crate::span::Carried;
 use crate::stats::Stats;
 use crate::sync::thread;
 use crate::threads::FuncPool;
+use crate::wait::{End, until};
 
 /// A pool with one worker, that goes with its first job, and room for one job more.
 pub struct Abandoned(Arc<Dispatcher<Carried<()>>>);
@@ -38,7 +38,7 @@ impl Abandoned {
     }
 
     pub fn wait_idle(&self) {
-        block_on(&mut poll_fn(|cx| self.0.poll_idle(cx.waker())), None);
+        block_on(&mut until(&self.0, End::Idle), None);
     }
 
     pub fn stats(&self) -> Stats {

@@ -1,15 +1,17 @@
 //! What every pool is, whatever its engine and its jobs.
 
-use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use crate::dispatcher::Dispatcher;
 use crate::error::{CloseError, ReopenError};
 use crate::histogram::Merged;
+use crate::identity::Identity;
 use crate::options::sealed::Sealed;
 use crate::overload::ControlStats;
 use crate::stats::Stats;
+use crate::wait::End;
+use crate::wakers::Key;
 
 /// A pool of either engine, whatever its jobs are.
 pub trait AnyPool: Sealed + Send + Sync {
@@ -38,9 +40,9 @@ pub trait Core: Send + Sync {
     fn is_closed(&self) -> bool;
     fn reopen(&self) -> Result<(), ReopenError>;
     fn set_capacity(&self, capacity: usize);
-    fn is_within(&self) -> bool;
-    fn poll_drained(&self, waker: &Waker) -> Poll<()>;
-    fn poll_idle(&self, waker: &Waker) -> Poll<()>;
+    fn identity(&self) -> &Identity;
+    fn poll_end(&self, end: End, key: &mut Key, waker: &Waker) -> Poll<()>;
+    fn forget(&self, end: End, key: u64);
 }
 
 impl<J: Send + 'static> Core for Arc<Dispatcher<J>> {
@@ -75,29 +77,13 @@ impl<J: Send + 'static> Core for Arc<Dispatcher<J>> {
     fn set_capacity(&self, capacity: usize) {
         Dispatcher::set_capacity(self, capacity);
     }
-    fn is_within(&self) -> bool {
-        Dispatcher::is_within(self)
+    fn identity(&self) -> &Identity {
+        &self.identity
     }
-    fn poll_drained(&self, waker: &Waker) -> Poll<()> {
-        Dispatcher::poll_drained(self, waker)
+    fn poll_end(&self, end: End, key: &mut Key, waker: &Waker) -> Poll<()> {
+        Dispatcher::poll_end(self, end, key, waker)
     }
-    fn poll_idle(&self, waker: &Waker) -> Poll<()> {
-        Dispatcher::poll_idle(self, waker)
+    fn forget(&self, end: End, key: u64) {
+        Dispatcher::forget(self, end, key);
     }
-}
-
-/// Resolves when this is so of all pools at one look.
-pub(crate) fn all<'a, P: AnyPool>(
-    pools: &'a [P],
-    poll: impl Fn(&dyn Core, &Waker) -> Poll<()> + Unpin + 'a,
-) -> impl Future<Output = ()> + Unpin + 'a {
-    poll_fn(move |cx| {
-        for pool in pools {
-            // Leaves the waker with the first that is not; that one comes back.
-            if poll(pool.core(), cx.waker()).is_pending() {
-                return Poll::Pending;
-            }
-        }
-        Poll::Ready(())
-    })
 }

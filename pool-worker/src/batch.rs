@@ -1,13 +1,15 @@
 //! Jobs that are waited for together.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use crate::any_pool::{AnyPool, Core};
 use crate::block_on::block_on;
 use crate::sync::Mutex;
+use crate::wait::{Event, Wait};
+use crate::wakers::{Key, Wakers, wake_all};
 
 /// What became of the jobs of a [`Batch`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,7 +27,7 @@ pub struct BatchOutcome {
 struct State {
     open: usize,
     outcome: BatchOutcome,
-    waiters: Vec<Waker>,
+    waiters: Wakers,
 }
 
 /// Jobs of any pools, of either engine, that are waited for together: what a
@@ -105,7 +107,7 @@ impl Batch {
     /// In a job of the pool that the batch is of.
     pub fn wait(&self) -> BatchOutcome {
         self.assert_not_within();
-        let mut ended = poll_fn(|cx| self.poll_ended(cx.waker()));
+        let mut ended = Wait::new(self);
         loop {
             if let Some(outcome) = block_on(&mut ended, None) {
                 return outcome;
@@ -119,25 +121,39 @@ impl Batch {
     /// As [`wait`](Self::wait).
     pub async fn ended(&self) -> BatchOutcome {
         self.assert_not_within();
-        poll_fn(|cx| self.poll_ended(cx.waker())).await
+        Wait::new(self).await
     }
 
     fn assert_not_within(&self) {
-        let within = self.pool.as_ref().filter(|pool| pool.is_within());
+        let within = self
+            .pool
+            .as_ref()
+            .filter(|pool| pool.identity().is_within());
         if let Some(pool) = within {
             panic!("a job of pool {:?} waits for others of it", pool.name());
         }
     }
+}
 
-    fn poll_ended(&self, waker: &Waker) -> Poll<BatchOutcome> {
+/// No job is left.
+impl Event for &Batch {
+    type Output = BatchOutcome;
+
+    fn poll(&self, key: &mut Key, waker: &Waker) -> Poll<BatchOutcome> {
+        let waker = waker.clone();
         let mut state = self.state.lock();
         if state.open == 0 {
             return Poll::Ready(state.outcome);
         }
-        if !state.waiters.iter().any(|known| known.will_wake(waker)) {
-            state.waiters.push(waker.clone());
-        }
+        let replaced = state.waiters.leave(key, waker);
+        drop(state);
+        drop(replaced);
         Poll::Pending
+    }
+
+    fn forget(&self, key: u64) {
+        let waker = self.state.lock().waiters.remove(key);
+        drop(waker);
     }
 }
 
@@ -178,12 +194,9 @@ impl Drop for Ticket {
         };
         *count += 1;
         state.open -= 1;
-        let waiters = match state.open {
-            0 => std::mem::take(&mut state.waiters),
-            _ => Vec::new(),
-        };
+        let waiters = (state.open == 0).then(|| state.waiters.take());
         drop(state);
-        waiters.into_iter().for_each(Waker::wake);
+        wake_all(waiters.into_iter().flatten());
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::handle::{JobError, Report};
+use crate::handle::Report;
+use crate::job_error::JobFailure;
 use crate::overload::Unserved;
 
 /// An argument whose result somebody waits for: the job of a pool made by
@@ -26,7 +27,7 @@ impl<T, R> Call<T, R> {
         let Unserved {
             job, why, delay, ..
         } = unserved;
-        job.report.not_run(JobError::Unserved { why, delay });
+        job.report.not_run(JobFailure::Unserved { why, delay });
     }
 }
 

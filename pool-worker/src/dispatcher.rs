@@ -1,7 +1,7 @@
 //! Where jobs and workers meet; the same for both engines.
 //!
 //! Locks are taken on the slow paths alone, and none of them while another is held,
-//! but for the recorder's when a worker gets a new seat. No job, hook or handler runs
+//! but for the recorder's when a worker gets a new seat. No job, hook, handler or waker runs
 //! under them.
 
 mod account;
@@ -9,7 +9,12 @@ mod admission;
 mod capacity;
 mod life;
 mod rousing;
+#[cfg(all(test, not(loom_models)))]
+mod simulation;
+#[cfg(all(test, not(loom_models)))]
+mod tests;
 
+use std::io;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 
@@ -17,9 +22,9 @@ pub(crate) use self::admission::{Queued, Rejected};
 pub(crate) use self::rousing::Rest;
 use crate::clock::Clock;
 use crate::delay::Recorder;
+use crate::identity::Identity;
 use crate::idle::Workers;
 use crate::line::Line;
-use crate::nesting;
 use crate::options::Options;
 use crate::permits::Permits;
 use crate::queue::Queue;
@@ -31,10 +36,11 @@ use crate::worker::Worker;
 pub(crate) type Launch<J> = Box<dyn Fn(Worker<J>) -> Result<(), NotLaunched> + Send + Sync>;
 
 /// The system would not give another thread.
-pub(crate) struct NotLaunched;
+pub(crate) struct NotLaunched(pub(crate) io::Error);
 
 pub(crate) struct Dispatcher<J: Send + 'static> {
     pub(crate) options: Options,
+    pub(crate) identity: Arc<Identity>,
     pub(crate) clock: Clock,
     pub(crate) queue: Queue<J>,
     pub(crate) recorder: Recorder,
@@ -58,6 +64,7 @@ impl<J: Send + 'static> Dispatcher<J> {
         let most = options.most();
         let limit = options.limit(options.capacity);
         Arc::new(Self {
+            identity: Identity::new(&options.name),
             clock: if options.record_delay {
                 Clock::start()
             } else {
@@ -78,11 +85,6 @@ impl<J: Send + 'static> Dispatcher<J> {
         })
     }
 
-    /// Whether this is called from one of its own jobs.
-    pub(crate) fn is_within(self: &Arc<Self>) -> bool {
-        nesting::is_within(self.address())
-    }
-
     /// A sub-pool begins.
     pub(crate) fn add_part(&self, part: &Arc<Permits>) {
         let mut parts = self.parts.lock();
@@ -94,19 +96,5 @@ impl<J: Send + 'static> Dispatcher<J> {
     fn parts(&self) -> Vec<Arc<Permits>> {
         let parts = self.parts.lock();
         parts.iter().filter_map(Weak::upgrade).collect()
-    }
-
-    /// For who is about to wait for the end of all jobs.
-    pub(crate) fn assert_not_within(self: &Arc<Self>) {
-        assert!(
-            !self.is_within(),
-            "a job of pool {:?} waits for its own end",
-            self.options.name
-        );
-    }
-
-    /// Tells pools apart.
-    pub(crate) fn address(self: &Arc<Self>) -> usize {
-        Arc::as_ptr(self).addr()
     }
 }

@@ -1,6 +1,7 @@
 //! Why a job was not accepted, and why a close did not end well.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,8 @@ pub enum Reason {
     #[error("overloaded, and lets in only what is more urgent")]
     Refused,
     /// Every worker is busy and the queue is full, and the submitter is itself
-    /// a job of this pool, which might wait for its own end.
+    /// a job of this pool, or of another one of its [`MultiPool`](crate::MultiPool),
+    /// which might wait for its own end.
     #[error("full, and its own job may not wait for room")]
     Nested,
     /// The pool stayed full until the time limit.
@@ -124,6 +126,11 @@ impl<J> DisplaceError<J> {
         self.rejected.reason
     }
 
+    /// The name of the pool that did not accept it.
+    pub fn pool(&self) -> &str {
+        self.rejected.pool()
+    }
+
     /// The job that was not accepted, and those that had made room, the oldest
     /// first; most often none.
     pub fn into_parts(self) -> (SubmitError<J>, Vec<J>) {
@@ -155,12 +162,41 @@ impl<J> fmt::Display for DisplaceError<J> {
 
 impl<J> std::error::Error for DisplaceError<J> {}
 
+/// A pool of threads that could not be built: the system gave no thread for its first
+/// worker, without which a job might be accepted and never run.
+#[derive(Debug, thiserror::Error)]
+#[error("pool {pool:?} got no thread for its first worker")]
+pub struct BuildError {
+    pool: Arc<str>,
+    source: io::Error,
+}
+
+impl BuildError {
+    pub(crate) fn new(pool: &Arc<str>, source: io::Error) -> Self {
+        let pool = Arc::clone(pool);
+        Self { pool, source }
+    }
+
+    /// The name of the pool.
+    pub fn pool(&self) -> &str {
+        &self.pool
+    }
+}
+
+/// A close that did not end well: of which pool, and why.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("pool {pool:?}: {reason}")]
+pub struct CloseError {
+    pool: Arc<str>,
+    reason: CloseReason,
+}
+
 /// Why a close did not end well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum CloseError {
+pub enum CloseReason {
     /// The pool had been closed before.
-    #[error("the pool is closed already")]
+    #[error("it is closed already")]
     Closed,
     /// Not every accepted job had ended within the limit. The pool stays
     /// closed and its workers go on with what is left.
@@ -171,22 +207,68 @@ pub enum CloseError {
     },
     /// A job closed its own pool, and so cannot wait for its end. The pool is
     /// closed, and drains without being waited for.
-    #[error("a job closed its own pool: it drains, and cannot be waited for")]
+    #[error("a job of it closed it: it drains, and cannot be waited for")]
     Nested,
+}
+
+impl CloseError {
+    pub(crate) fn new(pool: &Arc<str>, reason: CloseReason) -> Self {
+        let pool = Arc::clone(pool);
+        Self { pool, reason }
+    }
+
+    /// The name of the pool; of a [`MultiPool`](crate::MultiPool), that of the first of
+    /// its pools of which this is true.
+    pub fn pool(&self) -> &str {
+        &self.pool
+    }
+
+    /// Why it did not end well.
+    pub fn reason(&self) -> CloseReason {
+        self.reason
+    }
+}
+
+/// A pool that could not be opened again: which one, and why.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("pool {pool:?} was not opened again: {reason}")]
+pub struct ReopenError {
+    pool: Arc<str>,
+    reason: ReopenReason,
 }
 
 /// Why a pool could not be opened again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum ReopenError {
+pub enum ReopenReason {
     /// It was not closed.
-    #[error("the pool is open")]
+    #[error("it is open")]
     Open,
     /// Jobs accepted before the close have not ended, or workers have not
     /// left.
-    #[error("the pool has not drained yet")]
+    #[error("it has not drained yet")]
     Draining,
     /// The runtime of its workers was shut down.
-    #[error("the runtime of the pool is gone")]
+    #[error("its runtime is gone")]
     NoRuntime,
+    /// The system gave no thread for its first worker. The pool stays closed.
+    #[error("the system gave no thread for its first worker")]
+    NoThread,
+}
+
+impl ReopenError {
+    pub(crate) fn new(pool: &Arc<str>, reason: ReopenReason) -> Self {
+        let pool = Arc::clone(pool);
+        Self { pool, reason }
+    }
+
+    /// The name of the pool.
+    pub fn pool(&self) -> &str {
+        &self.pool
+    }
+
+    /// Why it could not be opened.
+    pub fn reason(&self) -> ReopenReason {
+        self.reason
+    }
 }

@@ -1,67 +1,30 @@
 //! The handle of a job: its result, and the way to call it off.
 
-use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use crate::block_on::block_on;
-use crate::nesting;
+use crate::identity::Identity;
+use crate::job_error::{JobError, JobFailure};
 use crate::outcome::Outcome;
-use crate::overload::WhyUnserved;
 use crate::sync::{Mutex, MutexGuard};
-
-/// Why a job has no result.
-#[derive(thiserror::Error)]
-#[non_exhaustive]
-pub enum JobError {
-    /// It panicked with this.
-    #[error("the job panicked")]
-    Panicked(Box<dyn Any + Send>),
-    /// It was cancelled, or dropped with the runtime of its pool.
-    #[error("the job was cancelled")]
-    Cancelled,
-    /// It made room for a newer job, and was dropped.
-    #[error("the job was dropped to make room for a newer one")]
-    Displaced,
-    /// Its pool accepted it, and then did not run it.
-    #[error("the job was {why} after {delay:?}")]
-    Unserved {
-        /// Why not.
-        why: WhyUnserved,
-        /// How long it had waited.
-        delay: Duration,
-    },
-    /// A job of the same pool waited for it, which could wait for ever. The
-    /// job goes on, as after a drop of its handle.
-    #[error("a job may not wait for another of its own pool")]
-    Nested,
-}
-
-impl fmt::Debug for JobError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Panicked(_) => "Panicked(..)",
-            Self::Cancelled => "Cancelled",
-            Self::Displaced => "Displaced",
-            Self::Unserved { .. } => "Unserved",
-            Self::Nested => "Nested",
-        })
-    }
-}
+use crate::wakers::wake_all;
 
 enum Stage<R> {
     Queued,
+    /// Its future is being made, and will see in its first poll what is said meanwhile.
+    #[cfg(feature = "tokio")]
+    Starting,
     /// With what wakes it, where a running job can be cancelled.
     Running(Option<Waker>),
     /// Cancelled before it started: told at once.
     CalledOff,
     /// Cancelled while it ran: told when it has been dropped.
     Aborted,
-    Ended(Result<R, JobError>),
+    Ended(Result<R, JobFailure>),
     /// The result was handed out.
     Taken,
 }
@@ -80,29 +43,37 @@ struct State<R> {
 /// go on: its result is dropped, and a panic from then on goes to the panic handler of
 /// the pool. One that the handle had been given by then is dropped with it.
 #[must_use = "a handle that is dropped lets the job go on; its result is lost"]
-pub struct Handle<R> {
-    state: Arc<Mutex<State<R>>>,
-    /// The pool of the job, by address.
-    pool: usize,
+pub struct Handle<R>(Arc<Shared<R>>);
+
+/// A job and its handle.
+struct Shared<R> {
+    pool: Arc<Identity>,
+    job: Option<&'static str>,
+    state: Mutex<State<R>>,
+}
+
+impl<R> Shared<R> {
+    fn error(&self, reason: JobFailure) -> JobError {
+        JobError::new(&self.pool, self.job, reason)
+    }
 }
 
 /// The job's side of a handle. Dropped without an end, it tells that the job
 /// was cancelled.
-pub(crate) struct Report<R> {
-    state: Arc<Mutex<State<R>>>,
-}
+pub(crate) struct Report<R>(Arc<Shared<R>>);
 
-/// For a job of the pool at this address.
-pub(crate) fn handle<R>(pool: usize) -> (Handle<R>, Report<R>) {
-    let state = Arc::new(Mutex::new(State {
-        stage: Stage::Queued,
-        waiter: None,
-        detached: false,
-    }));
-    let report = Report {
-        state: Arc::clone(&state),
-    };
-    (Handle { state, pool }, report)
+/// For a job of the pool, which may have a name.
+pub(crate) fn handle<R>(pool: &Arc<Identity>, job: Option<&'static str>) -> (Handle<R>, Report<R>) {
+    let shared = Arc::new(Shared {
+        pool: Arc::clone(pool),
+        job,
+        state: Mutex::new(State {
+            stage: Stage::Queued,
+            waiter: None,
+            detached: false,
+        }),
+    });
+    (Handle(Arc::clone(&shared)), Report(shared))
 }
 
 impl<R> Handle<R> {
@@ -110,7 +81,7 @@ impl<R> Handle<R> {
     ///
     /// # Errors
     /// The panic of the job; that it was cancelled or displaced; or
-    /// [`JobError::Nested`] if this is called by a job of the same pool before
+    /// [`JobFailure::Nested`] if this is called by a job of the same pool before
     /// that one has ended.
     pub fn wait(mut self) -> Result<R, JobError> {
         loop {
@@ -120,31 +91,31 @@ impl<R> Handle<R> {
         }
     }
 
-    /// Calls the job off; true if the handle tells [`JobError::Cancelled`] for it.
+    /// Calls the job off; true if the handle tells [`JobFailure::Cancelled`] for it.
     ///
     /// A job that has not started never does, which is told at once; it keeps its
     /// place in the queue until its turn, when it is dropped. A job that runs on
     /// tasks is dropped where it waits; if it comes to its end just now, its result
     /// is. On threads a running job goes on, and ended is ended: both are false.
     pub fn cancel(&self) -> bool {
-        let mut state = self.state.lock();
+        let mut state = self.0.state.lock();
         let (stage, waker) = match &mut state.stage {
             Stage::Queued => (Stage::CalledOff, state.waiter.take()),
+            #[cfg(feature = "tokio")]
+            Stage::Starting => (Stage::Aborted, None),
             Stage::Running(waker @ Some(_)) => (Stage::Aborted, waker.take()),
             Stage::Running(None) | Stage::Ended(_) | Stage::Taken => return false,
             Stage::CalledOff | Stage::Aborted => return true,
         };
         state.stage = stage;
         drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        wake_all(waker);
         true
     }
 
     /// Whether the job has ended, in whichever way.
     pub fn is_finished(&self) -> bool {
-        let stage = &self.state.lock().stage;
+        let stage = &self.0.state.lock().stage;
         matches!(stage, Stage::Ended(_) | Stage::Taken | Stage::CalledOff)
     }
 }
@@ -155,24 +126,37 @@ impl<R> Future for Handle<R> {
     /// # Panics
     /// When polled after it was ready.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.state.lock();
-        match std::mem::replace(&mut state.stage, Stage::Taken) {
-            Stage::Ended(result) => Poll::Ready(result),
-            Stage::Taken => panic!("polled after it was ready"),
-            Stage::CalledOff => {
-                // As it was, for the job to see when its turn comes.
-                state.stage = Stage::CalledOff;
-                Poll::Ready(Err(JobError::Cancelled))
+        let mut fresh = None;
+        loop {
+            let mut state = self.0.state.lock();
+            match std::mem::replace(&mut state.stage, Stage::Taken) {
+                Stage::Ended(result) => {
+                    return Poll::Ready(result.map_err(|reason| self.0.error(reason)));
+                }
+                Stage::Taken => panic!("polled after it was ready"),
+                Stage::CalledOff => {
+                    // As it was, for the job to see when its turn comes.
+                    state.stage = Stage::CalledOff;
+                    return Poll::Ready(Err(self.0.error(JobFailure::Cancelled)));
+                }
+                stage => state.stage = stage,
             }
-            stage if nesting::is_within(self.pool) => {
-                state.stage = stage;
-                Poll::Ready(Err(JobError::Nested))
+            if self.0.pool.is_within() {
+                return Poll::Ready(Err(self.0.error(JobFailure::Nested)));
             }
-            stage => {
-                state.stage = stage;
-                state.waiter = Some(cx.waker().clone());
-                Poll::Pending
+            let known = state.waiter.as_ref();
+            if known.is_some_and(|known| known.will_wake(cx.waker())) {
+                return Poll::Pending;
             }
+            if fresh.is_some() {
+                let replaced = std::mem::replace(&mut state.waiter, fresh);
+                drop(state);
+                drop(replaced);
+                return Poll::Pending;
+            }
+            // Not under the lock: see `wakers`.
+            drop(state);
+            fresh = Some(cx.waker().clone());
         }
     }
 }
@@ -180,8 +164,12 @@ impl<R> Future for Handle<R> {
 impl<R> Drop for Handle<R> {
     fn drop(&mut self) {
         // Alone, it has nobody left to tell.
-        if Arc::strong_count(&self.state) > 1 {
-            self.state.lock().detached = true;
+        if Arc::strong_count(&self.0) > 1 {
+            let mut state = self.0.state.lock();
+            state.detached = true;
+            let waiter = state.waiter.take();
+            drop(state);
+            drop(waiter);
         }
     }
 }
@@ -195,24 +183,49 @@ impl<R> fmt::Debug for Handle<R> {
 }
 
 impl<R> Report<R> {
+    /// The job starts with what comes before its first poll, unless it was called off.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn begin(&self) -> Result<(), Outcome> {
+        let mut state = self.0.state.lock();
+        if matches!(state.stage, Stage::CalledOff) {
+            return Err(Outcome::CalledOff);
+        }
+        state.stage = Stage::Starting;
+        Ok(())
+    }
+
     /// The job starts, or goes on, unless it was called off. With a waker it can be
     /// called off until it ends.
     pub(crate) fn run(&self, waker: Option<&Waker>) -> Result<(), Outcome> {
-        let mut state = self.state.lock();
-        match state.stage {
-            Stage::CalledOff => return Err(Outcome::CalledOff),
-            Stage::Aborted => return Err(Outcome::Cancelled),
-            _ => state.stage = Stage::Running(waker.cloned()),
+        let mut fresh = None;
+        loop {
+            let mut state = self.0.state.lock();
+            match &state.stage {
+                Stage::CalledOff => return Err(Outcome::CalledOff),
+                Stage::Aborted => return Err(Outcome::Cancelled),
+                Stage::Running(Some(known)) if waker.is_some_and(|new| known.will_wake(new)) => {
+                    return Ok(());
+                }
+                _ => {}
+            }
+            if fresh.is_some() == waker.is_some() {
+                let before = std::mem::replace(&mut state.stage, Stage::Running(fresh));
+                drop(state);
+                drop(before);
+                return Ok(());
+            }
+            // Not under the lock: see `wakers`.
+            drop(state);
+            fresh = waker.cloned();
         }
-        Ok(())
     }
 
     /// The job has ended so.
     pub(crate) fn end(&self, result: std::thread::Result<R>) -> Outcome {
-        let state = self.state.lock();
+        let state = self.0.state.lock();
         if matches!(state.stage, Stage::Aborted) {
             // So its handle was promised. The result is dropped when nothing is locked.
-            tell(state, Err(JobError::Cancelled));
+            tell(state, Err(JobFailure::Cancelled));
             return match result {
                 Ok(_) => Outcome::Cancelled,
                 Err(payload) => Outcome::Panicked(Some(payload)),
@@ -225,7 +238,7 @@ impl<R> Report<R> {
             }
             Err(payload) if state.detached => Outcome::Panicked(Some(payload)),
             Err(payload) => {
-                tell(state, Err(JobError::Panicked(payload)));
+                tell(state, Err(JobFailure::Panicked(payload)));
                 Outcome::Panicked(None)
             }
         }
@@ -233,33 +246,32 @@ impl<R> Report<R> {
 
     /// The job made room for another.
     pub(crate) fn displaced(self) {
-        self.not_run(JobError::Displaced);
+        self.not_run(JobFailure::Displaced);
     }
 
     /// The job will not run.
-    pub(crate) fn not_run(self, error: JobError) {
-        let state = self.state.lock();
+    pub(crate) fn not_run(self, reason: JobFailure) {
+        let state = self.0.state.lock();
         if !matches!(state.stage, Stage::CalledOff) {
-            tell(state, Err(error));
+            tell(state, Err(reason));
         }
     }
 }
 
 impl<R> Drop for Report<R> {
     fn drop(&mut self) {
-        let state = self.state.lock();
+        let state = self.0.state.lock();
         if !matches!(state.stage, Stage::Ended(_) | Stage::Taken) {
-            tell(state, Err(JobError::Cancelled));
+            tell(state, Err(JobFailure::Cancelled));
         }
     }
 }
 
 /// The job has ended so: whoever waits for that is told.
-fn tell<R>(mut state: MutexGuard<'_, State<R>>, result: Result<R, JobError>) {
-    state.stage = Stage::Ended(result);
+fn tell<R>(mut state: MutexGuard<'_, State<R>>, result: Result<R, JobFailure>) {
+    let before = std::mem::replace(&mut state.stage, Stage::Ended(result));
     let waiter = state.waiter.take();
     drop(state);
-    if let Some(waiter) = waiter {
-        waiter.wake();
-    }
+    drop(before);
+    wake_all(waiter);
 }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use crate::delay::Shard;
+use crate::panic;
 use crate::sync::{AtomicBool, Ordering};
+use crate::wait::End;
+use crate::wakers::Wakers;
 
 /// What a worker has for as long as it lives, and its successor after it.
 pub(crate) struct Seat {
@@ -44,7 +47,7 @@ pub(crate) struct Sleeper {
 impl Sleeper {
     pub(crate) fn rouse(self) {
         self.seat.roused.store(true, Ordering::Release);
-        self.waker.wake();
+        panic::contain(|| self.waker.wake());
     }
 }
 
@@ -63,16 +66,20 @@ pub(crate) struct Workers {
     pub(crate) held: bool,
     /// How many workers live, asleep or not.
     pub(crate) count: usize,
+    /// Of `count`, those whose hook has yet to return, in a pool that has one.
+    pub(crate) starting: usize,
     /// Seats of workers that left.
     pub(crate) vacant: Vec<Arc<Seat>>,
     /// How many seats were ever made.
     pub(crate) seats: usize,
+    /// A closed pool is about to open, once its first worker is there.
+    pub(crate) reopening: bool,
     /// The runtime took workers away.
     pub(crate) abandoned: bool,
     /// Wait until all have left.
-    pub(crate) closers: Vec<Waker>,
+    pub(crate) closers: Wakers,
     /// Wait until every accepted job has ended.
-    pub(crate) idlers: Vec<Waker>,
+    pub(crate) idlers: Wakers,
 }
 
 impl Workers {
@@ -84,20 +91,26 @@ impl Workers {
             paused: false,
             held: false,
             count: 0,
+            starting: 0,
             vacant: Vec::new(),
             seats: 0,
+            reopening: false,
             abandoned: false,
-            closers: Vec::new(),
-            idlers: Vec::new(),
+            closers: Wakers::default(),
+            idlers: Wakers::default(),
         }
     }
 
     /// Those who wait for the end of the last job, if that was it.
-    pub(crate) fn idlers_if(&mut self, is_idle: bool) -> Vec<Waker> {
-        if is_idle {
-            std::mem::take(&mut self.idlers)
-        } else {
-            Vec::new()
+    pub(crate) fn idlers_if(&mut self, is_idle: bool) -> impl Iterator<Item = Waker> + use<> {
+        is_idle.then(|| self.idlers.take()).into_iter().flatten()
+    }
+
+    /// Those who wait for this.
+    pub(crate) fn waiting_for(&mut self, end: End) -> &mut Wakers {
+        match end {
+            End::Idle => &mut self.idlers,
+            End::Drained => &mut self.closers,
         }
     }
 

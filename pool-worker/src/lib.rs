@@ -16,7 +16,9 @@ mod face;
 mod handle;
 mod histogram;
 mod hooks;
+mod identity;
 mod idle;
+mod job_error;
 mod line;
 mod multi_pool;
 mod nesting;
@@ -38,6 +40,8 @@ mod sync;
 pub mod tasks;
 pub mod threads;
 mod try_submit;
+mod wait;
+mod wakers;
 mod window;
 mod worker;
 
@@ -45,8 +49,12 @@ pub use any_pool::AnyPool;
 pub use batch::{Batch, BatchOutcome, Ticket};
 pub use call::Call;
 pub use delay_snapshot::DelaySnapshot;
-pub use error::{CloseError, DisplaceError, Reason, ReopenError, SubmitError};
-pub use handle::{Handle, JobError};
+pub use error::{
+    BuildError, CloseError, CloseReason, DisplaceError, Reason, ReopenError, ReopenReason,
+    SubmitError,
+};
+pub use handle::Handle;
+pub use job_error::{JobError, JobFailure};
 pub use multi_pool::{MultiPool, MultiPoolError, Strategy};
 pub use options::{Buildable, Builder};
 pub use panic::JobPanic;

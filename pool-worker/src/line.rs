@@ -8,7 +8,8 @@ use std::task::Waker;
 pub(crate) struct Blocked<J> {
     pub(crate) job: J,
     pub(crate) since: u64,
-    pub(crate) waker: Waker,
+    /// Gone once it is on its way: what was woken comes to look.
+    pub(crate) waker: Option<Waker>,
 }
 
 /// First come, first served. A submitter that is no longer in the line was
@@ -57,8 +58,9 @@ impl<J> Line<J> {
         self.blocked.remove(&place)
     }
 
-    /// The wakers of all, who stay in the line.
-    pub(crate) fn wakers(&self) -> Vec<Waker> {
-        self.blocked.values().map(|b| b.waker.clone()).collect()
+    /// Takes the wakers of all, who stay in the line.
+    pub(crate) fn take_wakers(&mut self) -> Vec<Waker> {
+        let wakers = self.blocked.values_mut().map(|b| b.waker.take());
+        wakers.flatten().collect()
     }
 }

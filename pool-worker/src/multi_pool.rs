@@ -5,12 +5,14 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use crate::any_pool::{AnyPool, all};
+use crate::any_pool::{AnyPool, Core};
 use crate::block_on::block_on;
-use crate::error::{CloseError, Reason, ReopenError, SubmitError};
+use crate::error::{CloseError, CloseReason, Reason, ReopenError, ReopenReason, SubmitError};
+use crate::identity::Identity;
 use crate::stats::Stats;
 use crate::threads;
 use crate::try_submit::TrySubmit;
+use crate::wait::{All, End};
 
 /// Which of its pools a [`MultiPool`] turns to first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,6 +45,10 @@ pub enum MultiPoolError {
 /// Pools of one kind, each with its own queue and workers, so that submitters
 /// and workers of one do not meet those of another. Answers to `MultiPool`,
 /// `MultiPoolWithFunc` and `MultiPoolWithFuncGeneric` of `ants`.
+///
+/// A job of one of its pools may go to any of them, so none of its jobs may wait for
+/// another of its pools, as it may not for its own: that is told, with
+/// [`Reason::Nested`] and its like. Pools of two multi-pools do not know each other.
 ///
 /// ```
 /// use pool_worker::threads::FuncPool;
@@ -84,8 +90,11 @@ impl<P: AnyPool> MultiPool<P> {
         if size == 0 {
             return Err(MultiPoolError::NoPools);
         }
+        let pools: Box<[P]> = (0..size).map(make).collect();
+        let identities: Vec<_> = pools.iter().map(|pool| pool.core().identity()).collect();
+        Identity::unite(&identities);
         Ok(Self {
-            pools: (0..size).map(make).collect(),
+            pools,
             strategy,
             next: AtomicUsize::new(0),
         })
@@ -115,18 +124,20 @@ impl<P: AnyPool> MultiPool<P> {
     ///
     /// # Errors
     /// Of the first pool that cannot be opened; those before it are open then, and
-    /// those that are open are passed over the next time. [`ReopenError::Open`] when
+    /// those that are open are passed over the next time. [`ReopenReason::Open`] when
     /// all were.
     pub fn reopen(&self) -> Result<(), ReopenError> {
-        let mut outcome = Err(ReopenError::Open);
+        let (mut opened, mut open) = (false, None);
         for pool in &self.pools {
             match pool.core().reopen() {
-                Ok(()) => outcome = Ok(()),
-                Err(ReopenError::Open) => {}
+                Ok(()) => opened = true,
+                Err(error) if error.reason() == ReopenReason::Open => {
+                    open.get_or_insert(error);
+                }
                 Err(error) => return Err(error),
             }
         }
-        outcome
+        open.filter(|_| !opened).map_or(Ok(()), Err)
     }
 
     /// Sets the capacity of each pool. Answers to `Tune`.
@@ -170,27 +181,39 @@ impl<P: AnyPool> MultiPool<P> {
 
     /// Closes all; an error if each of them was closed before.
     fn begin_close(&self) -> Result<(), CloseError> {
-        let closed = self.pools.iter().map(|pool| pool.core().close());
-        let closed = closed.filter(Result::is_ok).count();
-        if closed == 0 {
-            return Err(CloseError::Closed);
+        // All of them, whatever comes of one.
+        let closed: Vec<_> = self.pools.iter().map(|pool| pool.core().close()).collect();
+        if closed.iter().all(Result::is_err) {
+            return closed.into_iter().next().expect("there is one");
         }
-        if self.pools.iter().any(|pool| pool.core().is_within()) {
-            return Err(CloseError::Nested);
-        }
-        Ok(())
+        self.error_where(|pool| pool.identity().is_within(), CloseReason::Nested)
+            .map_or(Ok(()), Err)
     }
 
     fn late(&self) -> CloseError {
         let unfinished = self.pools.iter().map(|pool| pool.core().unfinished());
-        CloseError::Late {
+        let late = CloseReason::Late {
             unfinished: unfinished.sum(),
-        }
+        };
+        let error = self.error_where(|pool| pool.unfinished() > 0, late);
+        // They may all have come to their end just now.
+        error.unwrap_or_else(|| CloseError::new(self.pools[0].core().identity().name(), late))
+    }
+
+    /// Of the first pool of which this is true.
+    fn error_where(
+        &self,
+        is_so: impl Fn(&dyn Core) -> bool,
+        why: CloseReason,
+    ) -> Option<CloseError> {
+        let mut pools = self.pools.iter().map(AnyPool::core);
+        let first = pools.find(|&pool| is_so(pool));
+        first.map(|pool| CloseError::new(pool.identity().name(), why))
     }
 
     fn assert_not_within(&self) {
-        let within = self.pools.iter().any(|pool| pool.core().is_within());
-        assert!(!within, "a job waits for its own end");
+        // Of one that they all are kin of.
+        self.pools[0].core().identity().assert_not_within();
     }
 
     /// Gives the job to the pool whose turn it is, or to the least loaded if
@@ -238,7 +261,7 @@ macro_rules! waits_as_its_pools {
             /// In a job of one of the pools.
             pub $($async)? fn wait_idle(&self) {
                 self.assert_not_within();
-                let mut idle = all(&self.pools, |pool, waker| pool.poll_idle(waker));
+                let mut idle = All::of(&self.pools, End::Idle);
                 let _in_time = $wait(&mut idle, None)$(.$await)?;
             }
 
@@ -249,7 +272,7 @@ macro_rules! waits_as_its_pools {
             /// As `close` of one of the pools.
             pub $($async)? fn close(&self, limit: Duration) -> Result<(), CloseError> {
                 self.begin_close()?;
-                let mut drained = all(&self.pools, |pool, waker| pool.poll_drained(waker));
+                let mut drained = All::of(&self.pools, End::Drained);
                 let in_time = $wait(&mut drained, Some(limit))$(.$await)?;
                 in_time.ok_or_else(|| self.late())
             }
@@ -266,7 +289,8 @@ macro_rules! as_its_pools {
             /// are full.
             ///
             /// # Errors
-            /// As `submit` of one of the pools; with the job.
+            /// As `submit` of one of the pools; with the job. [`Reason::Nested`] where a
+            /// job of one of the pools would wait.
             pub $($async)? fn submit<$($bound)*>(&self, job: $job) -> Result<(), SubmitError<$job>> {
                 match self.offer_round(job) {
                     Ok(()) => Ok(()),

@@ -6,14 +6,14 @@ use std::cell::Cell;
 use crate::sync;
 
 sync::thread_local! {
-    /// The pool whose worker runs on this thread, by address; 0 if none.
+    /// The pool whose worker runs on this thread, by number; 0 if none.
     #[allow(clippy::missing_const_for_thread_local, reason = "loom has no const form")]
     static POOL: Cell<usize> = Cell::new(0);
 }
 
-/// Whether this is called from a job of the pool at this address, on its worker.
-pub(crate) fn is_within(pool: usize) -> bool {
-    POOL.with(Cell::get) == pool
+/// The number of the pool that this is called from a job of, on its worker.
+pub(crate) fn current() -> Option<usize> {
+    Some(POOL.with(Cell::get)).filter(|&pool| pool != 0)
 }
 
 /// From here on this thread works for the pool. Gives the one before.

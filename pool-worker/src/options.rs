@@ -181,7 +181,8 @@ impl<P: Buildable> Builder<P> {
     }
 
     /// Makes so many workers with the pool, not as jobs come; never more than
-    /// the capacity. 0 by default; pools of threads always make one.
+    /// the capacity. 0 by default; pools of threads always make one. Where the system
+    /// gives fewer threads, the pool has these, and the rest are made as jobs come.
     pub fn prestart(mut self, workers: usize) -> Self {
         self.options.prestart = workers;
         self
@@ -233,7 +234,8 @@ impl<P: Buildable> Builder<P> {
     }
 
     /// Called with the name of the pool on each worker as it begins, before its
-    /// first job. A panic there costs nothing.
+    /// first job. It may take long: other workers that are needed are made meanwhile. A
+    /// panic there costs nothing.
     pub fn on_worker_start<H>(mut self, hook: H) -> Self
     where
         H: Fn(&str) + Send + Sync + 'static,

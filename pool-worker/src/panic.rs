@@ -33,7 +33,7 @@ impl fmt::Debug for JobPanic<'_> {
     }
 }
 
-fn message(payload: &(dyn Any + Send)) -> Option<&str> {
+pub(crate) fn message(payload: &(dyn Any + Send)) -> Option<&str> {
     payload
         .downcast_ref::<&'static str>()
         .copied()

@@ -8,13 +8,15 @@ use std::task::{Context, Poll, Waker};
 use crate::dispatcher::Dispatcher;
 use crate::error::{Reason, SubmitError};
 use crate::sync::Mutex;
+use crate::wait::Event;
+use crate::wakers::{Key, Wakers, wake_all};
 
 struct State {
     free: usize,
     /// Submitters that wait for a place.
     waiting: usize,
     /// Wait for a place, or for all of them.
-    wakers: Vec<Waker>,
+    wakers: Wakers,
 }
 
 pub(crate) struct Permits {
@@ -40,7 +42,7 @@ impl Permits {
         let state = State {
             free: limit,
             waiting: 0,
-            wakers: Vec::new(),
+            wakers: Wakers::default(),
         };
         let permits = Arc::new(Self {
             name: Arc::from(name),
@@ -75,6 +77,7 @@ impl Permits {
             permits: self,
             pool,
             since: None,
+            key: None,
         }
     }
 
@@ -89,28 +92,32 @@ impl Permits {
         SubmitError::new(&self.name, reason, job)
     }
 
-    /// Whether no place is taken.
-    pub(crate) fn poll_idle(&self, waker: &Waker) -> Poll<()> {
+    /// Lets everyone who waits look again.
+    pub(crate) fn wake_all(&self) {
+        let wakers = self.state.lock().wakers.take();
+        wake_all(wakers);
+    }
+}
+
+/// No place is taken.
+impl Event for &Permits {
+    type Output = ();
+
+    fn poll(&self, key: &mut Key, waker: &Waker) -> Poll<()> {
+        let waker = waker.clone();
         let mut state = self.state.lock();
         if state.free == self.limit {
             return Poll::Ready(());
         }
-        state.remember(waker);
+        let replaced = state.wakers.leave(key, waker);
+        drop(state);
+        drop(replaced);
         Poll::Pending
     }
 
-    /// Lets everyone who waits look again.
-    pub(crate) fn wake_all(&self) {
-        let wakers = std::mem::take(&mut self.state.lock().wakers);
-        wakers.into_iter().for_each(Waker::wake);
-    }
-}
-
-impl State {
-    fn remember(&mut self, waker: &Waker) {
-        if !self.wakers.iter().any(|known| known.will_wake(waker)) {
-            self.wakers.push(waker.clone());
-        }
+    fn forget(&self, key: u64) {
+        let waker = self.state.lock().wakers.remove(key);
+        drop(waker);
     }
 }
 
@@ -120,6 +127,7 @@ pub(crate) struct Acquire<'a, J: Send + 'static> {
     pool: &'a Arc<Dispatcher<J>>,
     /// When it began to wait.
     since: Option<u64>,
+    key: Key,
 }
 
 impl<J: Send + 'static> Future for Acquire<'_, J> {
@@ -127,6 +135,7 @@ impl<J: Send + 'static> Future for Acquire<'_, J> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
+        let waker = cx.waker().clone();
         // One lock for the look and the waker: a place that is given back later, and a
         // close that comes later, wake it.
         let mut state = this.permits.state.lock();
@@ -139,7 +148,7 @@ impl<J: Send + 'static> Future for Acquire<'_, J> {
         }
         if this.since.is_none() {
             let options = &this.pool.options;
-            if this.pool.is_within() {
+            if this.pool.identity.is_within() {
                 return Poll::Ready(Err(Reason::Nested));
             }
             if state.waiting >= options.max_blocked {
@@ -148,7 +157,9 @@ impl<J: Send + 'static> Future for Acquire<'_, J> {
             state.waiting += 1;
             this.since = Some(this.pool.clock.now());
         }
-        state.remember(cx.waker());
+        let replaced = state.wakers.leave(&mut this.key, waker);
+        drop(state);
+        drop(replaced);
         Poll::Pending
     }
 }
@@ -156,7 +167,11 @@ impl<J: Send + 'static> Future for Acquire<'_, J> {
 impl<J: Send + 'static> Drop for Acquire<'_, J> {
     fn drop(&mut self) {
         if let Some(since) = self.since {
-            self.permits.state.lock().waiting -= 1;
+            let mut state = self.permits.state.lock();
+            state.waiting -= 1;
+            let waker = self.key.and_then(|key| state.wakers.remove(key));
+            drop(state);
+            drop(waker);
             self.pool.record_blocked(since);
         }
     }

@@ -67,7 +67,7 @@ pub(crate) fn to_wait<J: Send + 'static>(
     limited: bool,
 ) -> Result<J, Rejected<J>> {
     if reason == Reason::Full {
-        if limited || dispatcher.options.max_blocked == 0 || !dispatcher.is_within() {
+        if limited || dispatcher.options.max_blocked == 0 || !dispatcher.identity.is_within() {
             return Ok(job);
         }
         reason = Reason::Nested;

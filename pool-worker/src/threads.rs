@@ -4,8 +4,9 @@
 //! sleep while there are none; the first is made with the pool. A pool that is
 //! dropped without [`close`](FuncPool::close) is closed then, and the drop
 //! waits until what was accepted has run and every worker has left. Two
-//! exceptions: a drop on one of the pool's own workers does not wait for itself,
-//! and one after `close` does not wait again.
+//! exceptions: a drop on one of the pool's own workers, or of its
+//! [`MultiPool`](crate::MultiPool), does not wait for itself, and one after `close` does
+//! not wait again.
 //!
 //! Once a worker has left, no job, state of a worker, hook or handler of the pool runs on
 //! its thread. The thread itself ends a moment later: what its thread-locals do as they

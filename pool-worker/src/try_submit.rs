@@ -76,6 +76,11 @@ impl<J> BulkError<J> {
         self.first.reason()
     }
 
+    /// The name of the pool that did not accept it.
+    pub fn pool(&self) -> &str {
+        self.first.pool()
+    }
+
     /// The jobs that were not accepted, in order.
     pub fn into_jobs(self) -> Vec<J> {
         self.jobs

@@ -26,6 +26,8 @@ pub(crate) struct Worker<J: Send + 'static> {
     started: u64,
     /// It runs, so it was told to begin and is to be told to end.
     begun: bool,
+    /// The hook for its beginning has yet to return.
+    starting: bool,
     leaving: bool,
     retiring: bool,
 }
@@ -39,7 +41,9 @@ enum Account {
 
 impl<J: Send + 'static> Worker<J> {
     pub(crate) fn new(dispatcher: Arc<Dispatcher<J>>, seat: Arc<Seat>) -> Self {
+        let starting = dispatcher.options.hooks.start.is_some();
         Self {
+            starting,
             dispatcher,
             seat,
             account: Account::Empty,
@@ -53,16 +57,25 @@ impl<J: Send + 'static> Worker<J> {
         }
     }
 
-    /// It is on its own thread or task now.
+    /// It is on its own thread or task now. To be followed by
+    /// [`begin_work`](Self::begin_work). True if another worker was roused, as what this
+    /// one does first may take long.
+    pub(crate) fn arrive(&mut self) -> bool {
+        self.starting && self.dispatcher.relay_before_hook()
+    }
+
     pub(crate) fn begin_work(&mut self) {
         let options = &self.dispatcher.options;
         options.hooks.started(&options.name);
         self.begun = true;
+        if std::mem::take(&mut self.starting) {
+            self.dispatcher.hook_seen_to();
+        }
     }
 
     /// Tells which pool this is a worker of.
     pub(crate) fn pool(&self) -> usize {
-        self.dispatcher.address()
+        self.dispatcher.identity.number()
     }
 
     /// Takes the next job in `hand`, if one is ready. Reports the job before
@@ -213,6 +226,9 @@ impl<J: Send + 'static> Worker<J> {
 
 impl<J: Send + 'static> Drop for Worker<J> {
     fn drop(&mut self) {
+        if self.starting {
+            self.dispatcher.hook_seen_to();
+        }
         if self.begun {
             let options = &self.dispatcher.options;
             options.hooks.stopped(&options.name);

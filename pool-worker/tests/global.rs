@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use pool_worker::{CloseError, Reason, tasks, threads};
+use pool_worker::{CloseReason, Reason, tasks, threads};
 
 mod gate;
 
@@ -42,7 +42,10 @@ async fn default_pool_of_tasks_submit_running_release_reboot() {
         tokio::task::yield_now().await;
     }
     let late = pool.close(Duration::ZERO).await;
-    assert_eq!(late, Err(CloseError::Late { unfinished: 1 }));
+    assert_eq!(
+        late.map_err(|e| e.reason()),
+        Err(CloseReason::Late { unfinished: 1 })
+    );
     drop(gate);
     while pool.stats().workers > 0 {
         tokio::task::yield_now().await;

@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use pool_worker::{JobError, Reason, tasks, threads};
+use pool_worker::{JobError, JobFailure, Reason, tasks, threads};
 use tokio::sync::oneshot;
 
 const LONG: Duration = Duration::from_secs(60);
 
 fn message(error: JobError) -> &'static str {
-    match error {
-        JobError::Panicked(payload) => payload.downcast_ref::<&str>().copied().unwrap(),
+    match error.into_reason() {
+        JobFailure::Panicked(payload) => payload.downcast_ref::<&str>().copied().unwrap(),
         other => panic!("{other:?}"),
     }
 }
@@ -107,7 +107,10 @@ async fn a_task_that_waits_is_dropped_when_it_is_cancelled() {
     running.await.unwrap();
     assert!(!handle.is_finished());
     assert!(handle.cancel());
-    assert!(matches!(handle.await, Err(JobError::Cancelled)));
+    assert!(matches!(
+        handle.await.map_err(JobError::into_reason),
+        Err(JobFailure::Cancelled)
+    ));
     // The worker is free again.
     let next = pool.spawn(async { 5 }).await.unwrap();
     assert_eq!(next.await.unwrap(), 5);
@@ -133,11 +136,45 @@ async fn a_job_that_is_cancelled_in_its_last_poll_is_cancelled() {
         assert!(give.send(Arc::clone(&handle)).is_ok());
         pool.wait_idle().await;
         let handle = Arc::into_inner(handle).unwrap();
-        assert!(matches!(handle.await, Err(JobError::Cancelled)));
+        assert!(matches!(
+            handle.await.map_err(JobError::into_reason),
+            Err(JobFailure::Cancelled)
+        ));
         assert_eq!(Arc::strong_count(&result), 1);
     }
     let stats = pool.stats();
     assert_eq!((stats.cancelled, stats.panicked, stats.ran), (1, 1, 0));
+}
+
+/// It runs already, but its future cannot have been polled.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_cancelled_while_its_future_is_made_is_dropped_unpolled() {
+    let (gate, closed) = channel::<()>();
+    let (started, running) = channel();
+    let closed = std::sync::Mutex::new(closed);
+    let pool = tasks::FuncPool::builder().build_calls(move |held: Arc<()>| {
+        started.send(()).unwrap();
+        closed.lock().unwrap().recv().unwrap_err();
+        async move {
+            drop(held);
+            unreachable!("it was called off");
+        }
+    });
+    let held = Arc::new(());
+    let call = pool.call(Arc::clone(&held)).await.unwrap();
+    running.recv().unwrap();
+    assert!(call.cancel());
+    assert!(!call.is_finished(), "its future is being made");
+    drop(gate);
+    let result: Result<(), _> = call.await;
+    assert!(matches!(
+        result.map_err(JobError::into_reason),
+        Err(JobFailure::Cancelled)
+    ));
+    pool.wait_idle().await;
+    assert_eq!(Arc::strong_count(&held), 1);
+    let stats = pool.stats();
+    assert_eq!((stats.cancelled, stats.panicked, stats.ran), (1, 0, 0));
 }
 
 #[test]
@@ -160,8 +197,14 @@ fn a_handle_does_not_wait_for_ever_when_the_runtime_goes() {
     let running = pool.try_spawn(std::future::pending::<()>()).unwrap();
     let queued = pool.try_spawn(async {}).unwrap();
     drop(runtime);
-    assert!(matches!(running.wait(), Err(JobError::Cancelled)));
-    assert!(matches!(queued.wait(), Err(JobError::Cancelled)));
+    assert!(matches!(
+        running.wait().map_err(JobError::into_reason),
+        Err(JobFailure::Cancelled)
+    ));
+    assert!(matches!(
+        queued.wait().map_err(JobError::into_reason),
+        Err(JobFailure::Cancelled)
+    ));
 }
 
 #[test]
@@ -179,7 +222,13 @@ fn a_job_may_not_wait_for_another_of_its_pool() {
     let pool = Arc::new(threads::Pool::new(1));
     let inside = Arc::clone(&pool);
     let outer = pool.spawn(move || inside.spawn(|| 1).unwrap().wait());
-    assert!(matches!(outer.unwrap().wait(), Ok(Err(JobError::Nested))));
+    assert!(matches!(
+        outer
+            .unwrap()
+            .wait()
+            .map(|r| r.map_err(JobError::into_reason)),
+        Ok(Err(JobFailure::Nested))
+    ));
     pool.wait_idle();
     assert_eq!(pool.stats().ran, 2);
 }
@@ -190,7 +239,10 @@ async fn a_job_may_not_await_another_of_its_pool() {
     let inside = Arc::clone(&pool);
     let outer = pool.spawn(async move { inside.spawn(async { 1 }).await.unwrap().await });
     let result = outer.await.unwrap().await;
-    assert!(matches!(result, Ok(Err(JobError::Nested))));
+    assert!(matches!(
+        result.map(|r| r.map_err(JobError::into_reason)),
+        Ok(Err(JobFailure::Nested))
+    ));
     pool.wait_idle().await;
     assert_eq!(pool.stats().ran, 2);
 }

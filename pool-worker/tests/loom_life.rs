@@ -9,7 +9,7 @@ use loom::sync::atomic::AtomicUsize;
 use loom::thread;
 use pool_worker::abandoning::Abandoned;
 use pool_worker::threads::{FuncPool, Pool};
-use pool_worker::{CloseError, Reason, ReopenError};
+use pool_worker::{CloseReason, Reason, ReopenReason};
 
 mod tally;
 
@@ -72,7 +72,32 @@ fn last_job_against_close() {
         let ran_by_then = ran.get();
         let accepted = submitter.join().unwrap();
         assert_eq!(ran_by_then, accepted);
-        assert_eq!(pool.close(LONG), Err(CloseError::Closed));
+        assert_eq!(
+            pool.close(LONG).map_err(|e| e.reason()),
+            Err(CloseReason::Closed)
+        );
+    });
+}
+
+/// Rules out: the last job that has not ended is one that a displacer took out, the worker
+/// leaves meanwhile, and who waits for the end is not told of it. Fails when `displace`
+/// does not look at who waits.
+#[test]
+fn displace_against_close() {
+    model(2, || {
+        let (pool, ran) = counting(1, 1);
+        pool.submit(()).unwrap();
+        pool.submit(()).unwrap();
+        let displacer = {
+            let pool = Arc::clone(&pool);
+            thread::spawn(move || match pool.submit_displacing(()) {
+                Ok(displaced) => 3 - displaced.len(),
+                Err(error) => 2 - error.into_parts().1.len(),
+            })
+        };
+        pool.close(LONG).unwrap();
+        let ran_by_then = ran.get();
+        assert_eq!(ran_by_then, displacer.join().unwrap());
     });
 }
 
@@ -182,7 +207,10 @@ fn reopen_against_the_last_to_leave() {
     model(2, || {
         let (pool, ran) = counting(1, 1);
         let _late = pool.close(Duration::ZERO);
-        while pool.reopen() == Err(ReopenError::Draining) {
+        while pool
+            .reopen()
+            .is_err_and(|error| error.reason() == ReopenReason::Draining)
+        {
             thread::yield_now();
         }
         pool.submit(()).unwrap();

@@ -4,12 +4,13 @@
 //! twice fails an assertion.
 #![cfg(loom_models)]
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
 use loom::thread;
 use pool_worker::threads::{FuncPool, Pool};
-use pool_worker::{JobError, Reason};
+use pool_worker::{Handle, JobError, JobFailure, Reason};
 
 mod tally;
 
@@ -98,6 +99,45 @@ fn give_up_against_admission() {
     });
 }
 
+/// Rules out: a job panics as its handle is dropped, and nobody is told, or the payload is
+/// lost or told twice. It goes to the handle if that was there, and else to the handler.
+/// Fails when `Report::end` does not look whether the handle was dropped.
+#[test]
+fn panic_against_drop_of_the_handle() {
+    struct Payload(Arc<Tally>);
+
+    impl Drop for Payload {
+        fn drop(&mut self) {
+            self.0.add();
+        }
+    }
+
+    model(2, || {
+        let (told, dropped, gone) = (Tally::new(), Tally::new(), Tally::new());
+        let handler = Arc::clone(&told);
+        let builder = Pool::builder().capacity(1).queue(0);
+        let pool = builder.panic_handler(move |_| handler.add()).build();
+        let (payload, before) = (Payload(Arc::clone(&dropped)), Arc::clone(&gone));
+        let late = Tally::new();
+        let was_late = Arc::clone(&late);
+        let handle = pool.spawn(move || {
+            if before.get() == 1 {
+                was_late.add();
+            }
+            resume_unwind(Box::new(payload));
+        });
+        let handle: Handle<()> = handle.unwrap();
+        let had_it = handle.is_finished();
+        drop(handle);
+        gone.add();
+        pool.close(LONG).unwrap();
+        assert_eq!(dropped.get(), 1);
+        assert!(!had_it || told.get() == 0, "the handle was told");
+        assert!(late.get() == 0 || told.get() == 1, "there was no handle");
+        assert_eq!(pool.stats().panicked, 1);
+    });
+}
+
 /// Rules out: a job is cancelled just as it starts, and both runs and tells
 /// that it never will, or tells nothing. Fails when `Report::run` does not look
 /// whether the job was called off.
@@ -112,7 +152,13 @@ fn cancel_against_start() {
         };
         let cancelled = handle.cancel();
         let result = handle.wait();
-        assert_eq!(cancelled, matches!(result, Err(JobError::Cancelled)));
+        assert_eq!(
+            cancelled,
+            matches!(
+                result.map_err(JobError::into_reason),
+                Err(JobFailure::Cancelled)
+            )
+        );
         assert_eq!(ran.get(), usize::from(!cancelled));
         pool.close(LONG).unwrap();
     });

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pool_worker::{
-    CloseError, MultiPool, MultiPoolError, Reason, ReopenError, Strategy, tasks, threads,
+    Batch, CloseReason, JobFailure, MultiPool, MultiPoolError, Reason, ReopenReason, Strategy,
+    tasks, threads,
 };
 
 mod gate;
@@ -55,7 +56,10 @@ fn round_robin_goes_around_and_past_a_full_pool() {
     pools.wait_idle();
     assert_eq!(pools.stats().ran, 4);
     pools.close(LONG).unwrap();
-    assert_eq!(pools.close(LONG), Err(CloseError::Closed));
+    assert_eq!(
+        pools.close(LONG).map_err(|e| e.reason()),
+        Err(CloseReason::Closed)
+    );
 }
 
 #[test]
@@ -82,15 +86,21 @@ fn many_pools_are_tuned_closed_and_opened_again_as_one() {
     let pools = MultiPool::new(2, Strategy::RoundRobin, make).unwrap();
     pools.set_capacity(1);
     assert_eq!(pools.stats().capacity, 2);
-    assert_eq!(pools.reopen(), Err(ReopenError::Open));
+    assert_eq!(
+        pools.reopen().map_err(|e| e.reason()),
+        Err(ReopenReason::Open)
+    );
     let (gate, job) = gated();
     pools.pools()[0].submit(job).unwrap();
     assert_eq!(
-        pools.close(Duration::ZERO),
-        Err(CloseError::Late { unfinished: 1 })
+        pools.close(Duration::ZERO).map_err(|e| e.reason()),
+        Err(CloseReason::Late { unfinished: 1 })
     );
     assert!(pools.is_closed());
-    assert_eq!(pools.reopen(), Err(ReopenError::Draining));
+    assert_eq!(
+        pools.reopen().map_err(|e| e.reason()),
+        Err(ReopenReason::Draining)
+    );
     drop(gate);
     until(|| pools.stats().workers == 0);
     pools.pools()[1].reopen().unwrap();
@@ -169,4 +179,91 @@ async fn the_jobs_of_a_key_run_in_order_on_tasks() {
         let of_key = seen.iter().filter(|job| job.0 == key).map(|job| job.1);
         assert!(of_key.eq(0..50));
     }
+}
+
+/// A job of the first pool, of one worker each, tries everything that would wait for the
+/// second one, whose worker is busy.
+#[test]
+fn a_job_that_waits_for_the_pools_it_is_one_of_is_told() {
+    let make = |nth: usize| {
+        let builder = threads::Pool::builder().name(format!("pool {nth}"));
+        builder.capacity(1).queue(1).build()
+    };
+    let pools = Arc::new(MultiPool::new(2, Strategy::RoundRobin, make).unwrap());
+    let (gate, job) = gated();
+    let busy = pools.pools()[1].spawn(job).unwrap();
+    let queued = pools.pools()[1].spawn(|| ()).unwrap();
+    let inside = Arc::clone(&pools);
+    let outer = pools.pools()[0].spawn(move || {
+        let other = &inside.pools()[1];
+        // Its own queue has room for one.
+        inside.submit(|| ()).unwrap();
+        let nested = [
+            inside.submit(|| ()).unwrap_err().reason(),
+            other.submit(|| ()).unwrap_err().reason(),
+        ];
+        assert_eq!(nested, [Reason::Nested; 2]);
+        let limited = other.submit_timeout(|| (), Duration::from_millis(1));
+        assert_eq!(limited.unwrap_err().reason(), Reason::Timeout);
+        let error = queued.wait().unwrap_err();
+        assert_eq!(error.pool(), "pool 1");
+        assert!(matches!(error.reason(), JobFailure::Nested));
+        let waits: [&dyn Fn(); 3] = [&|| other.wait_idle(), &|| inside.wait_idle(), &|| {
+            Batch::of(other).wait();
+        }];
+        for wait in waits {
+            let wait = std::panic::AssertUnwindSafe(wait);
+            assert!(std::panic::catch_unwind(wait).is_err());
+        }
+        let error = inside.close(LONG).unwrap_err();
+        assert_eq!(
+            (error.pool(), error.reason()),
+            ("pool 0", CloseReason::Nested)
+        );
+    });
+    outer.unwrap().wait().unwrap();
+    drop(gate);
+    busy.wait().unwrap();
+    until(|| pools.stats().workers == 0);
+    assert_eq!(pools.stats().ran, 4);
+}
+
+#[tokio::test]
+async fn a_task_that_waits_for_the_pools_it_is_one_of_is_told() {
+    let make = |_| tasks::Pool::builder().capacity(1).queue(0).build();
+    let pools = Arc::new(MultiPool::new(2, Strategy::LeastLoaded, make).unwrap());
+    let inside = Arc::clone(&pools);
+    let (gate, closed) = tokio::sync::oneshot::channel::<()>();
+    let busy = pools.pools()[1]
+        .spawn(async { drop(closed.await) })
+        .await
+        .unwrap();
+    let outer = pools.pools()[0].spawn(async move {
+        let other = &inside.pools()[1];
+        let full = other.submit(async {}).await.unwrap_err();
+        let all_full = inside.submit(async {}).await.unwrap_err();
+        let told = busy.await.unwrap_err();
+        let nested = matches!(told.reason(), JobFailure::Nested);
+        (full.reason(), all_full.reason(), nested)
+    });
+    let told = outer.await.unwrap().await.unwrap();
+    assert_eq!(told, (Reason::Nested, Reason::Nested, true));
+    drop(gate);
+    pools.close(LONG).await.unwrap();
+}
+
+/// Pools that do not know each other may wait for each other: one that never waits for
+/// the other way round is free to.
+#[test]
+fn a_job_may_wait_for_a_pool_of_another_multi_pool() {
+    let make = |_| threads::Pool::builder().capacity(1).build();
+    let first = MultiPool::new(2, Strategy::RoundRobin, make).unwrap();
+    let second = Arc::new(MultiPool::new(2, Strategy::RoundRobin, make).unwrap());
+    let alone = Arc::new(threads::Pool::new(1));
+    let sum = first.pools()[0].spawn(move || {
+        let two = second.pools()[1].spawn(|| 2).unwrap().wait().unwrap();
+        second.wait_idle();
+        two + alone.spawn(|| 3).unwrap().wait().unwrap()
+    });
+    assert_eq!(sum.unwrap().wait().unwrap(), 5);
 }

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use pool_worker::{
-    Buildable, Builder, JobError, MultiPool, Reason, Stats, Strategy, SubmitError, tasks, threads,
+    Buildable, Builder, JobError, JobFailure, MultiPool, Reason, Stats, Strategy, SubmitError,
+    tasks, threads,
 };
 use tokio::runtime::Runtime;
 
@@ -153,7 +154,10 @@ macro_rules! soaked {
                     4 | 5 => {
                         if let Some(handle) = account.submitted(pool.try_spawn(job)) {
                             let cancelled = way == 4 && handle.cancel();
-                            let told = matches!(handle.wait(), Err(JobError::Cancelled));
+                            let told = matches!(
+                                handle.wait().map_err(JobError::into_reason),
+                                Err(JobFailure::Cancelled)
+                            );
                             assert_eq!(told, cancelled);
                             account.told(number, told);
                         }

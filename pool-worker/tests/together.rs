@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use pool_worker::{Batch, JobError, Reason, TrySubmit, tasks, threads};
+use pool_worker::{Batch, JobError, JobFailure, Reason, TrySubmit, tasks, threads};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -69,8 +69,8 @@ fn a_job_that_waits_for_a_batch_of_its_own_pool_is_told() {
         batch.wait()
     });
     let told = waits.unwrap().wait().unwrap_err();
-    let JobError::Panicked(told) = told else {
-        panic!("{told}");
+    let JobFailure::Panicked(told) = told.into_reason() else {
+        panic!("no panic");
     };
     let told = told.downcast::<String>().unwrap();
     assert!(told.ends_with("waits for others of it"), "{told}");
@@ -130,7 +130,10 @@ fn a_call_gives_its_result_or_its_panic() {
     let calls = [5, 0, 4].map(|n| pool.call(n).unwrap());
     let [five, none, four] = calls.map(pool_worker::Handle::wait);
     assert_eq!((five.unwrap(), four.unwrap()), (20, 25));
-    assert!(matches!(none, Err(JobError::Panicked(_))));
+    assert!(matches!(
+        none.map_err(JobError::into_reason),
+        Err(JobFailure::Panicked(_))
+    ));
     pool.pause();
     let call = pool.call(1).unwrap();
     assert!(call.cancel());
@@ -146,7 +149,10 @@ async fn a_call_is_awaited() {
     let pool = tasks::FuncPool::builder().build_calls(|n: u32| async move { 100 / n });
     let (five, none) = (pool.call(5).await.unwrap(), pool.try_call(0).unwrap());
     assert_eq!(five.await.unwrap(), 20);
-    assert!(matches!(none.await, Err(JobError::Panicked(_))));
+    assert!(matches!(
+        none.await.map_err(JobError::into_reason),
+        Err(JobFailure::Panicked(_))
+    ));
     pool.close(LONG).await.unwrap();
     assert_eq!(pool.call(9).await.unwrap_err().into_job(), 9);
 }

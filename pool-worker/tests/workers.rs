@@ -8,9 +8,11 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pool_worker::{CloseError, ReopenError, tasks, threads};
+use pool_worker::{CloseReason, ReopenReason, tasks, threads};
 
-const LONG: Duration = Duration::from_secs(60);
+mod gate;
+
+use gate::{LONG, gated, until};
 
 #[test]
 fn a_state_is_made_once_a_worker_and_need_not_be_send() {
@@ -111,10 +113,16 @@ fn a_close_waits_for_the_drop_of_a_state() {
     pool.submit(()).unwrap();
     pool.wait_idle();
     let late = pool.close(Duration::ZERO);
-    assert_eq!(late, Err(CloseError::Late { unfinished: 0 }));
+    assert_eq!(
+        late.map_err(|e| e.reason()),
+        Err(CloseReason::Late { unfinished: 0 })
+    );
     dropped.recv().unwrap();
     assert_eq!(pool.stats().workers, 1);
-    assert_eq!(pool.reopen(), Err(ReopenError::Draining));
+    assert_eq!(
+        pool.reopen().map_err(|e| e.reason()),
+        Err(ReopenReason::Draining)
+    );
     drop(gate);
     while pool.stats().workers > 0 {
         std::thread::yield_now();
@@ -131,10 +139,16 @@ async fn a_close_waits_for_the_drop_of_a_state_on_tasks() {
     pool.submit(()).await.unwrap();
     pool.wait_idle().await;
     let late = pool.close(Duration::ZERO).await;
-    assert_eq!(late, Err(CloseError::Late { unfinished: 0 }));
+    assert_eq!(
+        late.map_err(|e| e.reason()),
+        Err(CloseReason::Late { unfinished: 0 })
+    );
     dropped.recv().unwrap();
     assert_eq!(pool.stats().workers, 1);
-    assert_eq!(pool.reopen(), Err(ReopenError::Draining));
+    assert_eq!(
+        pool.reopen().map_err(|e| e.reason()),
+        Err(ReopenReason::Draining)
+    );
     drop(gate);
     while pool.stats().workers > 0 {
         tokio::task::yield_now().await;
@@ -200,4 +214,47 @@ async fn hooks_are_called_around_the_life_of_each_worker() {
     pool.submit(async {}).await.unwrap();
     pool.close(LONG).await.unwrap();
     assert_eq!((begun.load(SeqCst), ended.load(SeqCst)), (2, 2));
+}
+
+/// Returns on each worker when all three are at it.
+fn waits_for_three() -> impl Fn(&str) + Send + Sync {
+    let begun = AtomicUsize::new(0);
+    move |_| {
+        begun.fetch_add(1, SeqCst);
+        until(|| begun.load(SeqCst) >= 3);
+    }
+}
+
+#[test]
+fn a_hook_that_takes_long_holds_no_other_worker_up() {
+    let builder = threads::Pool::builder().capacity(3).queue(3);
+    let pool = builder.on_worker_start(waits_for_three()).build();
+    let handles = [(); 3].map(|()| pool.spawn(|| 1).unwrap());
+    assert_eq!(handles.map(|handle| handle.wait().unwrap()), [1; 3]);
+    assert_eq!(pool.stats().workers, 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_hook_that_takes_long_holds_no_other_task_up() {
+    let builder = tasks::Pool::builder().capacity(3).queue(3);
+    let pool = builder.on_worker_start(waits_for_three()).build();
+    for handle in [(); 3].map(|()| pool.try_spawn(async { 1 }).unwrap()) {
+        assert_eq!(handle.await.unwrap(), 1);
+    }
+    assert_eq!(pool.stats().workers, 3);
+}
+
+/// One job needs one worker, however long that takes to begin.
+#[test]
+fn a_hook_that_takes_long_makes_no_worker_that_has_no_job() {
+    let (gate, hook) = gated();
+    let hook = Mutex::new(Some(hook));
+    let builder = threads::Pool::builder().capacity(8).queue(8);
+    let hook = move |_: &str| hook.lock().unwrap().take().unwrap()();
+    let pool = builder.on_worker_start(hook).build();
+    let handle = pool.spawn(|| 1).unwrap();
+    assert_eq!(pool.stats().workers, 1);
+    drop(gate);
+    assert_eq!(handle.wait().unwrap(), 1);
+    assert_eq!(pool.stats().workers, 1);
 }

@@ -8,6 +8,7 @@ use super::Dispatcher;
 use crate::error::Reason;
 use crate::line::Blocked;
 use crate::queue::{Accepted, Refused};
+use crate::wakers::wake_all;
 
 /// A job that was not accepted.
 pub(crate) struct Rejected<J> {
@@ -59,6 +60,7 @@ impl<J: Send + 'static> Dispatcher<J> {
             if self.queue.finish() || oldest.unblocks {
                 self.admit_line();
             }
+            self.ended_elsewhere();
         }
     }
 
@@ -113,6 +115,7 @@ impl<J: Send + 'static> Dispatcher<J> {
         since: u64,
         waker: &Waker,
     ) -> Result<Queued, Rejected<J>> {
+        let waker = Some(waker.clone());
         let mut line = self.line.lock();
         // From here on whoever finishes a job comes to the line, and waits for
         // this lock. So it is enough to try once more.
@@ -120,7 +123,6 @@ impl<J: Send + 'static> Dispatcher<J> {
         let outcome = match self.enqueue(job) {
             Err(full) if full.reason == Reason::Full => {
                 if line.len() < self.options.max_blocked {
-                    let waker = waker.clone();
                     let job = full.job;
                     return Ok(Queued::Blocked(line.join(Blocked { job, since, waker })));
                 }
@@ -143,12 +145,15 @@ impl<J: Send + 'static> Dispatcher<J> {
 
     /// Looks whether a blocked submitter was accepted; else it stays in line.
     pub(crate) fn poll_line(&self, place: u64, waker: &Waker) -> Poll<Result<(), Rejected<J>>> {
+        let waker = waker.clone();
         let mut line = self.line.lock();
         let Some(blocked) = line.get_mut(place) else {
             return Poll::Ready(Ok(()));
         };
         if !self.queue.is_closed() {
-            blocked.waker.clone_from(waker);
+            let replaced = blocked.waker.replace(waker);
+            drop(line);
+            drop(replaced);
             return Poll::Pending;
         }
         drop(line);
@@ -190,7 +195,7 @@ impl<J: Send + 'static> Dispatcher<J> {
             wake |= accepted.wake;
             self.recorder
                 .record_blocked(now.saturating_sub(blocked.since));
-            wakers.push(blocked.waker);
+            wakers.extend(blocked.waker);
         }
         if line.is_empty() {
             self.queue.unflag_blocked();
@@ -199,7 +204,7 @@ impl<J: Send + 'static> Dispatcher<J> {
         if wake {
             self.rouse_one();
         }
-        wakers.into_iter().for_each(Waker::wake);
+        wake_all(wakers);
     }
 }
 

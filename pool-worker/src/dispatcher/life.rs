@@ -5,10 +5,13 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Poll, Waker};
 
 use super::Dispatcher;
-use crate::error::{CloseError, ReopenError};
+use crate::error::{CloseError, CloseReason, ReopenError, ReopenReason};
 use crate::idle::{Seat, Sleeper, Workers};
 use crate::panic;
 use crate::sync::{MutexGuard, yield_now};
+use crate::wait::End;
+use crate::wakers::{Key, wake_all};
+use crate::worker::Worker;
 
 impl<J: Send + 'static> Dispatcher<J> {
     /// A worker is gone. `retired` if the capacity had no room for it, or it
@@ -30,7 +33,7 @@ impl<J: Send + 'static> Dispatcher<J> {
         if workers.count > 0 {
             let idlers = workers.idlers_if(counts.unfinished == 0);
             drop(workers);
-            idlers.into_iter().for_each(Waker::wake);
+            wake_all(idlers);
         } else {
             self.last_left(workers);
         }
@@ -58,16 +61,29 @@ impl<J: Send + 'static> Dispatcher<J> {
             }
         }
         let mut workers = self.workers.lock();
-        let mut waiting = std::mem::take(&mut workers.closers);
-        waiting.append(&mut workers.idlers);
+        let waiting = workers.closers.take().chain(workers.idlers.take());
         drop(workers);
-        waiting.into_iter().for_each(Waker::wake);
+        wake_all(waiting);
+    }
+
+    /// A job has ended that no worker had. Where it was the last one, no worker may come to
+    /// rest or leave after it: who waits for that is told here.
+    pub(super) fn ended_elsewhere(&self) {
+        if self.queue.counts().unfinished > 0 {
+            return;
+        }
+        // Who looked before this job had ended has left its waker by now.
+        let mut workers = self.workers.lock();
+        let idlers = workers.idlers.take();
+        let closers = (workers.count == 0).then(|| workers.closers.take());
+        drop(workers);
+        wake_all(idlers.chain(closers.into_iter().flatten()));
     }
 
     /// Accepts nothing from now on, and tells everyone who sleeps or waits.
     pub(crate) fn close(&self) -> Result<(), CloseError> {
         if !self.queue.close() {
-            return Err(CloseError::Closed);
+            return Err(self.unclosed(CloseReason::Closed));
         }
         let mut workers = self.workers.lock();
         // A pause is over: what was accepted runs. Unless the pool is open again by now,
@@ -79,8 +95,8 @@ impl<J: Send + 'static> Dispatcher<J> {
         let sleepers = std::mem::take(&mut workers.asleep);
         drop(workers);
         sleepers.into_iter().for_each(Sleeper::rouse);
-        let wakers = self.line.lock().wakers();
-        wakers.into_iter().for_each(Waker::wake);
+        let wakers = self.line.lock().take_wakers();
+        wake_all(wakers);
         for part in self.parts() {
             part.wake_all();
         }
@@ -89,33 +105,66 @@ impl<J: Send + 'static> Dispatcher<J> {
 
     pub(crate) fn late(&self) -> CloseError {
         let unfinished = self.queue.counts().unfinished as usize;
-        CloseError::Late { unfinished }
+        self.unclosed(CloseReason::Late { unfinished })
     }
 
-    /// Whether every accepted job has ended and every worker has left.
-    pub(crate) fn poll_drained(&self, waker: &Waker) -> Poll<()> {
+    pub(crate) fn unclosed(&self, reason: CloseReason) -> CloseError {
+        CloseError::new(&self.options.name, reason)
+    }
+
+    fn unopened(&self, reason: ReopenReason) -> ReopenError {
+        ReopenError::new(&self.options.name, reason)
+    }
+
+    /// Whether it has come to this end.
+    pub(crate) fn poll_end(&self, end: End, key: &mut Key, waker: &Waker) -> Poll<()> {
+        let waker = waker.clone();
         let mut workers = self.workers.lock();
-        // A job accepted before the close may have no worker yet: its
+        // The worker that ends the last job rests or leaves after that, for which it
+        // needs this lock: it comes before these counts or finds the waker. Where all
+        // have to leave, a job accepted before the close may have no worker yet: its
         // submitter is about to make one.
-        if workers.count == 0 && self.queue.counts().unfinished == 0 {
+        let left = matches!(end, End::Idle) || workers.count == 0;
+        if left && self.queue.counts().unfinished == 0 {
             return Poll::Ready(());
         }
-        remember(&mut workers.closers, waker);
+        let replaced = workers.waiting_for(end).leave(key, waker);
+        drop(workers);
+        drop(replaced);
         Poll::Pending
+    }
+
+    /// Who waited for this end under this key does no longer.
+    pub(crate) fn forget(&self, end: End, key: u64) {
+        let waker = self.workers.lock().waiting_for(end).remove(key);
+        drop(waker);
     }
 
     /// Accepts again, once a close has drained.
     pub(crate) fn reopen(self: &Arc<Self>) -> Result<(), ReopenError> {
         let mut workers = self.workers.lock();
         if !self.queue.is_closed() {
-            return Err(ReopenError::Open);
+            return Err(self.unopened(ReopenReason::Open));
         }
         let counts = self.queue.counts();
         if workers.count > 0 || counts.unfinished > 0 {
-            return Err(ReopenError::Draining);
+            return Err(self.unopened(ReopenReason::Draining));
         }
         if workers.abandoned {
-            return Err(ReopenError::NoRuntime);
+            return Err(self.unopened(ReopenReason::NoRuntime));
+        }
+        if self.options.on_threads {
+            // Before anything is accepted: without a worker, and a system that gives no
+            // thread for one, a job would wait until another comes.
+            workers.reopening = true;
+            let seat = self.seat(&mut workers);
+            drop(workers);
+            let launched = (self.launch)(Worker::new(Arc::clone(self), seat));
+            workers = self.workers.lock();
+            workers.reopening = false;
+            if launched.is_err() {
+                return Err(self.unopened(ReopenReason::NoThread));
+            }
         }
         // The closer may have yet to come to that.
         workers.paused = false;
@@ -123,8 +172,8 @@ impl<J: Send + 'static> Dispatcher<J> {
         self.queue.arm();
         self.queue.open();
         drop(workers);
-        // Refused, it leaves as it is dropped; the first job tries again.
-        let _ = self.prestart(usize::from(self.options.on_threads));
+        // Of those that are refused, each leaves as it is dropped.
+        let _ = self.prestart(0);
         // Who was blocked before the close and has yet to look finds the pool open: nobody
         // else would let it in.
         self.admit_line();
@@ -154,23 +203,5 @@ impl<J: Send + 'static> Dispatcher<J> {
     /// Whether no job may start.
     pub(crate) fn is_paused(&self) -> bool {
         self.workers.lock().paused
-    }
-
-    /// Whether every accepted job has ended.
-    pub(crate) fn poll_idle(&self, waker: &Waker) -> Poll<()> {
-        let mut workers = self.workers.lock();
-        // The worker that ends the last job rests after that, for which it
-        // needs this lock: it comes before these counts or finds the waker.
-        if self.queue.counts().unfinished == 0 {
-            return Poll::Ready(());
-        }
-        remember(&mut workers.idlers, waker);
-        Poll::Pending
-    }
-}
-
-fn remember(wakers: &mut Vec<Waker>, waker: &Waker) {
-    if !wakers.iter().any(|known| known.will_wake(waker)) {
-        wakers.push(waker.clone());
     }
 }

@@ -11,6 +11,7 @@ use std::task::Waker;
 
 use super::{Dispatcher, NotLaunched};
 use crate::idle::{Seat, Sleeper, Workers};
+use crate::wakers::wake_all;
 use crate::worker::Worker;
 
 /// What a worker that found no job should do.
@@ -41,6 +42,9 @@ impl<J: Send + 'static> Dispatcher<J> {
             // All are awake: each looks at the queue before it sleeps.
             return;
         }
+        if self.has_enough_on_the_way(&workers) {
+            return;
+        }
         let seat = self.seat(&mut workers);
         drop(workers);
         // A worker that could not be started leaves as it is dropped, which
@@ -64,7 +68,43 @@ impl<J: Send + 'static> Dispatcher<J> {
         rouse
     }
 
-    /// Makes the workers that are to be there before the first job.
+    /// As [`relay`](Self::relay), for a worker that has to see to its hook first, which may
+    /// take long: each of those that are at that will take a job, and for more than these
+    /// a further worker is called now.
+    #[cold]
+    pub(crate) fn relay_before_hook(self: &Arc<Self>) -> bool {
+        let workers = self.workers.lock();
+        let more = !workers.asleep.is_empty() || workers.count < workers.capacity;
+        let rouse = more && !self.has_enough_on_the_way(&workers);
+        drop(workers);
+        if rouse {
+            self.rouse_one();
+        }
+        rouse
+    }
+
+    /// Whether there is a worker at its hook for each job that waits. Then the next job
+    /// asks again.
+    fn has_enough_on_the_way(&self, workers: &Workers) -> bool {
+        if workers.starting == 0 {
+            return false;
+        }
+        let enough = self.queue.arm().queued <= workers.starting as u64;
+        if !enough {
+            self.queue.disarm();
+        }
+        enough
+    }
+
+    /// A worker has seen to its hook, or never came to it.
+    #[cold]
+    pub(crate) fn hook_seen_to(&self) {
+        self.workers.lock().starting -= 1;
+    }
+
+    /// Makes the workers that are to be there before the first job, or so many as the
+    /// system gives: the others are made as jobs come. An error if they are fewer than
+    /// `at_least`.
     pub(crate) fn prestart(self: &Arc<Self>, at_least: usize) -> Result<(), NotLaunched> {
         let wanted = self.options.prestart.max(at_least);
         loop {
@@ -74,12 +114,20 @@ impl<J: Send + 'static> Dispatcher<J> {
             }
             let seat = self.seat(&mut workers);
             drop(workers);
-            (self.launch)(Worker::new(Arc::clone(self), seat))?;
+            if let Err(refused) = (self.launch)(Worker::new(Arc::clone(self), seat)) {
+                let made = self.workers.lock().count;
+                return if made < at_least {
+                    Err(refused)
+                } else {
+                    Ok(())
+                };
+            }
         }
     }
 
-    fn seat(&self, workers: &mut Workers) -> Arc<Seat> {
+    pub(super) fn seat(&self, workers: &mut Workers) -> Arc<Seat> {
         workers.count += 1;
+        workers.starting += usize::from(self.options.hooks.start.is_some());
         workers.vacant.pop().unwrap_or_else(|| {
             workers.seats += 1;
             Seat::new(self.recorder.shard(workers.seats - 1))
@@ -88,6 +136,7 @@ impl<J: Send + 'static> Dispatcher<J> {
 
     /// A worker found no job.
     pub(crate) fn rest(&self, seat: &Arc<Seat>, waker: &Waker) -> Rest {
+        let waker = waker.clone();
         let mut workers = self.workers.lock();
         if workers.has_surplus() {
             workers.retiring += 1;
@@ -106,17 +155,21 @@ impl<J: Send + 'static> Dispatcher<J> {
                 return Rest::Again;
             }
             if counts.closed {
-                return Rest::Leave;
+                // Made to be the first of a pool that opens in a moment.
+                return match workers.reopening {
+                    true => Rest::Again,
+                    false => Rest::Leave,
+                };
             }
         }
         // In a pause not armed: no job needs this worker before it is over.
         workers.asleep.push(Sleeper {
             seat: Arc::clone(seat),
-            waker: waker.clone(),
+            waker,
         });
         let idlers = workers.idlers_if(self.queue.counts().unfinished == 0);
         drop(workers);
-        idlers.into_iter().for_each(Waker::wake);
+        wake_all(idlers);
         Rest::Sleep
     }
 
@@ -138,9 +191,11 @@ impl<J: Send + 'static> Dispatcher<J> {
         else {
             return false;
         };
-        workers.asleep.remove(place);
+        let sleeper = workers.asleep.remove(place);
         workers.retiring += 1;
         self.hold(&mut workers);
+        drop(workers);
+        drop(sleeper);
         true
     }
 }

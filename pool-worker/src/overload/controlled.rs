@@ -12,8 +12,11 @@ use crate::any_pool::Core;
 use crate::dispatcher::Dispatcher;
 use crate::error::{CloseError, ReopenError, SubmitError};
 use crate::histogram::Merged;
+use crate::identity::Identity;
 use crate::span::Carried;
 use crate::stats::Stats;
+use crate::wait::End;
+use crate::wakers::Key;
 
 pub(crate) struct Controlled<T: Send + 'static> {
     pub(crate) desk: Arc<Desk<T>>,
@@ -126,13 +129,13 @@ impl<T: Send + 'static> Core for Controlled<T> {
     fn set_capacity(&self, capacity: usize) {
         self.tokens.set_capacity(capacity);
     }
-    fn is_within(&self) -> bool {
-        self.tokens.is_within()
+    fn identity(&self) -> &Identity {
+        &self.tokens.identity
     }
-    fn poll_drained(&self, waker: &Waker) -> Poll<()> {
-        self.tokens.poll_drained(waker)
+    fn poll_end(&self, end: End, key: &mut Key, waker: &Waker) -> Poll<()> {
+        self.tokens.poll_end(end, key, waker)
     }
-    fn poll_idle(&self, waker: &Waker) -> Poll<()> {
-        self.tokens.poll_idle(waker)
+    fn forget(&self, end: End, key: u64) {
+        self.tokens.forget(end, key);
     }
 }

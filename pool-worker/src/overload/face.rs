@@ -123,12 +123,12 @@ macro_rules! controlled {
         impl<T: Send + 'static, R: Send + 'static> $pool<Call<T, R>> {
             /// Accepts the argument of a job of this class and gives its handle, or
             /// refuses it at once. What is accepted and not run is told to the handle,
-            /// as [`JobError::Unserved`](crate::JobError::Unserved).
+            /// as [`JobFailure::Unserved`](crate::JobFailure::Unserved).
             ///
             /// # Errors
             /// As [`submit`](Self::submit).
             pub fn call(&self, class: Class, job: T) -> Result<Handle<R>, SubmitError<T>> {
-                let (handle, report) = handle(self.tokens.dispatcher.address());
+                let (handle, report) = handle(&self.tokens.dispatcher.identity, None);
                 let submitted = self.submit(class, Call { job, report });
                 submitted.map_err(|error| error.map(|call| call.job))?;
                 Ok(handle)

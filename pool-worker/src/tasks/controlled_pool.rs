@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::FuncPool;
-use super::job::Tracked;
+use super::calls::Called;
 use crate::any_pool::Core;
 use crate::call::Call;
 use crate::error::{CloseError, SubmitError};
@@ -107,7 +107,7 @@ impl<T: Send + 'static> Builder<ControlledPool<T>> {
         Fut: Future<Output = R> + Send + 'static,
         R: Send + 'static,
     {
-        let run = move |call: Call<T, R>| Tracked::of(call, &run);
+        let run = move |call: Call<T, R>| Called::of(call, &run);
         self.convert::<ControlledPool<_>>()
             .build_with(control, run, Call::back)
     }

@@ -5,8 +5,8 @@ use std::future::Future;
 use std::sync::Arc;
 
 use super::FuncPool;
+use super::calls::Called;
 use super::func_pool::Here;
-use super::job::Tracked;
 use crate::call::Call;
 use crate::dispatcher::Dispatcher;
 use crate::options::Builder;
@@ -35,7 +35,8 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
     }
 
     /// The pool that runs this function, whose results its callers wait for:
-    /// see [`call`](FuncPool::call).
+    /// see [`call`](FuncPool::call). A panic before it returns its future is that of
+    /// the job, as one in the future is.
     ///
     /// # Panics
     /// As [`build`](Self::build).
@@ -46,9 +47,9 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
     {
         let run = Arc::new(run);
         let here = Arc::clone(&run);
-        let run = move |call| Tracked::of(call, &*run);
+        let run = move |call| Called::of(call, &*run);
         let here = move |call| -> Here {
-            let call = Tracked::of(call, &*here);
+            let call = Called::of(call, &*here);
             Box::pin(async move { _ = call.await })
         };
         self.convert().build_with(run, Box::new(here))

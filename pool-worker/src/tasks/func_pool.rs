@@ -1,7 +1,7 @@
 //! One async function over many arguments, on tasks.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,12 +10,13 @@ use tokio::time::timeout;
 
 use crate::block_on::block_on;
 use crate::dispatcher::{Dispatcher, Rejected};
-use crate::error::{CloseError, DisplaceError, Reason, SubmitError};
+use crate::error::{CloseError, CloseReason, DisplaceError, Reason, SubmitError};
 use crate::face::face;
 use crate::options::Builder;
 use crate::span::Carried;
 use crate::submit::{Submission, to_wait};
 use crate::try_submit::{BulkError, TrySubmit};
+use crate::wait::{End, until};
 
 /// A pool of tasks that run one async function; a job is its argument, and
 /// nothing is boxed. Answers to `PoolWithFuncGeneric` of `ants`.
@@ -235,8 +236,8 @@ impl<T: Send + 'static> FuncPool<T> {
     /// # Panics
     /// In a job of this pool, which would wait for itself.
     pub async fn wait_idle(&self) {
-        self.dispatcher.assert_not_within();
-        poll_fn(|cx| self.dispatcher.poll_idle(cx.waker())).await;
+        self.dispatcher.identity.assert_not_within();
+        until(&self.dispatcher, End::Idle).await;
     }
 
     /// Accepts nothing from now on, and waits until what was accepted has run
@@ -250,17 +251,16 @@ impl<T: Send + 'static> FuncPool<T> {
     /// When not called in a runtime with time enabled.
     ///
     /// # Errors
-    /// [`CloseError::Closed`] if the pool was closed before;
-    /// [`CloseError::Nested`] in a job of this pool, at once;
-    /// [`CloseError::Late`] if the limit passed: the pool stays closed, and
+    /// [`CloseReason::Closed`] if the pool was closed before;
+    /// [`CloseReason::Nested`] in a job of this pool, at once;
+    /// [`CloseReason::Late`] if the limit passed: the pool stays closed, and
     /// the workers go on with what was accepted.
     pub async fn close(&self, limit: Duration) -> Result<(), CloseError> {
         self.dispatcher.close()?;
-        if self.dispatcher.is_within() {
-            return Err(CloseError::Nested);
+        if self.dispatcher.identity.is_within() {
+            return Err(self.dispatcher.unclosed(CloseReason::Nested));
         }
-        let drained = poll_fn(|cx| self.dispatcher.poll_drained(cx.waker()));
-        let drained = timeout(limit, drained).await;
+        let drained = timeout(limit, until(&self.dispatcher, End::Drained)).await;
         drained.map_err(|_elapsed| self.dispatcher.late())
     }
 }

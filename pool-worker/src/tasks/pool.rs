@@ -207,7 +207,7 @@ impl Pool {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let (handle, report) = handle(self.jobs.dispatcher.address());
+        let (handle, report) = handle(&self.jobs.dispatcher.identity, None);
         let submitted = self.jobs.submit(Job::new(Tracked { future, report })).await;
         submitted.map_err(|error| error.map(tracked))?;
         Ok(handle)
@@ -227,7 +227,7 @@ impl Pool {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let (handle, report) = handle(self.jobs.dispatcher.address());
+        let (handle, report) = handle(&self.jobs.dispatcher.identity, Some(name));
         let (work, name) = (Tracked { future, report }, self.name_of(name));
         let submitted = self.jobs.submit(Job::new(Named { work, name })).await;
         let back = |job: Job| job.into_inner::<Named<Tracked<F, F::Output>>>().work.future;
@@ -244,7 +244,7 @@ impl Pool {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let (handle, report) = handle(self.jobs.dispatcher.address());
+        let (handle, report) = handle(&self.jobs.dispatcher.identity, None);
         let submitted = self.jobs.try_submit(Job::new(Tracked { future, report }));
         submitted.map_err(|error| error.map(tracked))?;
         Ok(handle)
@@ -252,7 +252,7 @@ impl Pool {
 
     /// Accepts a job at once; while the pool is full, the oldest jobs that
     /// wait make room: they are dropped, and their handles tell that they were
-    /// [displaced](crate::JobError::Displaced). Says how many; see
+    /// [displaced](crate::JobFailure::Displaced). Says how many; see
     /// [`FuncPool::submit_displacing`].
     ///
     /// # Errors

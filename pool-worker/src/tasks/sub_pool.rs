@@ -1,13 +1,14 @@
 //! A part of a pool's workers, under a limit of its own.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::sync::Arc;
 
 use super::Pool;
 use super::job::{Job, Limited};
 use crate::error::{Reason, SubmitError};
 use crate::permits::Permits;
+use crate::wait::Wait;
 
 /// A part of a [`Pool`]: at most so many of its jobs are in the pool at once,
 /// waiting or running, so that they can take neither all the workers nor the
@@ -98,8 +99,8 @@ impl SubPool {
     /// # Panics
     /// In a job of the pool.
     pub async fn wait_idle(&self) {
-        self.pool.jobs.dispatcher.assert_not_within();
-        poll_fn(|cx| self.permits.poll_idle(cx.waker())).await;
+        self.pool.jobs.dispatcher.identity.assert_not_within();
+        Wait::new(&*self.permits).await;
     }
 }
 

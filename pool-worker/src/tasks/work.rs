@@ -71,6 +71,8 @@ pin_project! {
     #[project_replace = Left]
     enum At<T, Fut> {
         New,
+        /// Is about to see to its hook.
+        Beginning,
         /// Looks for a job.
         Looking,
         /// Has one that is about to start.
@@ -123,6 +125,13 @@ where
         loop {
             match this.at.as_mut().project() {
                 Step::New => {
+                    this.at.set(At::Beginning);
+                    if this.worker.arrive() {
+                        // As after a relay, below.
+                        return give_way(cx);
+                    }
+                }
+                Step::Beginning => {
                     this.worker.begin_work();
                     this.at.set(At::Looking);
                 }

@@ -34,7 +34,7 @@ impl<T: Send + 'static, R: Send + 'static> FuncPool<Call<T, R>> {
     /// # Errors
     /// As [`submit`](Self::submit).
     pub fn call(&self, job: T) -> Result<Handle<R>, SubmitError<T>> {
-        let (handle, report) = handle(self.dispatcher.address());
+        let (handle, report) = handle(&self.dispatcher.identity, None);
         let submitted = self.submit(Call { job, report });
         submitted.map_err(|error| error.map(|call| call.job))?;
         Ok(handle)
@@ -45,7 +45,7 @@ impl<T: Send + 'static, R: Send + 'static> FuncPool<Call<T, R>> {
     /// # Errors
     /// As [`try_submit`](Self::try_submit).
     pub fn try_call(&self, job: T) -> Result<Handle<R>, SubmitError<T>> {
-        let (handle, report) = handle(self.dispatcher.address());
+        let (handle, report) = handle(&self.dispatcher.identity, None);
         let submitted = self.try_submit(Call { job, report });
         submitted.map_err(|error| error.map(|call| call.job))?;
         Ok(handle)

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::FuncPool;
+use super::func_build::built;
 use crate::any_pool::Core;
 use crate::call::Call;
 use crate::error::{CloseError, SubmitError};
@@ -105,7 +106,7 @@ impl<T: Send + 'static> Builder<ControlledPool<T>> {
             outcome
         };
         let builder = self.of_tokens::<FuncPool<Token<T>>>(&control);
-        let tokens = builder.build_with(run, Box::new(drop));
+        let tokens = built(builder.build_with(run, Box::new(drop)));
         let controlled = Controlled::new(Desk::new(control, unserved), &tokens.dispatcher);
         ControlledPool { controlled, tokens }
     }
@@ -114,7 +115,7 @@ impl<T: Send + 'static> Builder<ControlledPool<T>> {
     /// [`call`](ControlledPool::call).
     ///
     /// ```
-    /// use pool_worker::JobError;
+    /// use pool_worker::JobFailure;
     /// use pool_worker::overload::{Class, Control};
     /// use pool_worker::threads::ControlledPool;
     /// use std::time::Instant;
@@ -124,7 +125,7 @@ impl<T: Send + 'static> Builder<ControlledPool<T>> {
     ///
     /// let too_late = Class::new().deadline(Instant::now());
     /// let error = pool.call(too_late, 4)?.wait().unwrap_err();
-    /// assert!(matches!(error, JobError::Unserved { .. }));
+    /// assert!(matches!(error.reason(), JobFailure::Unserved { .. }));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::{FuncPool, work};
 use crate::call::Call;
-use crate::dispatcher::Dispatcher;
+use crate::dispatcher::{Dispatcher, NotLaunched};
+use crate::error::BuildError;
 use crate::options::Builder;
 use crate::outcome::Outcome;
 use crate::panic;
@@ -19,6 +20,22 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
     /// When the capacity is 0, when capacity and queue bound together are
     /// above 2^29, and when the system gives no thread for the first worker.
     pub fn build<F>(self, run: F) -> FuncPool<T>
+    where
+        F: Fn(T) + Send + Sync + 'static,
+    {
+        built(self.try_build(run))
+    }
+
+    /// As [`build`](Self::build), where a system that gives no thread is an error.
+    ///
+    /// # Errors
+    /// When the system gives no thread for the first worker. Further ones that were to be
+    /// [made with the pool](Self::prestart) and are not given are made as jobs come.
+    ///
+    /// # Panics
+    /// When the capacity is 0, and when capacity and queue bound together are
+    /// above 2^29.
+    pub fn try_build<F>(self, run: F) -> Result<FuncPool<T>, BuildError>
     where
         F: Fn(T) + Send + Sync + 'static,
     {
@@ -49,7 +66,7 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
             job.run(|call| call.run(&*run))
         };
         let here = move |call: Call<T, R>| _ = call.run(&*here);
-        self.convert().build_with(run, Box::new(here))
+        built(self.convert().build_with(run, Box::new(here)))
     }
 
     /// The pool that runs this function with a state that `make` makes on each
@@ -101,20 +118,28 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
             drop(worker);
         };
         let here = move |job| (here.1)(&mut (here.0)(), job);
-        self.build_driven(drive, Box::new(here))
+        built(self.build_driven(drive, Box::new(here)))
     }
 
     /// As [`build`](Self::build), for a function that runs the job where it
     /// lies, and tells what became of it; and one that runs it for its
     /// submitter.
-    pub(super) fn build_with<F>(self, run: F, here: Box<dyn Fn(T) + Send + Sync>) -> FuncPool<T>
+    pub(super) fn build_with<F>(
+        self,
+        run: F,
+        here: Box<dyn Fn(T) + Send + Sync>,
+    ) -> Result<FuncPool<T>, BuildError>
     where
         F: Fn(&mut Option<Carried<T>>) -> Outcome + Send + Sync + 'static,
     {
         self.build_driven(move |worker| drop(work::work(worker, &run)), here)
     }
 
-    fn build_driven<F>(mut self, drive: F, here: Box<dyn Fn(T) + Send + Sync>) -> FuncPool<T>
+    fn build_driven<F>(
+        mut self,
+        drive: F,
+        here: Box<dyn Fn(T) + Send + Sync>,
+    ) -> Result<FuncPool<T>, BuildError>
     where
         F: Fn(Worker<Carried<T>>) + Send + Sync + 'static,
     {
@@ -126,10 +151,14 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
         // would be lost when the system has no thread to give. This one looks for
         // jobs before it first sleeps: the first job needs to ask for no other.
         dispatcher.queue.disarm();
-        assert!(
-            dispatcher.prestart(1).is_ok(),
-            "no thread for the first worker"
-        );
-        FuncPool { dispatcher, here }
+        match dispatcher.prestart(1) {
+            Ok(()) => Ok(FuncPool { dispatcher, here }),
+            Err(NotLaunched(refused)) => Err(BuildError::new(&dispatcher.options.name, refused)),
+        }
     }
+}
+
+/// For who did not ask for an error.
+pub(super) fn built<P>(built: Result<P, BuildError>) -> P {
+    built.unwrap_or_else(|error| panic!("{error}"))
 }

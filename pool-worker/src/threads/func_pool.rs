@@ -1,7 +1,6 @@
 //! One function over many arguments, on threads.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,12 +8,13 @@ use crossbeam_utils::Backoff;
 
 use crate::block_on::block_on;
 use crate::dispatcher::{Dispatcher, Rejected};
-use crate::error::{CloseError, DisplaceError, Reason, SubmitError};
+use crate::error::{CloseError, CloseReason, DisplaceError, Reason, SubmitError};
 use crate::face::face;
 use crate::options::Builder;
 use crate::span::Carried;
 use crate::submit::{Submission, to_wait};
 use crate::try_submit::{BulkError, TrySubmit, submit_all};
+use crate::wait::{End, until};
 
 /// A pool of threads that run one function; a job is its argument, and nothing
 /// is boxed. Answers to `PoolWithFuncGeneric` of `ants`.
@@ -222,9 +222,8 @@ impl<T: Send + 'static> FuncPool<T> {
     /// # Panics
     /// On a worker of this pool, whose job would wait for itself.
     pub fn wait_idle(&self) {
-        self.dispatcher.assert_not_within();
-        let mut idle = poll_fn(|cx| self.dispatcher.poll_idle(cx.waker()));
-        block_on(&mut idle, None);
+        self.dispatcher.identity.assert_not_within();
+        block_on(&mut until(&self.dispatcher, End::Idle), None);
     }
 
     /// Accepts nothing from now on, and waits until what was accepted has run
@@ -232,16 +231,16 @@ impl<T: Send + 'static> FuncPool<T> {
     /// with [`Reason::Closed`]. Answers to `ReleaseTimeout` of `ants`.
     ///
     /// # Errors
-    /// [`CloseError::Closed`] if the pool was closed before;
-    /// [`CloseError::Nested`] on a worker of this pool, at once;
-    /// [`CloseError::Late`] if the limit passed: the pool stays closed, and
+    /// [`CloseReason::Closed`] if the pool was closed before;
+    /// [`CloseReason::Nested`] on a worker of this pool, at once;
+    /// [`CloseReason::Late`] if the limit passed: the pool stays closed, and
     /// the workers go on with what was accepted.
     pub fn close(&self, limit: Duration) -> Result<(), CloseError> {
         self.dispatcher.close()?;
-        if self.dispatcher.is_within() {
-            return Err(CloseError::Nested);
+        if self.dispatcher.identity.is_within() {
+            return Err(self.dispatcher.unclosed(CloseReason::Nested));
         }
-        let mut drained = poll_fn(|cx| self.dispatcher.poll_drained(cx.waker()));
+        let mut drained = until(&self.dispatcher, End::Drained);
         block_on(&mut drained, Some(limit)).ok_or_else(|| self.dispatcher.late())
     }
 }
@@ -262,11 +261,10 @@ impl<T: Send + 'static> TrySubmit<T> for FuncPool<T> {
 impl<T: Send + 'static> Drop for FuncPool<T> {
     fn drop(&mut self) {
         let closed_before = self.dispatcher.close().is_err();
-        if closed_before || self.dispatcher.is_within() {
+        if closed_before || self.dispatcher.identity.is_within() {
             return;
         }
-        let mut drained = poll_fn(|cx| self.dispatcher.poll_drained(cx.waker()));
-        block_on(&mut drained, None);
+        block_on(&mut until(&self.dispatcher, End::Drained), None);
     }
 }
 
@@ -276,5 +274,31 @@ impl<T: Send + 'static> fmt::Debug for FuncPool<T> {
             .field("name", &self.name())
             .field("stats", &self.stats())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(loom_models)))]
+mod tests {
+    use std::sync::mpsc::{Receiver, channel};
+
+    use super::*;
+
+    /// Some get in while they linger, the others by way of the line.
+    #[test]
+    fn who_found_the_pool_full_was_blocked_however_it_gets_in() {
+        let builder = FuncPool::builder().capacity(1).queue(0);
+        let pool = builder.build(|open: Receiver<()>| _ = open.recv());
+        for nth in 1..=1000 {
+            let (gate, open) = channel();
+            pool.submit(open).unwrap();
+            let (opened, at_once) = channel();
+            let Err(full) = pool.dispatcher.offer(Carried::new(at_once)) else {
+                panic!("the worker is busy");
+            };
+            drop((gate, opened));
+            assert!(pool.wait(full, None).is_ok());
+            pool.wait_idle();
+            assert_eq!(pool.blocked().count, nth);
+        }
     }
 }

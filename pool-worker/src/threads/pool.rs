@@ -5,8 +5,9 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use super::FuncPool;
+use super::func_build::built;
 use super::job::{Job, Named, Plain, Tracked};
-use crate::error::{CloseError, Reason, SubmitError};
+use crate::error::{BuildError, CloseError, Reason, SubmitError};
 use crate::face::face;
 use crate::handle::{Handle, handle};
 use crate::options::Builder;
@@ -192,7 +193,7 @@ impl Pool {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        let (handle, report) = handle(self.jobs.dispatcher.address());
+        let (handle, report) = handle(&self.jobs.dispatcher.identity, None);
         let closure = job;
         let submitted = self.jobs.submit(Job::new(Tracked { closure, report }));
         submitted.map_err(|error| error.map(tracked::<F, R>))?;
@@ -209,7 +210,7 @@ impl Pool {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        let (handle, report) = handle(self.jobs.dispatcher.address());
+        let (handle, report) = handle(&self.jobs.dispatcher.identity, Some(name));
         let closure = job;
         let (work, name) = (Tracked { closure, report }, self.name_of(name));
         let submitted = self.jobs.submit(Job::new(Named { work, name }));
@@ -238,7 +239,7 @@ impl Pool {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        let (handle, report) = handle(self.jobs.dispatcher.address());
+        let (handle, report) = handle(&self.jobs.dispatcher.identity, None);
         let closure = job;
         let job = Job::new(Tracked { closure, report });
         let submitted = self.jobs.submit_async(job).await;
@@ -255,7 +256,7 @@ impl Pool {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        let (handle, report) = handle(self.jobs.dispatcher.address());
+        let (handle, report) = handle(&self.jobs.dispatcher.identity, None);
         let closure = job;
         let submitted = self.jobs.try_submit(Job::new(Tracked { closure, report }));
         submitted.map_err(|error| error.map(tracked::<F, R>))?;
@@ -264,7 +265,7 @@ impl Pool {
 
     /// Accepts a job at once; while the pool is full, the oldest jobs that
     /// wait make room: they are dropped, and their handles tell that they were
-    /// [displaced](crate::JobError::Displaced). Says how many; see
+    /// [displaced](crate::JobFailure::Displaced). Says how many; see
     /// [`FuncPool::submit_displacing`].
     ///
     /// # Errors
@@ -322,16 +323,35 @@ impl Builder<Pool> {
     /// When the capacity is 0, when capacity and queue bound together are
     /// above 2^29, and when the system gives no thread for the first worker.
     pub fn build(self) -> Pool {
+        built(self.try_build())
+    }
+
+    /// As [`build`](Self::build), where a system that gives no thread is an error.
+    ///
+    /// ```
+    /// let pool = pool_worker::threads::Pool::builder().capacity(8).prestart(8).try_build()?;
+    /// // As many as the system gave; the others are made as jobs come.
+    /// assert!(pool.stats().workers >= 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When the system gives no thread for the first worker. Further ones that were to be
+    /// [made with the pool](Self::prestart) and are not given are made as jobs come.
+    ///
+    /// # Panics
+    /// When the capacity is 0, and when capacity and queue bound together are
+    /// above 2^29.
+    pub fn try_build(self) -> Result<Pool, BuildError> {
         let builder: Builder<FuncPool<Job>> = self.convert();
-        Pool {
-            jobs: builder.build_with(
-                |hand| {
-                    let job = hand.as_mut().expect("a job was taken");
-                    job.run_in_place(Job::run)
-                },
-                Box::new(|mut job| _ = job.run()),
-            ),
-        }
+        let jobs = builder.build_with(
+            |hand| {
+                let job = hand.as_mut().expect("a job was taken");
+                job.run_in_place(Job::run)
+            },
+            Box::new(|mut job| _ = job.run()),
+        );
+        jobs.map(|jobs| Pool { jobs })
     }
 }
 

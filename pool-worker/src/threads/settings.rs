@@ -71,7 +71,7 @@ impl Settings {
             let drive = Arc::clone(&drive);
             match thread.spawn(move || drive(worker)) {
                 Ok(_detached) => Ok(()),
-                Err(_) => Err(NotLaunched),
+                Err(refused) => Err(NotLaunched(refused)),
             }
         })
     }

@@ -1,7 +1,6 @@
 //! A part of a pool's workers, under a limit of its own.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::sync::Arc;
 
 use super::Pool;
@@ -9,6 +8,7 @@ use super::job::{Job, Limited};
 use crate::block_on::block_on;
 use crate::error::{Reason, SubmitError};
 use crate::permits::{Permit, Permits};
+use crate::wait::Wait;
 
 /// A part of a [`Pool`]: at most so many of its jobs are in the pool at once,
 /// waiting or running, so that they can take neither all the workers nor the
@@ -115,9 +115,8 @@ impl SubPool {
     /// # Panics
     /// In a job of the pool.
     pub fn wait_idle(&self) {
-        self.pool.jobs.dispatcher.assert_not_within();
-        let mut idle = poll_fn(|cx| self.permits.poll_idle(cx.waker()));
-        block_on(&mut idle, None);
+        self.pool.jobs.dispatcher.identity.assert_not_within();
+        block_on(&mut Wait::new(&*self.permits), None);
     }
 }
 

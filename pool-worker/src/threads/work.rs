@@ -21,6 +21,7 @@ pub(super) fn work<J: Send + 'static>(
     mut run: impl FnMut(&mut Option<J>) -> Outcome,
 ) -> Worker<J> {
     nesting::enter(worker.pool());
+    worker.arrive();
     worker.begin_work();
     let waker = sync::thread_waker();
     let mut hand = None;

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pool_worker::{CloseError, Reason, ReopenError};
+use pool_worker::{CloseReason, Reason, ReopenReason};
 
 use crate::harness::{Job, LONG, Options, Pool, gated, soon, until};
 
@@ -218,7 +218,7 @@ fn release_stops_the_idle_and_lets_the_running_finish<P: Pool>() {
     gates.pop();
     until(|| pool.stats().running == 1);
     let late = pool.close(Duration::ZERO);
-    assert_eq!(late, Err(CloseError::Late { unfinished: 1 }));
+    assert_eq!(late, Err(CloseReason::Late { unfinished: 1 }));
     until(|| pool.stats().workers == 1);
     drop(gates);
     until(|| pool.stats().workers == 0);
@@ -229,8 +229,8 @@ fn release_timeout_that_is_late_is_an_error_and_the_pool_stays_closed<P: Pool>()
     let pool = P::new(1, 0);
     let gates = run_gated(&pool, 1);
     let late = pool.close(Duration::from_millis(1));
-    assert_eq!(late, Err(CloseError::Late { unfinished: 1 }));
-    assert_eq!(pool.close(LONG), Err(CloseError::Closed));
+    assert_eq!(late, Err(CloseReason::Late { unfinished: 1 }));
+    assert_eq!(pool.close(LONG), Err(CloseReason::Closed));
     let refused = pool.submit(Box::new(|| ())).unwrap_err();
     assert_eq!(refused.reason, Reason::Closed);
     drop(gates);
@@ -239,7 +239,7 @@ fn release_timeout_that_is_late_is_an_error_and_the_pool_stays_closed<P: Pool>()
 
 fn reboot_opens_a_closed_pool_again<P: Pool>() {
     let pool = P::new(1, 0);
-    assert_eq!(pool.reopen(), Err(ReopenError::Open));
+    assert_eq!(pool.reopen(), Err(ReopenReason::Open));
     drop(run_gated(&pool, 1));
     pool.close(LONG).unwrap();
     pool.reopen().unwrap();
@@ -380,7 +380,7 @@ fn trap_a_nested_submit_to_a_full_pool_fails_instead_of_waiting_for_itself<P: Po
 fn trap_a_job_that_closes_its_own_pool_is_told<P: Pool>() {
     let pool = Arc::new(P::new(1, 1));
     let seen = on_a_worker(&pool, |pool| pool.close_inside(LONG));
-    assert_eq!(soon(&seen), Err(CloseError::Nested));
+    assert_eq!(soon(&seen), Err(CloseReason::Nested));
     assert!(pool.is_closed());
     until(|| pool.stats().workers == 0);
 }

@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use pool_worker::{CloseError, Reason};
+use pool_worker::{CloseReason, Reason, ReopenReason};
 
-use crate::harness::{LONG, Pool, soon, until};
+use crate::harness::{LONG, Pool, gated, soon, until};
 
 over_all_pools! {
     close_waits_for_what_was_accepted,
     a_pool_that_was_never_used_closes,
     close_tells_what_had_not_ended_and_the_rest_still_runs,
     a_second_close_is_an_error,
+    what_does_not_close_or_open_is_told_by_name,
     a_closed_pool_gives_the_job_back,
     close_releases_blocked_submitters_with_their_jobs,
     close_ends_idle_workers,
@@ -57,7 +58,7 @@ fn close_tells_what_had_not_ended_and_the_rest_still_runs<P: Pool>() {
     pool.submit(Box::new(move || ran.send(2).unwrap())).unwrap();
 
     let late = pool.close(Duration::from_millis(1));
-    assert_eq!(late, Err(CloseError::Late { unfinished: 2 }));
+    assert_eq!(late, Err(CloseReason::Late { unfinished: 2 }));
     drop(gate);
     assert_eq!((soon(&seen), soon(&seen)), (1, 2));
     until(|| pool.stats().workers == 0);
@@ -66,7 +67,21 @@ fn close_tells_what_had_not_ended_and_the_rest_still_runs<P: Pool>() {
 fn a_second_close_is_an_error<P: Pool>() {
     let pool = P::new(1, 1);
     pool.close(LONG).unwrap();
-    assert_eq!(pool.close(LONG), Err(CloseError::Closed));
+    assert_eq!(pool.close(LONG), Err(CloseReason::Closed));
+}
+
+/// The suite looks for the name in every error of a close.
+fn what_does_not_close_or_open_is_told_by_name<P: Pool>() {
+    let pool = P::new(1, 1);
+    assert_eq!(pool.reopen(), Err(ReopenReason::Open));
+    let (gate, job) = gated();
+    pool.submit(job).unwrap();
+    let late = CloseReason::Late { unfinished: 1 };
+    assert_eq!(pool.close(Duration::ZERO), Err(late));
+    assert_eq!(pool.close(Duration::ZERO), Err(CloseReason::Closed));
+    assert_eq!(pool.reopen(), Err(ReopenReason::Draining));
+    drop(gate);
+    until(|| pool.stats().workers == 0);
 }
 
 fn a_closed_pool_gives_the_job_back<P: Pool>() {

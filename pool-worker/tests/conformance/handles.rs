@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
-use pool_worker::JobError;
+use pool_worker::{JobError, JobFailure};
 
 use crate::harness::{LONG, Options, Spawning, gated, soon, until};
 
@@ -36,7 +36,10 @@ fn a_job_that_is_cancelled_before_its_start_never_runs_and_that_is_told_at_once<
     assert!(handle.cancel(), "it stays called off");
     assert!(handle.is_finished());
     // Though the one worker is stalled.
-    assert!(matches!(handle.wait(), Err(JobError::Cancelled)));
+    assert!(matches!(
+        handle.wait().map_err(JobError::into_reason),
+        Err(JobFailure::Cancelled)
+    ));
     drop(gate);
     pool.close(LONG).unwrap();
     assert_eq!((pool.stats().cancelled, pool.stats().ran), (1, 1));
@@ -55,7 +58,10 @@ fn a_displaced_job_tells_its_handle_and_its_wait_is_recorded<P: Spawning>() {
     assert_eq!(pool.submit_displacing(Box::new(|| ())).unwrap(), 1);
     assert!(old.is_finished());
     assert!(!old.cancel(), "it is over");
-    assert!(matches!(old.wait(), Err(JobError::Displaced)));
+    assert!(matches!(
+        old.wait().map_err(JobError::into_reason),
+        Err(JobFailure::Displaced)
+    ));
     assert_eq!(pool.stats().displaced, 1);
     until(|| pool.delay().count == 2);
     drop(gate);
@@ -76,7 +82,16 @@ fn a_job_with_a_handle_may_have_a_name<P: Spawning>() {
     assert_eq!(pool.spawn_named("count", || 7).wait().unwrap(), 7);
     let panics = pool.spawn_named("fail", || panic!("as intended"));
     let panicked: Result<(), _> = panics.wait();
-    assert!(matches!(panicked, Err(JobError::Panicked(_))));
+    let error = panicked.as_ref().unwrap_err();
+    assert_eq!((error.pool(), error.job()), ("suite", Some("fail")));
+    assert_eq!(
+        error.to_string(),
+        r#"job "fail" of pool "suite" panicked: as intended"#
+    );
+    assert!(matches!(
+        panicked.map_err(JobError::into_reason),
+        Err(JobFailure::Panicked(_))
+    ));
     assert!(told.try_recv().is_err(), "the handle was told");
     // With nobody to tell, the handler is told, with the name.
     let (gate, closed) = channel::<()>();
@@ -92,7 +107,10 @@ fn a_job_with_a_handle_may_have_a_name<P: Spawning>() {
     until(|| pool.stats().running == 1);
     let displaced = pool.spawn_named("old", || ());
     assert_eq!(pool.submit_displacing(Box::new(|| ())).unwrap(), 1);
-    assert!(matches!(displaced.wait(), Err(JobError::Displaced)));
+    assert!(matches!(
+        displaced.wait().map_err(JobError::into_reason),
+        Err(JobFailure::Displaced)
+    ));
     drop(gate);
     pool.close(LONG).unwrap();
 }

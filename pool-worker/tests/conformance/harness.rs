@@ -9,8 +9,8 @@ use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use pool_worker::{
-    Buildable, Builder, BulkError, CloseError, DelaySnapshot, Handle, Reason, ReopenError, Stats,
-    SubmitError, tasks, threads,
+    Buildable, Builder, BulkError, CloseError, CloseReason, DelaySnapshot, Handle, Reason,
+    ReopenReason, Stats, SubmitError, tasks, threads,
 };
 use tokio::runtime::Runtime;
 
@@ -62,7 +62,7 @@ impl Options {
         }
     }
 
-    fn apply<P: Buildable>(self, builder: Builder<P>) -> Builder<P> {
+    pub(crate) fn apply<P: Buildable>(self, builder: Builder<P>) -> Builder<P> {
         let builder = match self.idle_timeout {
             Some(timeout) => builder.idle_timeout(timeout),
             None => builder,
@@ -89,17 +89,17 @@ pub(crate) trait Pool: Send + Sync + Sized + 'static {
     /// Whether the pool has it.
     fn submit_or_run(&self, job: Job) -> Result<bool, Refused>;
     fn submit_all(&self, jobs: Vec<Job>) -> Result<usize, Rest>;
-    fn close(&self, limit: Duration) -> Result<(), CloseError>;
+    fn close(&self, limit: Duration) -> Result<(), CloseReason>;
     fn is_closed(&self) -> bool;
     fn wait_idle(&self);
     /// The same two, from a job of the pool, where they do not wait.
-    fn close_inside(&self, limit: Duration) -> Result<(), CloseError>;
+    fn close_inside(&self, limit: Duration) -> Result<(), CloseReason>;
     fn wait_idle_inside(&self);
     fn pause(&self);
     fn set_capacity(&self, capacity: usize);
     fn resume(&self);
     fn is_paused(&self) -> bool;
-    fn reopen(&self) -> Result<(), ReopenError>;
+    fn reopen(&self) -> Result<(), ReopenReason>;
     fn oldest_waiting(&self) -> Option<Duration>;
     fn delay(&self) -> DelaySnapshot;
     fn blocked(&self) -> DelaySnapshot;
@@ -152,6 +152,14 @@ fn refused<J>(error: SubmitError<J>, back: impl FnOnce(J) -> Job) -> Refused {
     }
 }
 
+/// Why not; an error tells the pool in any case.
+fn closed(pool: &str, closed: Result<(), CloseError>) -> Result<(), CloseReason> {
+    closed.map_err(|error| {
+        assert_eq!(error.pool(), pool);
+        error.reason()
+    })
+}
+
 fn rest<J>(error: BulkError<J>, back: impl Fn(J) -> Job) -> Rest {
     let (accepted, reason) = (error.accepted(), error.reason());
     let jobs = error.into_jobs().into_iter().map(back);
@@ -165,7 +173,13 @@ macro_rules! figures {
         fn pause(&self) { self$(.$path)?.pause() }
         fn resume(&self) { self$(.$path)?.resume() }
         fn is_paused(&self) -> bool { self$(.$path)?.is_paused() }
-        fn reopen(&self) -> Result<(), ReopenError> { self$(.$path)?.reopen() }
+        fn reopen(&self) -> Result<(), ReopenReason> {
+            let pool = &self$(.$path)?;
+            pool.reopen().map_err(|error| {
+                assert_eq!(error.pool(), pool.name());
+                error.reason()
+            })
+        }
         fn oldest_waiting(&self) -> Option<Duration> { self$(.$path)?.oldest_waiting() }
         fn delay(&self) -> DelaySnapshot { self$(.$path)?.delay() }
         fn blocked(&self) -> DelaySnapshot { self$(.$path)?.blocked() }
@@ -206,14 +220,14 @@ macro_rules! on_threads {
             fn submit_all(&self, jobs: Vec<Job>) -> Result<usize, Rest> {
                 self.submit_all(jobs).map_err(|e| rest(e, |job| job))
             }
-            fn close(&self, limit: Duration) -> Result<(), CloseError> {
-                self.close(limit)
+            fn close(&self, limit: Duration) -> Result<(), CloseReason> {
+                closed(self.name(), self.close(limit))
             }
             fn wait_idle(&self) {
                 self.wait_idle();
             }
-            fn close_inside(&self, limit: Duration) -> Result<(), CloseError> {
-                self.close(limit)
+            fn close_inside(&self, limit: Duration) -> Result<(), CloseReason> {
+                closed(self.name(), self.close(limit))
             }
             fn wait_idle_inside(&self) {
                 self.wait_idle();
@@ -255,11 +269,11 @@ impl Spawning for threads::Pool {
 /// The runtime is never dropped, because the workers of a dropped pool go on
 /// in it, and a case may drop the pool from one of its own jobs.
 pub(crate) struct Tasks<P> {
-    pool: P,
-    runtime: ManuallyDrop<Runtime>,
+    pub(crate) pool: P,
+    pub(crate) runtime: ManuallyDrop<Runtime>,
 }
 
-fn runtime(threads: usize) -> Runtime {
+pub(crate) fn runtime(threads: usize) -> Runtime {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads + 1)
         .enable_time()
@@ -309,14 +323,17 @@ macro_rules! on_tasks {
                 let submitted = self.runtime.block_on(self.pool.submit_all(jobs));
                 submitted.map_err(|e| rest(e, $back))
             }
-            fn close(&self, limit: Duration) -> Result<(), CloseError> {
-                self.runtime.block_on(self.pool.close(limit))
+            fn close(&self, limit: Duration) -> Result<(), CloseReason> {
+                closed(
+                    self.pool.name(),
+                    self.runtime.block_on(self.pool.close(limit)),
+                )
             }
             fn wait_idle(&self) {
                 self.runtime.block_on(self.pool.wait_idle());
             }
-            fn close_inside(&self, limit: Duration) -> Result<(), CloseError> {
-                at_once(self.pool.close(limit))
+            fn close_inside(&self, limit: Duration) -> Result<(), CloseReason> {
+                closed(self.pool.name(), at_once(self.pool.close(limit)))
             }
             fn wait_idle_inside(&self) {
                 at_once(self.pool.wait_idle());

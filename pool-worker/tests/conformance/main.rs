@@ -43,6 +43,7 @@ macro_rules! over_pools_with_handles {
 
 mod accounting;
 mod ants;
+mod calls;
 mod closing;
 mod figures;
 mod handles;

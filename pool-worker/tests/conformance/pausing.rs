@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use pool_worker::{CloseError, ReopenError};
+use pool_worker::{CloseReason, ReopenReason};
 
 use crate::harness::{LONG, Pool, soon, until};
 
@@ -158,13 +158,13 @@ fn a_closed_pool_opens_again_and_counts_on<P: Pool>() {
 
 fn only_a_drained_pool_opens_again<P: Pool>() {
     let pool = P::new(1, 0);
-    assert_eq!(pool.reopen(), Err(ReopenError::Open));
+    assert_eq!(pool.reopen(), Err(ReopenReason::Open));
     let (gate, closed) = channel::<()>();
     pool.submit(Box::new(move || assert!(closed.recv().is_err())))
         .unwrap();
     let late = pool.close(Duration::ZERO);
-    assert_eq!(late, Err(CloseError::Late { unfinished: 1 }));
-    assert_eq!(pool.reopen(), Err(ReopenError::Draining));
+    assert_eq!(late, Err(CloseReason::Late { unfinished: 1 }));
+    assert_eq!(pool.reopen(), Err(ReopenReason::Draining));
     drop(gate);
     until(|| pool.stats().workers == 0);
     pool.reopen().unwrap();

@@ -2,13 +2,13 @@
 
 use std::time::Instant;
 
-use pool_worker::JobError;
 use pool_worker::overload::{Class, Control, WhyUnserved};
+use pool_worker::{JobError, JobFailure};
 
 /// What became of a call, by its handle.
 fn told(result: Result<u32, JobError>) -> Result<u32, Option<WhyUnserved>> {
-    result.map_err(|error| match error {
-        JobError::Unserved { why, .. } => Some(why),
+    result.map_err(|error| match error.into_reason() {
+        JobFailure::Unserved { why, .. } => Some(why),
         _ => None,
     })
 }
@@ -30,7 +30,10 @@ fn a_handle_tells_what_became_of_its_call_on_threads() {
     let results = of_calls().map(|class| told(pool.call(class, 3).unwrap().wait()));
     assert_eq!(results, [Ok(9), Err(Some(WhyUnserved::Expired))]);
     let panicked = pool.call(Class::new(), 666).unwrap().wait();
-    assert!(matches!(panicked, Err(JobError::Panicked(_))));
+    assert!(matches!(
+        panicked.map_err(JobError::into_reason),
+        Err(JobFailure::Panicked(_))
+    ));
     pool.wait_idle();
     assert_eq!(pool.stats().classes[0].panicked, 1);
 }
@@ -47,7 +50,10 @@ async fn a_handle_tells_what_became_of_its_call_on_tasks() {
     }
     assert_eq!(results, [Ok(9), Err(Some(WhyUnserved::Expired))]);
     let panicked = pool.call(Class::new(), 666).unwrap().await;
-    assert!(matches!(panicked, Err(JobError::Panicked(_))));
+    assert!(matches!(
+        panicked.map_err(JobError::into_reason),
+        Err(JobFailure::Panicked(_))
+    ));
     pool.wait_idle().await;
     assert_eq!(pool.stats().classes[0].panicked, 1);
 }

@@ -1,8 +1,8 @@
 //! A runtime that goes away under its pool.
 
-use pool_worker::JobError;
 use pool_worker::overload::{Class, Control, WhyUnserved};
 use pool_worker::tasks::ControlledPool;
+use pool_worker::{JobError, JobFailure};
 use tokio::runtime::Runtime;
 
 use crate::harness::*;
@@ -37,7 +37,7 @@ fn calls_are_told_that_their_runtime_went() {
     // The first ran, or was about to.
     for result in &results[1..] {
         let why = WhyUnserved::Dropped;
-        assert!(matches!(result, JobError::Unserved { why: told, .. } if *told == why));
+        assert!(matches!(result.reason(), JobFailure::Unserved { why: told, .. } if *told == why));
     }
 }
 
@@ -51,6 +51,8 @@ fn a_runtime_that_went_before_the_first_job_gives_it_back() {
     runtime.shutdown_timeout(LONG);
     let told = pool.call(Class::new(), ()).unwrap().wait();
     let why = WhyUnserved::Dropped;
-    assert!(matches!(told, Err(JobError::Unserved { why: told, .. }) if told == why));
+    assert!(
+        matches!(told.map_err(JobError::into_reason), Err(JobFailure::Unserved { why: told, .. }) if told == why)
+    );
     assert!(pool.call(Class::new(), ()).is_err(), "it is closed");
 }
