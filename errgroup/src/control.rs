@@ -122,7 +122,7 @@ impl<E: Send + 'static> Handle<E> {
         tokio::spawn(async move {
             handle.cancelled().await;
             if let Err(panic) = caught(act) {
-                handle.shared.cancel(Cause::Panicked(panic));
+                handle.shared.cancel_from_outside(Cause::Panicked(panic));
             }
         });
     }
@@ -151,8 +151,8 @@ impl<E: Send + 'static> Handle<E> {
             let ended = caught(|| drop(event));
             match happened.and_then(|happened| ended.map(|()| happened)) {
                 Ok(false) => {}
-                Ok(true) => handle.shared.cancel(reason()),
-                Err(panic) => handle.shared.cancel(Cause::Panicked(panic)),
+                Ok(true) => handle.shared.cancel_from_outside(reason()),
+                Err(panic) => handle.shared.cancel_from_outside(Cause::Panicked(panic)),
             }
         });
     }

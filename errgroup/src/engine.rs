@@ -3,7 +3,7 @@
 
 use crate::attempt::{Outcome, discard};
 use crate::cause::Cause;
-use crate::state::State;
+use crate::state::{Cancelled, State};
 
 /// A state machine joined with something that runs its jobs.
 pub(crate) trait Engine {
@@ -46,11 +46,11 @@ pub(crate) trait Engine {
     #[inline(never)]
     fn cancel(&self, reason: Cause<Self::Error>) {
         let failed = reason.is_failure();
-        let pending = self.state().cancel(reason);
-        if failed {
+        let cancelled = self.state().cancel(reason);
+        if failed && !matches!(cancelled, Cancelled::Ended) {
             self.escalate();
         }
-        let Some(pending) = pending else {
+        let Cancelled::First(pending) = cancelled else {
             return;
         };
         // `cancel` took a slot for this, so `wait` does not return before the
@@ -58,6 +58,16 @@ pub(crate) trait Engine {
         for job in pending {
             self.settle(discard(|| drop(job)));
         }
+        self.leave();
+    }
+
+    /// As `cancel`, by somebody who is no task: has a slot meanwhile, as a task has, so
+    /// that `wait` does not return between the failure and what follows from it.
+    #[cold]
+    #[inline(never)]
+    fn cancel_from_outside(&self, reason: Cause<Self::Error>) {
+        self.state().hold();
+        self.cancel(reason);
         self.leave();
     }
 

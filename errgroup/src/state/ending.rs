@@ -3,35 +3,31 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, Waker};
 
-use super::State;
+use super::{Cancelled, State};
 use crate::cause::{Cause, Reason};
 use crate::sync::lock;
 use crate::verdict::{Offered, OnError};
 use crate::wait_error::WaitError;
 
 impl<J, E> State<J, E> {
-    /// Cancels for this reason, if it is the first. All that waits is woken;
-    /// the tasks that were pending come back together with a slot (so that
-    /// `join` waits for their drop): drop them, then `leave`.
+    /// Cancels for this reason, if it is the first. All that waits is woken.
     #[cold]
     #[inline(never)]
     #[must_use]
-    pub(crate) fn cancel(&self, reason: Cause<E>) -> Option<Vec<J>> {
-        let unread = {
-            let mut verdict = lock(&self.verdict);
-            match verdict.offer(reason) {
-                Offered::Late(unread) => Some(unread),
-                Offered::First => {
-                    // Cause first, flag second, and both before the lock is
-                    // free: who sees the flag, and any other canceller who
-                    // comes back from here, finds the cause.
-                    self.word.set_cancelled();
-                    None
-                }
-            }
-        };
-        if unread.is_some() {
-            return None;
+    pub(crate) fn cancel(&self, reason: Cause<E>) -> Cancelled<J> {
+        let mut verdict = lock(&self.verdict);
+        let offered = verdict.offer(reason);
+        if matches!(offered, Offered::First) {
+            // Cause first, flag second, and both before the lock is free: who sees
+            // the flag, and any other canceller who comes back from here, finds the
+            // cause.
+            self.word.set_cancelled();
+        }
+        drop(verdict);
+        match offered {
+            Offered::First => {}
+            Offered::Late(_unread) => return Cancelled::Late,
+            Offered::Ended(_unread) => return Cancelled::Ended,
         }
         let pending = self.word.take_pending();
         let pending: Vec<J> = (0..pending).map(|_| self.pop()).collect();
@@ -40,7 +36,7 @@ impl<J, E> State<J, E> {
         let watchers = lock(&self.watchers).take();
         watchers.for_each(Waker::wake);
         callers.into_iter().for_each(|(_, waker)| waker.wake());
-        Some(pending)
+        Cancelled::First(pending)
     }
 
     /// Counts a task that failed. What comes back is the reason to cancel, unless

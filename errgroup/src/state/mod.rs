@@ -69,6 +69,18 @@ pub(crate) enum Next<J> {
     },
 }
 
+/// Answer to `cancel`.
+#[derive(Debug)]
+pub(crate) enum Cancelled<J> {
+    /// It was the first. The tasks that were pending, together with a slot (so that
+    /// `join` waits for their drop): drop them, then `leave`.
+    First(Vec<J>),
+    /// The group was cancelled already.
+    Late,
+    /// The group had ended, so there is nobody whom it concerns.
+    Ended,
+}
+
 impl<J, E> State<J, E> {
     pub(crate) fn new() -> Self {
         Self {
@@ -101,7 +113,14 @@ impl<J, E> State<J, E> {
         Entry::Admitted
     }
 
-    /// Gives back a slot taken by `enter` or `cancel`. If true, there may be
+    /// Takes a slot for somebody who is no task and has a failure to tell: until it is
+    /// given back by `leave` the group does not end, unless it has.
+    #[cold]
+    pub(crate) fn hold(&self) {
+        self.word.add();
+    }
+
+    /// Gives back a slot taken by `enter`, `hold` or `cancel`. If true, there may be
     /// something to do with it: `refill`.
     #[inline]
     #[must_use]
