@@ -8,6 +8,7 @@ use crate::cause::{Cause, Reason};
 use crate::sync::lock;
 use crate::verdict::{Offered, OnError};
 use crate::wait_error::WaitError;
+use crate::wakers::renew;
 
 impl<J, E> State<J, E> {
     /// Cancels for this reason, if it is the first. All that waits is woken.
@@ -96,19 +97,24 @@ impl<J, E> State<J, E> {
         if self.is_cancelled() {
             return Poll::Ready(());
         }
-        watchers.register(key, cx.waker());
+        let replaced = watchers.register(key, cx.waker());
+        drop(watchers);
+        drop(replaced);
         Poll::Pending
     }
 
     pub(crate) fn forget_cancelled(&self, key: usize) {
-        lock(&self.watchers).remove(key);
+        let forgotten = lock(&self.watchers).remove(key);
+        drop(forgotten);
     }
 
     /// Ready once nothing is active or pending; the group is closed in the same
     /// step, so that nothing can come after it.
     pub(crate) fn poll_join(&self, cx: &Context<'_>) -> Poll<Result<(), WaitError<E>>> {
+        // Declared before the guards, hence dropped after them.
+        let _replaced;
         let mut callers = lock(&self.callers);
-        callers.join = Some(cx.waker().clone());
+        _replaced = renew(&mut callers.join, cx.waker());
         // Flag and counts are one word: a slot that came back before this line
         // is not counted any more, one that comes back after it sees the flag
         // and comes for the waker.
@@ -121,8 +127,9 @@ impl<J, E> State<J, E> {
         }
         let (ending, unread) = verdict.end();
         drop(verdict);
-        let waiting = callers.take();
+        let (waiting, join) = (callers.take(), callers.join.take());
         drop(callers);
+        drop(join);
         // May be anybody's, and come back to this group as it is dropped.
         drop(unread);
         let watchers = lock(&self.watchers).take();

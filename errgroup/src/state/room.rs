@@ -72,12 +72,13 @@ impl<J, E> State<J, E> {
                 return Poll::Ready(reserved);
             }
         }
-        callers.register(number, cx.waker());
+        let replaced = callers.register(number, cx.waker());
         // Whoever makes room after this step sees that somebody waits; room
         // that was made before it is seen by `tell`.
         self.word.set_waiting(true);
         let told = self.tell(&mut callers);
         drop(callers);
+        drop(replaced);
         told.for_each(Waker::wake);
         Poll::Pending
     }
@@ -85,7 +86,8 @@ impl<J, E> State<J, E> {
     /// Forgets a caller of `poll_reserve`; room that it was told of goes to the
     /// next.
     pub(crate) fn forget_caller(&self, number: u64) {
-        lock(&self.callers).forget(number);
+        let forgotten = lock(&self.callers).forget(number);
+        drop(forgotten);
         self.invite();
     }
 
