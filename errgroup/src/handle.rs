@@ -58,7 +58,8 @@ impl<E: Send + 'static> Handle<E> {
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime.
+    /// Outside of a tokio runtime. If the group holds 268,435,455 tasks, which is as many
+    /// as can be counted.
     #[inline]
     pub fn spawn<F>(&self, task: F)
     where
@@ -206,8 +207,8 @@ impl<E: Send + 'static> Handle<E> {
     /// Changes how many tasks run at once; `usize::MAX` is no limit (Go:
     /// `SetLimit`, which panics while tasks are active).
     ///
-    /// Raised, it starts as many waiting tasks; lowered, running tasks go on
-    /// and slots close as they end. With 0 nothing starts until it is raised or
+    /// Raised, it starts as many waiting tasks (in all 268,435,455 at most); lowered,
+    /// running tasks go on and slots close as they end. With 0 nothing starts until it is raised or
     /// the group cancelled: tasks wait, and `wait` waits for them.
     pub fn set_limit(&self, limit: usize) {
         self.shared.state.set_limit(limit);
@@ -298,7 +299,7 @@ impl<E: Send + 'static> Handle<E> {
         let job = job(Carried::here());
         match self.shared.state.reserve() {
             Reserved::Room { start } => self.shared.push(job, start),
-            // For those who go through the queue the group is never full.
+            // For those who go through the queue it is never full.
             Reserved::Full | Reserved::Cancelled => self.shared.refuse(job),
         }
     }

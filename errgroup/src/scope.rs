@@ -163,7 +163,7 @@ impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
         let job = boxed(Carried::here(), task);
         match self.shared.state.reserve() {
             Reserved::Room { start } => self.push(job, start),
-            // For those who go through the queue the scope is never full.
+            // For those who go through the queue it is never full.
             Reserved::Full | Reserved::Cancelled => self.refuse(job),
         }
     }
