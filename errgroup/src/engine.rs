@@ -45,13 +45,22 @@ pub(crate) trait Engine {
     #[cold]
     #[inline(never)]
     fn cancel(&self, reason: Cause<Self::Error>) {
+        // After the end it is nobody's.
+        let _ = self.try_cancel(reason);
+    }
+
+    /// As `cancel`; after the end the reason comes back.
+    fn try_cancel(&self, reason: Cause<Self::Error>) -> Result<(), Cause<Self::Error>> {
         let failed = reason.is_failure();
         let cancelled = self.state().cancel(reason);
-        if failed && !matches!(cancelled, Cancelled::Ended) {
+        if let Cancelled::Ended(reason) = cancelled {
+            return Err(reason);
+        }
+        if failed {
             self.escalate();
         }
         let Cancelled::First(pending) = cancelled else {
-            return;
+            return Ok(());
         };
         // `cancel` took a slot for this, so `wait` does not return before the
         // last of them is dropped; and it comes back whatever those drops do.
@@ -59,16 +68,19 @@ pub(crate) trait Engine {
             self.settle(discard(|| drop(job)));
         }
         self.leave();
+        Ok(())
     }
 
     /// As `cancel`, by somebody who is no task: has a slot meanwhile, as a task has, so
-    /// that `wait` does not return between the failure and what follows from it.
+    /// that `wait` does not return between the failure and what follows from it. After
+    /// the end the reason comes back.
     #[cold]
     #[inline(never)]
-    fn cancel_from_outside(&self, reason: Cause<Self::Error>) {
+    fn cancel_from_outside(&self, reason: Cause<Self::Error>) -> Option<Cause<Self::Error>> {
         self.state().hold();
-        self.cancel(reason);
+        let late = self.try_cancel(reason).err();
         self.leave();
+        late
     }
 
     /// Takes note of how a task ended.

@@ -8,11 +8,13 @@ use std::time::Instant;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::cause::Cause;
+use crate::error::{SpawnError, TrySpawnError};
 use crate::gathered::Gathered;
 use crate::panic::caught;
 use crate::policy::{Policy, Tally};
 use crate::report::{Outcome, TaskReport, Unsent};
 use crate::scope::{Scope, scope};
+use crate::scope_place::Place;
 
 /// Runs tasks with values on OS threads, under a policy, and returns what became
 /// of each once all are gone: [`Gather`](crate::Gather) for a [`scope()`]. Blocks.
@@ -90,14 +92,74 @@ where
     where
         F: FnOnce() -> Result<T, E> + Send + 'scope,
     {
+        let (index, task) = self.member(name.into(), task);
+        self.scope.spawn(task);
+        index
+    }
+
+    /// Spawns a task if it can start at once, and returns its index; as
+    /// [`Scope::try_spawn`].
+    ///
+    /// # Errors
+    ///
+    /// No slot is free, or the scope is cancelled; both hold the task, which then has no
+    /// index and no report.
+    pub fn try_spawn<F>(&self, task: F) -> Result<usize, TrySpawnError<F>>
+    where
+        F: FnOnce() -> Result<T, E> + Send + 'scope,
+    {
+        match self.scope.try_place() {
+            Ok(place) => Ok(self.fill(place, task)),
+            Err(why) => Err(TrySpawnError::new(why, task)),
+        }
+    }
+
+    /// Blocks until there is room, spawns the task and returns its index; as
+    /// [`Scope::spawn_wait`].
+    ///
+    /// # Errors
+    ///
+    /// The scope was cancelled, maybe because there is enough, before there was room;
+    /// holds the task, which then has no index and no report.
+    pub fn spawn_wait<F>(&self, task: F) -> Result<usize, SpawnError<F>>
+    where
+        F: FnOnce() -> Result<T, E> + Send + 'scope,
+    {
+        match self.scope.place() {
+            Ok(place) => Ok(self.fill(place, task)),
+            Err(reason) => Err(SpawnError::Cancelled(task, reason)),
+        }
+    }
+
+    fn fill<F>(&self, place: Place, task: F) -> usize
+    where
+        F: FnOnce() -> Result<T, E> + Send + 'scope,
+    {
+        let (index, task) = self.member(String::new(), task);
+        self.scope.fill(place, task);
+        index
+    }
+
+    /// The task as one of the scope, and its index.
+    fn member<F>(
+        &self,
+        name: String,
+        task: F,
+    ) -> (
+        usize,
+        impl FnOnce() -> Result<(), usize> + Send + use<'scope, 'env, F, T, E>,
+    )
+    where
+        F: FnOnce() -> Result<T, E> + Send + 'scope,
+    {
         let index = self.spawned.fetch_add(1, Relaxed);
-        let mut report = Unsent::new(index, name.into(), self.tell.clone());
+        let mut report = Unsent::new(index, name, self.tell.clone());
         let (scope, tally) = (self.scope.clone(), Arc::clone(&self.tally));
-        self.scope.spawn(move || {
+        let member = move || {
             report.start();
             tally.conclude(Outcome::of(caught(task)), report, || scope.cancel())
-        });
-        index
+        };
+        (index, member)
     }
 
     /// To cancel, to change the limit and to watch. The cause of a failure is the

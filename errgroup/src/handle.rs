@@ -197,11 +197,7 @@ impl<E: Send + 'static> Handle<E> {
     where
         E: Clone,
     {
-        let error = |cause: &Cause<E>| match cause {
-            Cause::Error(error) => Some(error.clone()),
-            _ => None,
-        };
-        self.with_cause(error).flatten()
+        self.with_cause(Cause::error).flatten()
     }
 
     /// Changes how many tasks run at once; `usize::MAX` is no limit (Go:

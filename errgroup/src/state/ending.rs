@@ -15,7 +15,7 @@ impl<J, E> State<J, E> {
     #[cold]
     #[inline(never)]
     #[must_use]
-    pub(crate) fn cancel(&self, reason: Cause<E>) -> Cancelled<J> {
+    pub(crate) fn cancel(&self, reason: Cause<E>) -> Cancelled<J, E> {
         let mut verdict = lock(&self.verdict);
         let offered = verdict.offer(reason);
         if matches!(offered, Offered::First) {
@@ -28,7 +28,7 @@ impl<J, E> State<J, E> {
         match offered {
             Offered::First => {}
             Offered::Late(_unread) => return Cancelled::Late,
-            Offered::Ended(_unread) => return Cancelled::Ended,
+            Offered::Ended(reason) => return Cancelled::Ended(reason),
         }
         let pending = self.word.take_pending();
         let pending: Vec<J> = (0..pending).map(|_| self.pop()).collect();

@@ -16,6 +16,7 @@ mod room;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use crate::callers::Callers;
+use crate::cause::Cause;
 use crate::stats::Stats;
 use crate::sync::{AtomicUsize, Mutex, SegQueue, lock, yield_now};
 use crate::verdict::Verdict;
@@ -71,14 +72,14 @@ pub(crate) enum Next<J> {
 
 /// Answer to `cancel`.
 #[derive(Debug)]
-pub(crate) enum Cancelled<J> {
+pub(crate) enum Cancelled<J, E> {
     /// It was the first. The tasks that were pending, together with a slot (so that
     /// `join` waits for their drop): drop them, then `leave`.
     First(Vec<J>),
     /// The group was cancelled already.
     Late,
     /// The group had ended, so there is nobody whom it concerns.
-    Ended,
+    Ended(Cause<E>),
 }
 
 impl<J, E> State<J, E> {
@@ -314,8 +315,8 @@ mod tests {
             full.set_backlog(usize::MAX);
             full.set_limit(limit);
             assert_eq!(full.try_reserve(), Reserved::Full);
-            let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-            assert!(full.poll_reserve(&mut None, &mut cx).is_pending());
+            let cx = std::task::Context::from_waker(std::task::Waker::noop());
+            assert!(full.poll_reserve(&mut None, &cx).is_pending());
         }
         // One slot is left, and one task more than that waits for it.
         assert_eq!(state.reserve(), Reserved::Room { start: true });
