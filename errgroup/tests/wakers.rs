@@ -29,8 +29,8 @@ impl Drop for ComesBack {
 }
 
 /// Each waker once, so that each poll takes the place of the last one's.
-fn polled<F: Future + Unpin>(future: &mut F, waker: Waker) -> Poll<F::Output> {
-    Pin::new(future).poll(&mut Context::from_waker(&waker))
+fn polled<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(waker))
 }
 
 /// A lock that is held meanwhile would be waited for by its own holder.
@@ -53,8 +53,8 @@ fn a_waker_is_dropped_outside_the_locks() {
         let mut cancelled = Box::pin(handle.cancelled());
         let mut caller = handle.spawn_wait(async { Ok(()) });
         for _ in 0..2 {
-            assert!(polled(&mut cancelled, waker()).is_pending());
-            assert!(polled(&mut caller, waker()).is_pending());
+            assert!(polled(&mut cancelled, &waker()).is_pending());
+            assert!(polled(&mut caller, &waker()).is_pending());
         }
         assert_eq!(came.load(SeqCst), 2, "replaced");
     }
@@ -62,10 +62,10 @@ fn a_waker_is_dropped_outside_the_locks() {
 
     group.spawn(async { Ok(()) });
     let mut wait = Box::pin(group.wait());
-    assert!(polled(&mut wait, waker()).is_pending());
-    assert!(polled(&mut wait, waker()).is_pending());
+    assert!(polled(&mut wait, &waker()).is_pending());
+    assert!(polled(&mut wait, &waker()).is_pending());
     assert_eq!(came.load(SeqCst), 5, "replaced, of who waits for the end");
     handle.cancel();
-    assert!(polled(&mut wait, waker()).is_ready());
+    assert!(polled(&mut wait, &waker()).is_ready());
     assert_eq!(came.load(SeqCst), 7, "none is left with a group that ended");
 }
