@@ -5,16 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
 
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::cause::Cause;
 use crate::error::{SpawnError, TrySpawnError};
 use crate::gathered::Gathered;
 use crate::panic::caught;
+use crate::park::until_ready;
 use crate::policy::{Policy, Tally};
 use crate::report::{Outcome, TaskReport, Unsent};
 use crate::scope::{Scope, scope};
 use crate::scope_place::Place;
+use crate::sync::{Mutex, lock};
 
 /// Runs tasks with values on OS threads, under a policy, and returns what became
 /// of each once all are gone: [`Gather`](crate::Gather) for a [`scope()`]. Blocks.
@@ -45,7 +47,9 @@ where
     E: Send + 'env,
     F: for<'scope> FnOnce(&GatherScope<'scope, 'env, T, E>),
 {
-    let (tell, mut told) = unbounded_channel();
+    let (tell, told) = unbounded_channel();
+    let told = Arc::new(Mutex::new(Told { told, taken: 0 }));
+    let told_later = Arc::clone(&told);
     let tally = Arc::new(Tally::new(policy));
     let failed = scope(|scope| {
         if policy == Policy::Any(0) {
@@ -56,11 +60,13 @@ where
             spawned: Arc::default(),
             tally,
             tell,
+            told,
         });
         Ok(())
     });
     let mut reports = Vec::new();
-    while let Ok(report) = told.try_recv() {
+    let mut told = lock(&told_later);
+    while let Ok(report) = told.told.try_recv() {
         reports.push(report);
     }
     Gathered::new(reports, failed.err())
@@ -72,6 +78,14 @@ pub struct GatherScope<'scope, 'env: 'scope, T, E> {
     spawned: Arc<AtomicUsize>,
     tally: Arc<Tally>,
     tell: UnboundedSender<TaskReport<T, E>>,
+    told: Arc<Mutex<Told<T, E>>>,
+}
+
+/// What tasks have come to.
+struct Told<T, E> {
+    told: UnboundedReceiver<TaskReport<T, E>>,
+    /// Of which so many were asked for.
+    taken: usize,
 }
 
 impl<'scope, 'env, T, E> GatherScope<'scope, 'env, T, E>
@@ -162,6 +176,36 @@ where
         (index, member)
     }
 
+    /// The next task that has ended, in the order in which they end; blocks until there
+    /// is one. `None` if all that were spawned so far have been returned. What this
+    /// returns [`gather_scope`] does not. As [`Gather::next`](crate::Gather::next).
+    ///
+    /// A task that asks holds its slot meanwhile, and is itself one that has not ended.
+    ///
+    /// ```
+    /// use errgroup::{Policy, gather_scope};
+    ///
+    /// let mut sum = 0;
+    /// gather_scope::<u32, (), _>(Policy::All, |gather| {
+    ///     gather.scope().set_limit(4);
+    ///     (0..10).for_each(|n| { gather.spawn(move || Ok(n)); });
+    ///     while let Some(report) = gather.next() {
+    ///         sum += report.outcome.done().unwrap_or(0);      // whoever ends first
+    ///     }
+    /// });
+    /// assert_eq!(sum, 45);
+    /// ```
+    pub fn next(&self) -> Option<TaskReport<T, E>> {
+        // Kept while this waits: the channel wakes one only. Others wait for the lock.
+        let mut told = lock(&self.told);
+        if told.taken == self.spawned.load(Relaxed) {
+            return None;
+        }
+        let report = until_ready(|cx| told.told.poll_recv(cx))?;
+        told.taken += 1;
+        Some(report)
+    }
+
     /// To cancel, to change the limit and to watch. The cause of a failure is the
     /// index of the task that failed.
     pub fn scope(&self) -> &Scope<'scope, 'env, usize> {
@@ -186,6 +230,7 @@ impl<T, E> Clone for GatherScope<'_, '_, T, E> {
             spawned: Arc::clone(&self.spawned),
             tally: Arc::clone(&self.tally),
             tell: self.tell.clone(),
+            told: Arc::clone(&self.told),
         }
     }
 }

@@ -229,109 +229,6 @@ fn try_scope_tells_every_end_from_the_others() {
     assert!(matches!(panicked, Err(WaitError::Panicked(_))));
 }
 
-#[test]
-fn what_follows_the_end_is_over_when_the_scope_returns_and_may_borrow() {
-    let told = AtomicUsize::new(0);
-    let result = scope(|group| {
-        let inner = group.clone();
-        let told = &told;
-        group.on_cancel(move || {
-            // Which has ended by now.
-            inner.on_cancel(|| {
-                told.fetch_add(1, SeqCst);
-            });
-            told.fetch_add(1, SeqCst);
-        });
-        group.spawn(|| Ok::<(), ()>(()));
-        Ok(())
-    });
-    assert_eq!((result, told.into_inner()), (Ok(()), 2));
-}
-
-#[test]
-fn a_panic_of_what_follows_the_cancel_or_the_end_is_one_of_the_scope() {
-    for cancels in [false, true] {
-        let mut parent_saw = None;
-        let ended = scope(|parent| {
-            let ended = parent.try_child(|child| {
-                child.escalate_to(parent);
-                child.on_cancel(|| panic!("cannot tell them"));
-                if cancels {
-                    child.cancel();
-                }
-                Ok::<(), &str>(())
-            });
-            parent_saw = parent.reason();
-            match ended {
-                Err(WaitError::Panicked(panic)) => Ok(panic.message().map(ToOwned::to_owned)),
-                other => panic!("{other:?}"),
-            }
-        });
-        let ended: Result<_, ()> = ended;
-        assert_eq!(ended.unwrap().as_deref(), Some("cannot tell them"));
-        assert_eq!(parent_saw, Some(Reason::Cancelled), "it has escalated");
-    }
-    let as_error = scope(|group| {
-        group.panics_as_errors(|panic| panic.to_string());
-        group.on_cancel(|| panic!("cannot tell them"));
-        Ok(())
-    });
-    assert_eq!(
-        as_error,
-        Err("a task panicked: cannot tell them".to_owned())
-    );
-}
-
-#[test]
-fn a_scope_is_cancelled_with_a_group_and_a_group_with_a_scope() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .build()
-        .unwrap();
-    let _entered = runtime.enter();
-    let (above, below) = (errgroup::Group::<()>::new(), errgroup::Group::<()>::new());
-    let (above_handle, below_handle) = (above.handle(), below.handle());
-    let result = scope(|group| {
-        group.cancel_when(above_handle.cancelled());
-        group.on_cancel(|| below_handle.cancel());
-        above.cancel();
-        group.wait_cancelled();
-        Ok::<(), ()>(())
-    });
-    assert_eq!(result, Ok(()));
-    assert!(below.is_cancelled());
-}
-
-#[test]
-fn an_error_of_a_childs_body_escalates() {
-    let result = scope(|parent| {
-        let ended: Result<(), &str> = parent.child(|child| {
-            child.escalate_to(parent);
-            Err("body")
-        });
-        assert_eq!(ended, Err("body"));
-        assert!(parent.is_cancelled());
-        Ok::<(), ()>(())
-    });
-    assert_eq!(result, Ok(()));
-}
-
-#[test]
-fn a_scope_that_has_failed_before_escalates_at_once() {
-    let result = scope(|parent| {
-        let ended: Result<(), &str> = parent.child(|child| {
-            child.spawn(|| Err("broken"));
-            child.wait_cancelled();
-            child.escalate_to(parent);
-            assert!(parent.is_cancelled());
-            Ok(())
-        });
-        assert_eq!(ended, Err("broken"));
-        Ok::<(), ()>(())
-    });
-    assert_eq!(result, Ok(()));
-}
-
 /// The value may be the loan itself, and a task that runs comes to its own end.
 #[test]
 fn a_value_may_borrow_and_a_task_that_runs_is_not_aborted() {
@@ -355,21 +252,6 @@ fn a_value_may_borrow_and_a_task_that_runs_is_not_aborted() {
 }
 
 #[cfg(feature = "tokio-util")]
-#[test]
-fn a_token_cancels_a_scope_and_a_scope_cancels_a_token() {
-    let shutdown = tokio_util::sync::CancellationToken::new();
-    let mut told = None;
-    let result = scope(|group| {
-        group.cancel_with(&shutdown);
-        told = Some(group.token());
-        shutdown.cancel();
-        group.wait_cancelled();
-        Ok::<(), ()>(())
-    });
-    assert_eq!(result, Ok(()));
-    assert!(told.unwrap().is_cancelled());
-}
-
 #[test]
 fn values_wait_for_room_and_what_is_refused_has_no_report() {
     let gathered = gather_scope::<_, (), _>(Policy::FirstSuccess, |gather| {
@@ -398,4 +280,24 @@ fn values_wait_for_room_and_what_is_refused_has_no_report() {
     });
     assert_eq!(gathered.reports().len(), 2);
     assert_eq!(gathered.first_done(), Ok(5));
+}
+
+#[test]
+fn values_come_as_they_complete_and_are_not_returned_again() {
+    let gathered = gather_scope::<_, &str, _>(Policy::All, |gather| {
+        assert!(gather.next().is_none(), "none was spawned");
+        let (tell, told) = channel::<()>();
+        gather.spawn(move || told.recv().map_err(|_| "nobody tells").map(|()| 0));
+        gather.spawn(|| Ok(1));
+        gather.spawn(|| Err("broken"));
+        let first_two = [gather.next().unwrap(), gather.next().unwrap()];
+        let mut ended: Vec<_> = first_two.iter().map(|report| report.index).collect();
+        ended.sort_unstable();
+        assert_eq!(ended, [1, 2]);
+        tell.send(()).unwrap();
+        assert_eq!(gather.next().unwrap().outcome.done(), Some(0));
+        assert!(gather.next().is_none());
+        gather.spawn(|| Ok(3));
+    });
+    assert_eq!(gathered.into_values(), Ok(vec![3]));
 }

@@ -116,8 +116,7 @@ impl Tree {
     }
 
     fn may_be_cancelled_by_hand(&self, at: At) -> bool {
-        at.parent == (Parent::Some { cancellable: true })
-            || self.tasks.iter().any(|task| task.may_cancel())
+        at.parent == (Parent::Some { cancellable: true }) || self.tasks.iter().any(Task::may_cancel)
     }
 
     fn may_be_cancelled(&self, at: At) -> bool {
@@ -126,7 +125,7 @@ impl Tree {
 
     /// By a task, not by its deadline.
     fn may_fail(&self) -> bool {
-        self.tasks.iter().any(|task| task.may_fail())
+        self.tasks.iter().any(Task::may_fail)
     }
 
     fn listens(&self) -> bool {
