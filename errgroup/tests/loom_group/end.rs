@@ -116,7 +116,7 @@ fn a_failure_from_outside_reaches_the_parents_after_the_end() {
             let (group, told) = (Arc::clone(&group), Arc::clone(&told));
             thread::spawn(move || {
                 group.hold();
-                let counts = !matches!(group.cancel(Cause::Error(1)), Cancelled::Ended);
+                let counts = !matches!(group.cancel(Cause::Error(1)), Cancelled::Ended(_));
                 told[0].store(usize::from(counts), Relaxed);
                 leave(&group, &[]);
                 counts

@@ -125,7 +125,7 @@ pub(crate) fn cancel(group: &Group, reason: Cause<u8>) -> usize {
             leave(group, &[]);
             pending.len()
         }
-        Cancelled::Late | Cancelled::Ended => 0,
+        Cancelled::Late | Cancelled::Ended(_) => 0,
     }
 }
 
