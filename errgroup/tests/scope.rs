@@ -251,7 +251,6 @@ fn a_value_may_borrow_and_a_task_that_runs_is_not_aborted() {
     assert_eq!(result, Ok(Ok(Some("some"))));
 }
 
-#[cfg(feature = "tokio-util")]
 #[test]
 fn values_wait_for_room_and_what_is_refused_has_no_report() {
     let gathered = gather_scope::<_, (), _>(Policy::FirstSuccess, |gather| {

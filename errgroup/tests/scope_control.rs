@@ -108,6 +108,7 @@ fn a_scope_that_has_failed_before_escalates_at_once() {
     assert_eq!(result, Ok(()));
 }
 
+#[cfg(feature = "tokio-util")]
 #[test]
 fn a_token_cancels_a_scope_and_a_scope_cancels_a_token() {
     let shutdown = tokio_util::sync::CancellationToken::new();
