@@ -24,8 +24,8 @@ impl Callers {
     /// this takes the place of comes back, to be dropped outside the lock.
     pub(crate) fn register(&mut self, number: &mut Option<u64>, waker: &Waker) -> Option<Waker> {
         let Some(number) = *number else {
-            *number = Some(self.next);
             self.waiting.push_back((self.next, waker.clone()));
+            *number = Some(self.next);
             self.next += 1;
             return None;
         };

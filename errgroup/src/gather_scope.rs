@@ -114,6 +114,19 @@ where
     /// Spawns a task if it can start at once, and returns its index; as
     /// [`Scope::try_spawn`].
     ///
+    /// ```
+    /// use errgroup::{Policy, gather_scope};
+    ///
+    /// let gathered = gather_scope::<u32, (), _>(Policy::All, |gather| {
+    ///     gather.scope().set_limit(0);
+    ///     let refused = gather.try_spawn(|| Ok(5)).unwrap_err();
+    ///     assert!(refused.is_full());
+    ///     gather.scope().set_limit(1);
+    ///     gather.spawn(refused.into_task());
+    /// });
+    /// assert_eq!(gathered.into_values(), Ok(vec![5]));
+    /// ```
+    ///
     /// # Errors
     ///
     /// No slot is free, or the scope is cancelled; both hold the task, which then has no

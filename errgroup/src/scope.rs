@@ -237,7 +237,7 @@ impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
     }
 
     /// The error for which the scope was cancelled, to keep: take `Arc<YourError>` for
-    /// `E`; as [`Handle::error`](crate::Handle::error).
+    /// `E`; as [`Handle::error`](crate::Handle::error). `None` if the cause is another.
     pub fn error(&self) -> Option<E>
     where
         E: Clone,
@@ -268,12 +268,25 @@ impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
     /// Lets [`scope()`] return a panic as an error, in place of going on with it;
     /// as [`Group::panics_as_errors`](crate::Group::panics_as_errors).
     pub fn panics_as_errors(&self, convert: impl FnOnce(Panic) -> E + Send + 'scope) {
-        *lock(&self.shared.on_panic) = Some(Box::new(convert));
+        let replaced = lock(&self.shared.on_panic).replace(Box::new(convert));
+        drop(replaced);
     }
 
     /// Lets the rest go on after an error, which [`scope()`] returns if it was the
     /// first (Go: the zero `errgroup.Group`); as [`Group::go_on`](crate::Group::go_on).
     /// An error of the body still cancels.
+    ///
+    /// ```
+    /// let ended = errgroup::scope(|group| {
+    ///     group.set_limit(1);
+    ///     group.go_on();
+    ///     for n in 0..10 {
+    ///         group.spawn(move || if n % 3 == 1 { Err(n) } else { Ok(()) });
+    ///     }
+    ///     Ok(())
+    /// });
+    /// assert_eq!(ended, Err(1));
+    /// ```
     pub fn go_on(&self) {
         self.shared.state.set_on_error(OnError::GoOn);
     }
@@ -281,6 +294,16 @@ impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
     /// Lets errors of tasks do nothing at all but be counted, in [`Stats::failed`]; as
     /// [`Group::ignore_errors`](crate::Group::ignore_errors). An error of the body still
     /// cancels.
+    ///
+    /// ```
+    /// let ended = errgroup::scope(|group| {
+    ///     group.ignore_errors();
+    ///     group.spawn(|| Err("nobody minds"));
+    ///     let value = group.spawn_value(|| Ok(7));
+    ///     Ok(value.join().unwrap_or(0))
+    /// });
+    /// assert_eq!(ended, Ok(7));
+    /// ```
     pub fn ignore_errors(&self) {
         self.shared.state.set_on_error(OnError::Ignore);
     }

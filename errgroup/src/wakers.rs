@@ -29,8 +29,8 @@ impl Wakers {
             self.slots[free] = Some(waker.clone());
             *key = Some(free);
         } else {
-            *key = Some(self.slots.len());
             self.slots.push(Some(waker.clone()));
+            *key = Some(self.slots.len() - 1);
         }
         None
     }

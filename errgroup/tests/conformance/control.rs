@@ -2,9 +2,9 @@
 //! an error does: over both kinds.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Barrier};
 
 use errgroup::{NoValue, Reason};
 use tokio::sync::oneshot;
@@ -29,6 +29,7 @@ both! {
     a_value_is_not_there_for_a_reason
     one_task_is_aborted_before_it_starts
     siblings_share_the_error
+    the_first_of_errors_that_come_at_once_is_the_cause_and_the_result
     the_group_knows_how_many_are_in_it;
     due_tasks due_threads:
     a_deadline_of_the_parent_cancels_the_child;
@@ -248,6 +249,26 @@ fn siblings_share_the_error(run: Run) {
         group.spawn(Box::new(|_| Err("disk full".into())));
     });
     assert_eq!(result, Err("disk full".into()));
+}
+
+fn the_first_of_errors_that_come_at_once_is_the_cause_and_the_result(run: Run) {
+    for _ in 0..50 {
+        let cause = std::sync::Mutex::new(None);
+        let result = run(&|group| {
+            let together = Arc::new(Barrier::new(3));
+            for n in 0..3 {
+                let together = Arc::clone(&together);
+                group.spawn(Box::new(move |_| {
+                    together.wait();
+                    Err(n.to_string())
+                }));
+            }
+            group.wait_cancelled();
+            *cause.lock().unwrap() = group.cause();
+        });
+        let cause = cause.into_inner().unwrap().expect("it is there by then");
+        assert_eq!(result, Err(cause));
+    }
 }
 
 fn the_group_knows_how_many_are_in_it(run: Run) {
