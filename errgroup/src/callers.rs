@@ -1,6 +1,7 @@
 //! Callers who wait for room in a limited group, and who awaits its end.
 
 use std::collections::VecDeque;
+use std::mem;
 use std::task::Waker;
 
 /// Callers of `spawn_wait`, each under a number of its own, in the order they
@@ -19,18 +20,23 @@ pub(crate) struct Callers {
 }
 
 impl Callers {
-    /// Registers a newcomer, or renews the waker of the caller `number`.
-    pub(crate) fn register(&mut self, number: &mut Option<u64>, waker: &Waker) {
+    /// Registers a newcomer, or renews the waker of the caller `number`; the waker that
+    /// this takes the place of comes back, to be dropped outside the lock.
+    pub(crate) fn register(&mut self, number: &mut Option<u64>, waker: &Waker) -> Option<Waker> {
         let Some(number) = *number else {
-            *number = Some(self.next);
             self.waiting.push_back((self.next, waker.clone()));
+            *number = Some(self.next);
             self.next += 1;
-            return;
+            return None;
         };
         match self.waiting.iter_mut().find(|(n, _)| *n == number) {
-            Some((_, old)) => old.clone_from(waker),
+            Some((_, old)) if old.will_wake(waker) => None,
+            Some((_, old)) => Some(mem::replace(old, waker.clone())),
             // It was told, and the room was gone again: it stays the first.
-            None => self.waiting.push_front((number, waker.clone())),
+            None => {
+                self.waiting.push_front((number, waker.clone()));
+                None
+            }
         }
     }
 
@@ -52,9 +58,11 @@ impl Callers {
         }
     }
 
-    pub(crate) fn forget(&mut self, number: u64) {
-        self.waiting.retain(|(n, _)| *n != number);
+    /// The waker is to be dropped outside the lock.
+    pub(crate) fn forget(&mut self, number: u64) -> Option<Waker> {
         self.redeem(number);
+        let at = self.waiting.iter().position(|(n, _)| *n == number)?;
+        self.waiting.remove(at).map(|(_, waker)| waker)
     }
 
     pub(crate) fn waiting(&self) -> usize {
@@ -68,6 +76,6 @@ impl Callers {
 
     /// Takes all who wait, because nothing will start any more.
     pub(crate) fn take(&mut self) -> VecDeque<(u64, Waker)> {
-        std::mem::take(&mut self.waiting)
+        mem::take(&mut self.waiting)
     }
 }

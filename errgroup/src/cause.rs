@@ -58,6 +58,17 @@ impl<E> Cause<E> {
         }
     }
 
+    /// The error, to keep.
+    pub(crate) fn error(&self) -> Option<E>
+    where
+        E: Clone,
+    {
+        match self {
+            Self::Error(error) => Some(error.clone()),
+            _ => None,
+        }
+    }
+
     /// Whether it is an error or a panic.
     pub(crate) fn is_failure(&self) -> bool {
         matches!(self, Self::Error(_) | Self::Panicked(_))

@@ -10,7 +10,7 @@ use crate::cause::Cause;
 use crate::engine::Engine;
 use crate::group::Group;
 use crate::handle::Handle;
-use crate::panic::caught;
+use crate::panic::{Panic, caught};
 
 impl<E: Send + 'static> Group<E> {
     /// Cancels the group with this error at that time, unless it has ended.
@@ -122,7 +122,7 @@ impl<E: Send + 'static> Handle<E> {
         tokio::spawn(async move {
             handle.cancelled().await;
             if let Err(panic) = caught(act) {
-                handle.shared.cancel(Cause::Panicked(panic));
+                handle.shared.cancel_from_outside(Cause::Panicked(panic));
             }
         });
     }
@@ -134,26 +134,35 @@ impl<E: Send + 'static> Handle<E> {
     {
         let handle = self.clone();
         tokio::spawn(async move {
-            let mut event = Box::pin(event);
-            let happened = {
-                let mut cancelled = pin!(handle.cancelled());
-                poll_fn(|cx| {
-                    if cancelled.as_mut().poll(cx).is_ready() {
-                        return Poll::Ready(Ok(false));
-                    }
-                    match caught(|| event.as_mut().poll(cx)) {
-                        Ok(polled) => polled.map(|_| Ok(true)),
-                        Err(panic) => Poll::Ready(Err(panic)),
-                    }
-                })
-                .await
+            let reason = match happens(event, handle.cancelled()).await {
+                Ok(false) => return,
+                Ok(true) => reason(),
+                Err(panic) => Cause::Panicked(panic),
             };
-            let ended = caught(|| drop(event));
-            match happened.and_then(|happened| ended.map(|()| happened)) {
-                Ok(false) => {}
-                Ok(true) => handle.shared.cancel(reason()),
-                Err(panic) => handle.shared.cancel(Cause::Panicked(panic)),
-            }
+            handle.shared.cancel_from_outside(reason);
         });
     }
+}
+
+/// Whether the event happens, before there is a cancel; it is dropped then. Or its panic.
+pub(crate) async fn happens<F>(event: F, cancelled: impl Future) -> Result<bool, Panic>
+where
+    F: Future<Output: Send>,
+{
+    let mut event = Box::pin(event);
+    let happened = {
+        let mut cancelled = pin!(cancelled);
+        poll_fn(|cx| {
+            if cancelled.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Ok(false));
+            }
+            match caught(|| event.as_mut().poll(cx)) {
+                Ok(polled) => polled.map(|_| Ok(true)),
+                Err(panic) => Poll::Ready(Err(panic)),
+            }
+        })
+        .await
+    };
+    let dropped = caught(|| drop(event));
+    happened.and_then(|happened| dropped.map(|()| happened))
 }

@@ -3,7 +3,7 @@
 
 use crate::attempt::{Outcome, discard};
 use crate::cause::Cause;
-use crate::state::State;
+use crate::state::{Cancelled, State};
 
 /// A state machine joined with something that runs its jobs.
 pub(crate) trait Engine {
@@ -45,13 +45,22 @@ pub(crate) trait Engine {
     #[cold]
     #[inline(never)]
     fn cancel(&self, reason: Cause<Self::Error>) {
+        // After the end it is nobody's.
+        let _ = self.try_cancel(reason);
+    }
+
+    /// As `cancel`; after the end the reason comes back.
+    fn try_cancel(&self, reason: Cause<Self::Error>) -> Result<(), Cause<Self::Error>> {
         let failed = reason.is_failure();
-        let pending = self.state().cancel(reason);
+        let cancelled = self.state().cancel(reason);
+        if let Cancelled::Ended(reason) = cancelled {
+            return Err(reason);
+        }
         if failed {
             self.escalate();
         }
-        let Some(pending) = pending else {
-            return;
+        let Cancelled::First(pending) = cancelled else {
+            return Ok(());
         };
         // `cancel` took a slot for this, so `wait` does not return before the
         // last of them is dropped; and it comes back whatever those drops do.
@@ -59,6 +68,19 @@ pub(crate) trait Engine {
             self.settle(discard(|| drop(job)));
         }
         self.leave();
+        Ok(())
+    }
+
+    /// As `cancel`, by somebody who is no task: has a slot meanwhile, as a task has, so
+    /// that `wait` does not return between the failure and what follows from it. After
+    /// the end the reason comes back.
+    #[cold]
+    #[inline(never)]
+    fn cancel_from_outside(&self, reason: Cause<Self::Error>) -> Option<Cause<Self::Error>> {
+        self.state().hold();
+        let late = self.try_cancel(reason).err();
+        self.leave();
+        late
     }
 
     /// Takes note of how a task ended.

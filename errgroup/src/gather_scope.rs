@@ -5,14 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
 
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::cause::Cause;
+use crate::error::{SpawnError, TrySpawnError};
 use crate::gathered::Gathered;
 use crate::panic::caught;
+use crate::park::until_ready;
 use crate::policy::{Policy, Tally};
 use crate::report::{Outcome, TaskReport, Unsent};
 use crate::scope::{Scope, scope};
+use crate::scope_place::Place;
+use crate::sync::{Mutex, lock};
 
 /// Runs tasks with values on OS threads, under a policy, and returns what became
 /// of each once all are gone: [`Gather`](crate::Gather) for a [`scope()`]. Blocks.
@@ -43,7 +47,9 @@ where
     E: Send + 'env,
     F: for<'scope> FnOnce(&GatherScope<'scope, 'env, T, E>),
 {
-    let (tell, mut told) = unbounded_channel();
+    let (tell, told) = unbounded_channel();
+    let told = Arc::new(Mutex::new(Told { told, taken: 0 }));
+    let told_later = Arc::clone(&told);
     let tally = Arc::new(Tally::new(policy));
     let failed = scope(|scope| {
         if policy == Policy::Any(0) {
@@ -54,11 +60,13 @@ where
             spawned: Arc::default(),
             tally,
             tell,
+            told,
         });
         Ok(())
     });
     let mut reports = Vec::new();
-    while let Ok(report) = told.try_recv() {
+    let mut told = lock(&told_later);
+    while let Ok(report) = told.told.try_recv() {
         reports.push(report);
     }
     Gathered::new(reports, failed.err())
@@ -70,6 +78,14 @@ pub struct GatherScope<'scope, 'env: 'scope, T, E> {
     spawned: Arc<AtomicUsize>,
     tally: Arc<Tally>,
     tell: UnboundedSender<TaskReport<T, E>>,
+    told: Arc<Mutex<Told<T, E>>>,
+}
+
+/// What tasks have come to.
+struct Told<T, E> {
+    told: UnboundedReceiver<TaskReport<T, E>>,
+    /// Of which so many were asked for.
+    taken: usize,
 }
 
 impl<'scope, 'env, T, E> GatherScope<'scope, 'env, T, E>
@@ -90,14 +106,117 @@ where
     where
         F: FnOnce() -> Result<T, E> + Send + 'scope,
     {
+        let (index, task) = self.member(name.into(), task);
+        self.scope.spawn(task);
+        index
+    }
+
+    /// Spawns a task if it can start at once, and returns its index; as
+    /// [`Scope::try_spawn`].
+    ///
+    /// ```
+    /// use errgroup::{Policy, gather_scope};
+    ///
+    /// let gathered = gather_scope::<u32, (), _>(Policy::All, |gather| {
+    ///     gather.scope().set_limit(0);
+    ///     let refused = gather.try_spawn(|| Ok(5)).unwrap_err();
+    ///     assert!(refused.is_full());
+    ///     gather.scope().set_limit(1);
+    ///     gather.spawn(refused.into_task());
+    /// });
+    /// assert_eq!(gathered.into_values(), Ok(vec![5]));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// No slot is free, or the scope is cancelled; both hold the task, which then has no
+    /// index and no report.
+    pub fn try_spawn<F>(&self, task: F) -> Result<usize, TrySpawnError<F>>
+    where
+        F: FnOnce() -> Result<T, E> + Send + 'scope,
+    {
+        match self.scope.try_place() {
+            Ok(place) => Ok(self.fill(place, task)),
+            Err(why) => Err(TrySpawnError::new(why, task)),
+        }
+    }
+
+    /// Blocks until there is room, spawns the task and returns its index; as
+    /// [`Scope::spawn_wait`].
+    ///
+    /// # Errors
+    ///
+    /// The scope was cancelled, maybe because there is enough, before there was room;
+    /// holds the task, which then has no index and no report.
+    pub fn spawn_wait<F>(&self, task: F) -> Result<usize, SpawnError<F>>
+    where
+        F: FnOnce() -> Result<T, E> + Send + 'scope,
+    {
+        match self.scope.place() {
+            Ok(place) => Ok(self.fill(place, task)),
+            Err(reason) => Err(SpawnError::Cancelled(task, reason)),
+        }
+    }
+
+    fn fill<F>(&self, place: Place, task: F) -> usize
+    where
+        F: FnOnce() -> Result<T, E> + Send + 'scope,
+    {
+        let (index, task) = self.member(String::new(), task);
+        self.scope.fill(place, task);
+        index
+    }
+
+    /// The task as one of the scope, and its index.
+    fn member<F>(
+        &self,
+        name: String,
+        task: F,
+    ) -> (
+        usize,
+        impl FnOnce() -> Result<(), usize> + Send + use<'scope, 'env, F, T, E>,
+    )
+    where
+        F: FnOnce() -> Result<T, E> + Send + 'scope,
+    {
         let index = self.spawned.fetch_add(1, Relaxed);
-        let mut report = Unsent::new(index, name.into(), self.tell.clone());
+        let mut report = Unsent::new(index, name, self.tell.clone());
         let (scope, tally) = (self.scope.clone(), Arc::clone(&self.tally));
-        self.scope.spawn(move || {
+        let member = move || {
             report.start();
             tally.conclude(Outcome::of(caught(task)), report, || scope.cancel())
-        });
-        index
+        };
+        (index, member)
+    }
+
+    /// The next task that has ended, in the order in which they end; blocks until there
+    /// is one. `None` if all that were spawned so far have been returned. What this
+    /// returns [`gather_scope`] does not. As [`Gather::next`](crate::Gather::next).
+    ///
+    /// A task that asks holds its slot meanwhile, and is itself one that has not ended.
+    ///
+    /// ```
+    /// use errgroup::{Policy, gather_scope};
+    ///
+    /// let mut sum = 0;
+    /// gather_scope::<u32, (), _>(Policy::All, |gather| {
+    ///     gather.scope().set_limit(4);
+    ///     (0..10).for_each(|n| { gather.spawn(move || Ok(n)); });
+    ///     while let Some(report) = gather.next() {
+    ///         sum += report.outcome.done().unwrap_or(0);      // whoever ends first
+    ///     }
+    /// });
+    /// assert_eq!(sum, 45);
+    /// ```
+    pub fn next(&self) -> Option<TaskReport<T, E>> {
+        // Kept while this waits: the channel wakes one only. Others wait for the lock.
+        let mut told = lock(&self.told);
+        if told.taken == self.spawned.load(Relaxed) {
+            return None;
+        }
+        let report = until_ready(|cx| told.told.poll_recv(cx))?;
+        told.taken += 1;
+        Some(report)
     }
 
     /// To cancel, to change the limit and to watch. The cause of a failure is the
@@ -124,6 +243,7 @@ impl<T, E> Clone for GatherScope<'_, '_, T, E> {
             spawned: Arc::clone(&self.spawned),
             tally: Arc::clone(&self.tally),
             tell: self.tell.clone(),
+            told: Arc::clone(&self.told),
         }
     }
 }

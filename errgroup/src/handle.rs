@@ -59,7 +59,8 @@ impl<E: Send + 'static> Handle<E> {
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime.
+    /// Outside of a tokio runtime. If the group holds 268,435,455 tasks, which is as many
+    /// as can be counted.
     #[inline]
     pub fn spawn<F>(&self, task: F)
     where
@@ -197,18 +198,14 @@ impl<E: Send + 'static> Handle<E> {
     where
         E: Clone,
     {
-        let error = |cause: &Cause<E>| match cause {
-            Cause::Error(error) => Some(error.clone()),
-            _ => None,
-        };
-        self.with_cause(error).flatten()
+        self.with_cause(Cause::error).flatten()
     }
 
     /// Changes how many tasks run at once; `usize::MAX` is no limit (Go:
     /// `SetLimit`, which panics while tasks are active).
     ///
-    /// Raised, it starts as many waiting tasks; lowered, running tasks go on
-    /// and slots close as they end. With 0 nothing starts until it is raised or
+    /// Raised, it starts as many waiting tasks (in all 268,435,455 at most); lowered,
+    /// running tasks go on and slots close as they end. With 0 nothing starts until it is raised or
     /// the group cancelled: tasks wait, and `wait` waits for them.
     pub fn set_limit(&self, limit: usize) {
         self.shared.state.set_limit(limit);
@@ -299,7 +296,7 @@ impl<E: Send + 'static> Handle<E> {
         let job = job(Carried::here());
         match self.shared.state.reserve() {
             Reserved::Room { start } => self.shared.push(job, start),
-            // For those who go through the queue the group is never full.
+            // For those who go through the queue it is never full.
             Reserved::Full | Reserved::Cancelled => self.shared.refuse(job),
         }
     }

@@ -9,6 +9,8 @@ use std::thread;
 use tokio::sync::oneshot;
 
 use crate::handle::Handle;
+use crate::park::until_ready;
+use crate::scope::Scope;
 
 impl<E: Send + 'static> Handle<E> {
     /// As [`spawn`](Self::spawn), and the task's value can be awaited; its error
@@ -26,29 +28,63 @@ impl<E: Send + 'static> Handle<E> {
         T: Send + 'static,
         F: Future<Output = Result<T, E>> + Send + 'static,
     {
-        let (tell, told) = oneshot::channel();
-        let (abort, aborted) = oneshot::channel();
-        let mut teller = Teller {
-            tell: Some(tell),
-            started: false,
-        };
+        let (mut teller, aborted, joined) = pair();
         self.spawn(async move {
             teller.started = true;
-            match unless(aborted, task).await {
-                Some(Ok(value)) => teller.tell(Ok(value)),
-                Some(Err(error)) => {
-                    teller.tell(Err(NoValue::Failed));
-                    return Err(error);
-                }
-                None => teller.tell(Err(NoValue::Aborted)),
-            }
-            Ok(())
+            let ended = unless(aborted, task).await;
+            teller.conclude(ended)
         });
-        Joined {
-            told,
-            abort: Some(abort),
-        }
+        joined
     }
+}
+
+impl<'scope, E: Send + 'scope> Scope<'scope, '_, E> {
+    /// As [`spawn`](Self::spawn), and the task's value can be had, by
+    /// [`Joined::join`]; its error is the scope's, as ever. Not asking for it changes
+    /// nothing. As [`Handle::spawn_value`].
+    ///
+    /// A task that waits in here for another one holds its slot meanwhile: under a limit
+    /// there may be no slot for the other.
+    ///
+    /// ```
+    /// let text = String::from("some words");
+    /// let done: Result<usize, ()> = errgroup::scope(|group| {
+    ///     let words = group.spawn_value(|| Ok(text.split(' ').count()));
+    ///     Ok(words.join().unwrap_or(0))
+    /// });
+    /// assert_eq!(done, Ok(2));
+    /// ```
+    pub fn spawn_value<T, F>(&self, task: F) -> Joined<T>
+    where
+        T: Send + 'scope,
+        F: FnOnce() -> Result<T, E> + Send + 'scope,
+    {
+        let (mut teller, mut aborted, joined) = pair();
+        self.spawn(move || {
+            teller.started = true;
+            let ended = match aborted.try_recv() {
+                Ok(()) => {
+                    drop(task);
+                    None
+                }
+                Err(_) => Some(task()),
+            };
+            teller.conclude(ended)
+        });
+        joined
+    }
+}
+
+/// Who tells, who hears of an abort, and who is told.
+fn pair<T>() -> (Teller<T>, oneshot::Receiver<()>, Joined<T>) {
+    let (tell, told) = oneshot::channel();
+    let (abort, aborted) = oneshot::channel();
+    let teller = Teller {
+        tell: Some(tell),
+        started: false,
+    };
+    let abort = Some(abort);
+    (teller, aborted, Joined { told, abort })
 }
 
 /// Why a task has no value; the error or the panic itself is the group's.
@@ -88,6 +124,18 @@ struct Teller<T> {
 }
 
 impl<T> Teller<T> {
+    /// Tells how a task ended, `None` if it was aborted; what comes back is its end as
+    /// one of a group.
+    fn conclude<E>(&mut self, ended: Option<Result<T, E>>) -> Result<(), E> {
+        let (told, result) = match ended {
+            Some(Ok(value)) => (Ok(value), Ok(())),
+            Some(Err(error)) => (Err(NoValue::Failed), Err(error)),
+            None => (Err(NoValue::Aborted), Ok(())),
+        };
+        self.tell(told);
+        result
+    }
+
     fn tell(&mut self, ended: Result<T, NoValue>) {
         if let Some(tell) = self.tell.take() {
             // Nobody may care any more.
@@ -126,8 +174,8 @@ async fn unless<F: Future>(mut aborted: oneshot::Receiver<()>, task: F) -> Optio
 }
 
 /// The value of a task, once it is done, or why it has none. Of
-/// [`Handle::spawn_value`](crate::Handle::spawn_value); tokio's `JoinHandle` for a
-/// task of a group. Dropping it detaches nothing: the task is the group's.
+/// [`Handle::spawn_value`] and [`Scope::spawn_value`]; tokio's or a thread's `JoinHandle`
+/// for a task of a group. Dropping it detaches nothing: the task is the group's.
 ///
 /// ```
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -152,11 +200,24 @@ impl<T> Joined<T> {
     /// Drops this task at its next await, or before it starts; its siblings go on,
     /// and it is no error. Does not wait: it is gone once this is ready, with
     /// [`Aborted`](NoValue::Aborted), or with what it came to before.
+    ///
+    /// A task of a scope that has started cannot be dropped: it comes to its own end.
     pub fn abort(&mut self) {
         if let Some(abort) = self.abort.take() {
             // It may be gone.
             let _ = abort.send(());
         }
+    }
+
+    /// Blocks until the task has come to its end: its value, or why it has none. For the
+    /// tasks of a [`scope()`](crate::scope()); where futures run, await this instead.
+    ///
+    /// # Errors
+    ///
+    /// As those of awaiting it: the task failed, panicked, was aborted or dropped, or did
+    /// not start.
+    pub fn join(mut self) -> Result<T, NoValue> {
+        until_ready(|cx| Pin::new(&mut self).poll(cx))
     }
 
     /// Whether the task has come to its end, good or bad: then awaiting this does not

@@ -13,6 +13,7 @@ mod control;
 mod current;
 mod engine;
 mod error;
+mod escalations;
 #[cfg(feature = "flow")]
 pub mod flow;
 mod gather;
@@ -31,6 +32,8 @@ mod policy;
 mod report;
 mod runner;
 mod scope;
+mod scope_control;
+mod scope_place;
 mod shared;
 mod spawn_wait;
 mod state;

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 use std::thread;
-use std::time::Instant;
 
 use crate::attempt;
 use crate::carried::Carried;
@@ -11,11 +10,15 @@ use crate::cause::{Cause, Reason};
 use crate::current;
 use crate::engine::Engine;
 use crate::error::{SpawnError, TrySpawnError};
+use crate::escalations::Escalations;
 use crate::panic::Panic;
-use crate::park::{looking, ready_until, until_ready};
+use crate::park::until_ready;
+use crate::scope_control::Follower;
+use crate::scope_place::boxed;
 use crate::state::{BACKLOG, Next, State};
 use crate::stats::Stats;
 use crate::sync::{Mutex, lock};
+use crate::verdict::OnError;
 use crate::wait_error::WaitError;
 use crate::word::Reserved;
 
@@ -23,11 +26,14 @@ use crate::word::Reserved;
 /// than all of them.
 const LOOKS: u8 = 64;
 
-type Job<'scope, E> = Box<dyn FnOnce() -> Result<(), E> + Send + 'scope>;
+pub(crate) type Job<'scope, E> = Box<dyn FnOnce() -> Result<(), E> + Send + 'scope>;
 
-struct Shared<'scope, E> {
-    state: State<Job<'scope, E>, E>,
+pub(crate) struct Shared<'scope, E> {
+    pub(crate) state: State<Job<'scope, E>, E>,
     on_panic: Mutex<Option<OnPanic<'scope, E>>>,
+    pub(crate) escalations: Escalations<'scope>,
+    /// Who act after the cancel.
+    pub(crate) followers: Mutex<Vec<Follower<'scope>>>,
 }
 
 type OnPanic<'scope, E> = Box<dyn FnOnce(Panic) -> E + Send + 'scope>;
@@ -123,6 +129,8 @@ where
             shared: Arc::new(Shared {
                 state,
                 on_panic: Mutex::new(None),
+                escalations: Escalations::new(),
+                followers: Mutex::new(Vec::new()),
             }),
             threads,
         };
@@ -133,6 +141,7 @@ where
             Engine::cancel(&scope, reason);
         }
         let ended = until_ready(|cx| scope.shared.state.poll_join(cx));
+        let ended = scope.followed(ended);
         let on_panic = lock(&scope.shared.on_panic).take();
         ended.map_err(|why| why.convert(on_panic))
     });
@@ -147,8 +156,8 @@ where
 /// as one ends. For tasks that compute, the limit to set is
 /// [`available_parallelism`](thread::available_parallelism).
 pub struct Scope<'scope, 'env: 'scope, E> {
-    shared: Arc<Shared<'scope, E>>,
-    threads: &'scope thread::Scope<'scope, 'env>,
+    pub(crate) shared: Arc<Shared<'scope, E>>,
+    pub(crate) threads: &'scope thread::Scope<'scope, 'env>,
 }
 
 impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
@@ -163,7 +172,7 @@ impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
         let job = boxed(Carried::here(), task);
         match self.shared.state.reserve() {
             Reserved::Room { start } => self.push(job, start),
-            // For those who go through the queue the scope is never full.
+            // For those who go through the queue it is never full.
             Reserved::Full | Reserved::Cancelled => self.refuse(job),
         }
     }
@@ -178,14 +187,12 @@ impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
     where
         F: FnOnce() -> Result<(), E> + Send + 'scope,
     {
-        let carried = Carried::here();
-        match self.shared.state.try_reserve() {
-            Reserved::Room { start } => {
-                self.push(boxed(carried, task), start);
+        match self.try_place() {
+            Ok(place) => {
+                self.fill(place, task);
                 Ok(())
             }
-            Reserved::Full => Err(TrySpawnError::Full(task)),
-            Reserved::Cancelled => Err(TrySpawnError::Cancelled(task, self.shared.state.why())),
+            Err(why) => Err(TrySpawnError::new(why, task)),
         }
     }
 
@@ -201,27 +208,12 @@ impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
     where
         F: FnOnce() -> Result<(), E> + Send + 'scope,
     {
-        let state = &self.shared.state;
-        let carried = Carried::here();
-        let mut number = None;
-        let reserved = if current::is(self.number()) {
-            state.reserve()
-        } else {
-            // A thread that blocks in a job cannot tell of room that was kept for
-            // later, and the job may wait for what this caller does next.
-            looking(|cx| state.poll_reserve(&mut number, cx))
-        };
-        match reserved {
-            Reserved::Room { start } => {
-                self.push(boxed(carried, task), start);
+        match self.place() {
+            Ok(place) => {
+                self.fill(place, task);
                 Ok(())
             }
-            Reserved::Full | Reserved::Cancelled => {
-                if let Some(number) = number {
-                    state.forget_caller(number);
-                }
-                Err(SpawnError::Cancelled(task, state.why()))
-            }
+            Err(reason) => Err(SpawnError::Cancelled(task, reason)),
         }
     }
 
@@ -238,27 +230,19 @@ impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
         self.shared.state.is_cancelled()
     }
 
-    /// Blocks until the scope is cancelled (Go: `<-ctx.Done()`). A scope in
-    /// which every task does this, and nobody fails, never ends.
-    pub fn wait_cancelled(&self) {
-        self.cancelled(None);
-    }
-
-    /// Blocks until the scope is cancelled, or until then; whether it is.
-    fn cancelled(&self, until: Option<Instant>) -> bool {
-        let state = &self.shared.state;
-        let mut key = None;
-        let cancelled = ready_until(until, |cx| state.poll_cancelled(&mut key, cx)).is_some();
-        if let Some(key) = key {
-            state.forget_cancelled(key);
-        }
-        cancelled
-    }
-
     /// Reads why the scope was cancelled (Go: `context.Cause`); as
     /// [`Handle::with_cause`](crate::Handle::with_cause).
     pub fn with_cause<R>(&self, read: impl FnOnce(&Cause<E>) -> R) -> Option<R> {
         self.shared.state.with_cause(read)
+    }
+
+    /// The error for which the scope was cancelled, to keep: take `Arc<YourError>` for
+    /// `E`; as [`Handle::error`](crate::Handle::error). `None` if the cause is another.
+    pub fn error(&self) -> Option<E>
+    where
+        E: Clone,
+    {
+        self.with_cause(Cause::error).flatten()
     }
 
     /// Why the scope was cancelled, in a word; as
@@ -284,30 +268,55 @@ impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
     /// Lets [`scope()`] return a panic as an error, in place of going on with it;
     /// as [`Group::panics_as_errors`](crate::Group::panics_as_errors).
     pub fn panics_as_errors(&self, convert: impl FnOnce(Panic) -> E + Send + 'scope) {
-        *lock(&self.shared.on_panic) = Some(Box::new(convert));
+        let replaced = lock(&self.shared.on_panic).replace(Box::new(convert));
+        drop(replaced);
     }
 
-    /// Cancels the scope with this error at that time, unless it has ended; as
-    /// [`Group::deadline`](crate::Group::deadline). A task that runs is not
-    /// stopped by it: nothing can stop a thread but itself, which is also why
-    /// there is no grace here. Let long tasks ask [`is_cancelled`](Self::is_cancelled).
+    /// Lets the rest go on after an error, which [`scope()`] returns if it was the
+    /// first (Go: the zero `errgroup.Group`); as [`Group::go_on`](crate::Group::go_on).
+    /// An error of the body still cancels.
     ///
-    /// A thread of its own waits for the time, and ends with the scope.
-    ///
-    /// # Panics
-    ///
-    /// If the system has no thread left.
-    pub fn deadline(&self, at: Instant, error: E) {
-        self.cancel_at(at, Cause::Error(error));
+    /// ```
+    /// let ended = errgroup::scope(|group| {
+    ///     group.set_limit(1);
+    ///     group.go_on();
+    ///     for n in 0..10 {
+    ///         group.spawn(move || if n % 3 == 1 { Err(n) } else { Ok(()) });
+    ///     }
+    ///     Ok(())
+    /// });
+    /// assert_eq!(ended, Err(1));
+    /// ```
+    pub fn go_on(&self) {
+        self.shared.state.set_on_error(OnError::GoOn);
     }
 
-    pub(crate) fn cancel_at(&self, at: Instant, reason: Cause<E>) {
-        let scope = self.clone();
-        self.threads.spawn(move || {
-            if !scope.cancelled(Some(at)) {
-                Engine::cancel(&scope, reason);
-            }
-        });
+    /// Lets errors of tasks do nothing at all but be counted, in [`Stats::failed`]; as
+    /// [`Group::ignore_errors`](crate::Group::ignore_errors). An error of the body still
+    /// cancels.
+    ///
+    /// ```
+    /// let ended = errgroup::scope(|group| {
+    ///     group.ignore_errors();
+    ///     group.spawn(|| Err("nobody minds"));
+    ///     let value = group.spawn_value(|| Ok(7));
+    ///     Ok(value.join().unwrap_or(0))
+    /// });
+    /// assert_eq!(ended, Ok(7));
+    /// ```
+    pub fn ignore_errors(&self) {
+        self.shared.state.set_on_error(OnError::Ignore);
+    }
+
+    /// Tasks that are in the scope: running, or waiting for a slot.
+    pub fn len(&self) -> usize {
+        let stats = self.stats();
+        stats.running + stats.pending
+    }
+
+    /// Whether no task is in the scope.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Figures, at this moment.
@@ -315,7 +324,7 @@ impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
         self.shared.state.stats()
     }
 
-    fn number(&self) -> usize {
+    pub(crate) fn number(&self) -> usize {
         Arc::as_ptr(&self.shared).addr()
     }
 
@@ -352,22 +361,16 @@ impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
     }
 }
 
-fn boxed<'scope, E: 'scope>(
-    carried: Carried,
-    task: impl FnOnce() -> Result<(), E> + Send + 'scope,
-) -> Job<'scope, E> {
-    if carried.is_none() {
-        return Box::new(task);
-    }
-    Box::new(move || carried.within(task))
-}
-
 impl<'scope, E: Send + 'scope> Engine for Scope<'scope, '_, E> {
     type Job = Job<'scope, E>;
     type Error = E;
 
     fn state(&self) -> &State<Self::Job, E> {
         &self.shared.state
+    }
+
+    fn escalate(&self) {
+        self.shared.escalations.call();
     }
 
     fn start_runner(&self) {

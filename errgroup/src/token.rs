@@ -4,6 +4,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::group::Group;
 use crate::handle::Handle;
+use crate::scope::Scope;
 
 impl<E: Send + 'static> Group<E> {
     /// Cancels the group by hand when the token is cancelled. A group that is
@@ -39,6 +40,43 @@ impl<E: Send + 'static> Handle<E> {
     /// # Panics
     ///
     /// Outside of a tokio runtime.
+    pub fn token(&self) -> CancellationToken {
+        let token = CancellationToken::new();
+        let cancelled = token.clone();
+        self.on_cancel(move || cancelled.cancel());
+        token
+    }
+}
+
+impl<'scope, E: Send + 'scope> Scope<'scope, '_, E> {
+    /// Cancels the scope by hand when the token is cancelled; as
+    /// [`Group::cancel_with`].
+    ///
+    /// ```
+    /// let shutdown = tokio_util::sync::CancellationToken::new();
+    /// let ended = errgroup::scope(|group| {
+    ///     group.cancel_with(&shutdown);
+    ///     let sibling = group.clone();
+    ///     group.spawn(move || { sibling.wait_cancelled(); Ok::<(), ()>(()) });
+    ///     shutdown.cancel();
+    ///     Ok(())
+    /// });
+    /// assert_eq!(ended, Ok(()));
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the system has no thread left.
+    pub fn cancel_with(&self, token: &CancellationToken) {
+        self.cancel_when(token.clone().cancelled_owned());
+    }
+
+    /// A new token that is cancelled when this scope is cancelled or has ended; as
+    /// [`Handle::token`]. Carried over by a thread of its own, so a moment later.
+    ///
+    /// # Panics
+    ///
+    /// If the system has no thread left.
     pub fn token(&self) -> CancellationToken {
         let token = CancellationToken::new();
         let cancelled = token.clone();

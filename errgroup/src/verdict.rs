@@ -39,6 +39,9 @@ pub(crate) enum Offered<E> {
     /// There is a cause already. A reason that nobody will read comes back, to
     /// be dropped outside the lock.
     Late(Option<Cause<E>>),
+    /// The outcome was handed out before, so this is nothing any more. It comes
+    /// back, to be dropped outside the lock.
+    Ended(Cause<E>),
 }
 
 /// A cause and an error that came to nothing.
@@ -99,6 +102,9 @@ impl<E> Verdict<E> {
     }
 
     pub(crate) fn offer(&mut self, reason: Cause<E>) -> Offered<E> {
+        if let Some(Cause::Ended) = self.cause {
+            return Offered::Ended(reason);
+        }
         self.failed |= reason.is_failure();
         let Some(cause) = &self.cause else {
             self.reason = Some(reason.reason());
@@ -187,6 +193,16 @@ mod tests {
         assert!(verdict.has_failed());
         let mut verdict = Verdict::<u8>::new();
         verdict.end().0.unwrap();
+        assert_eq!(verdict.reason(), Some(Reason::Ended));
+    }
+
+    #[test]
+    fn what_comes_after_the_end_is_nothing() {
+        let mut verdict = Verdict::new();
+        verdict.end().0.unwrap();
+        let offered = verdict.offer(Cause::Error(1));
+        assert!(matches!(offered, Offered::Ended(Cause::Error(1))));
+        assert!(!verdict.has_failed());
         assert_eq!(verdict.reason(), Some(Reason::Ended));
     }
 

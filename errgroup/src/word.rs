@@ -15,9 +15,17 @@ const WAITING: u64 = 1 << 3;
 const IDLE: u64 = 1 << 4;
 /// A slot in use: by a task, a runner, or a canceller. 29 bits.
 const ACTIVE: u64 = 1 << 6;
-/// A task that has no runner yet. 29 bits, too: 500 million tasks, for which
-/// the memory ends before.
+/// A task that has no runner yet. 29 bits, too.
 const PENDING: u64 = 1 << 35;
+
+/// Tasks that a group holds at most, and slots there are at most: half of what a
+/// field counts. No task is counted beyond it. Slots are, for a moment: by cancellers,
+/// and by who sees only afterwards that there are too many. For these, at most one a
+/// thread, there is the other half; so no count runs into its neighbour.
+pub(crate) const MOST: usize = (1 << 28) - 1;
+
+/// The bit of *active* that says more than `MOST`.
+const OVER: u64 = (MOST as u64 + 1) * ACTIVE;
 
 /// Runners that may be without a task at once. Two, because the runtime keeps
 /// the task that was scheduled last for the thread that scheduled it; the one
@@ -53,6 +61,11 @@ impl Seen {
     /// Tasks in the group.
     pub(crate) fn tasks(self) -> usize {
         self.running() + self.pending()
+    }
+
+    /// Whether there are more slots in use than may be.
+    pub(crate) fn is_over(self) -> bool {
+        self.0 & OVER != 0
     }
 
     /// Nothing may start any more.
@@ -114,6 +127,13 @@ impl Word {
         Self(AtomicU64::new(0))
     }
 
+    /// One that counts so many already.
+    #[cfg(all(test, not(loom_models)))]
+    pub(crate) fn with(active: usize, pending: usize) -> Self {
+        let (active, pending) = (active as u64 * ACTIVE, pending as u64 * PENDING);
+        Self(AtomicU64::new(active + pending))
+    }
+
     /// Acquire, for `set_cancelled`: who sees the cancel sees what came before.
     #[inline]
     pub(crate) fn load(&self) -> Seen {
@@ -138,12 +158,12 @@ impl Word {
         }
     }
 
-    /// Takes a slot; returns what was there before.
+    /// Takes a slot; returns what there is now.
     #[inline]
     pub(crate) fn add(&self) -> Seen {
         // Acquire for the cancelled flag; the task reaches its runner by other
         // means, so there is nothing to release.
-        Seen(self.0.fetch_add(ACTIVE, Acquire))
+        Seen(self.0.fetch_add(ACTIVE, Acquire) + ACTIVE)
     }
 
     /// Gives a slot back; returns what is left.
@@ -154,8 +174,8 @@ impl Word {
         Seen(self.0.fetch_sub(ACTIVE, AcqRel) - ACTIVE)
     }
 
-    /// Room for one more task if there are fewer than `capacity`, and, unless
-    /// `ahead`, nobody waits for room.
+    /// Room for one more task if there are fewer than `capacity`, which is `MOST` at
+    /// most, and, unless `ahead`, nobody waits for room.
     #[inline]
     pub(crate) fn reserve(&self, limit: usize, capacity: usize, ahead: bool) -> Reserved {
         let (_, answer) = self.step(|seen| {

@@ -377,3 +377,18 @@ async fn a_single_task_says_when_it_is_finished_and_why_it_has_no_value() {
     assert_eq!(panics.await, Err(NoValue::Panicked));
     assert_eq!(dropped.await, Err(NoValue::Dropped));
 }
+
+#[tokio::test]
+async fn a_panic_of_what_follows_the_end_does_not_escalate() {
+    let parent = Group::<()>::new();
+    let child = Group::<()>::new().escalate_to(&parent.handle());
+    let (acts, has_acted) = oneshot::channel::<()>();
+    child.handle().on_cancel(move || {
+        let _acts = acts;
+        panic!("too late")
+    });
+    child.wait().await.unwrap();
+    // On this one thread that task is done when this one goes on.
+    assert!(has_acted.await.is_err());
+    assert!(!parent.is_cancelled(), "the child has ended well");
+}

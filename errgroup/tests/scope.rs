@@ -228,3 +228,75 @@ fn try_scope_tells_every_end_from_the_others() {
     let panicked = try_scope(|_| -> Result<(), ()> { panic!("body") });
     assert!(matches!(panicked, Err(WaitError::Panicked(_))));
 }
+
+/// The value may be the loan itself, and a task that runs comes to its own end.
+#[test]
+fn a_value_may_borrow_and_a_task_that_runs_is_not_aborted() {
+    let text = String::from("some words");
+    let result = scope(|group| {
+        let word = group.spawn_value(|| Ok::<_, ()>(text.split(' ').next()));
+        let (go, gone) = channel::<()>();
+        let (start, started) = channel();
+        let mut runs = group.spawn_value(move || {
+            start.send(()).unwrap();
+            gone.recv().unwrap();
+            Ok(5)
+        });
+        started.recv().unwrap();
+        runs.abort();
+        go.send(()).unwrap();
+        assert_eq!(runs.join(), Ok(5));
+        Ok(word.join())
+    });
+    assert_eq!(result, Ok(Ok(Some("some"))));
+}
+
+#[test]
+fn values_wait_for_room_and_what_is_refused_has_no_report() {
+    let gathered = gather_scope::<_, (), _>(Policy::FirstSuccess, |gather| {
+        gather.scope().set_limit(1);
+        gather.scope().set_backlog(0);
+        let (start, started) = channel();
+        let (go, gone) = channel::<()>();
+        assert_eq!(
+            gather.spawn(move || {
+                start.send(()).unwrap();
+                gone.recv().map_err(|_| ())?;
+                Err(())
+            }),
+            0
+        );
+        started.recv().unwrap();
+        let full = gather.try_spawn(|| Ok(5)).unwrap_err();
+        assert!(full.is_full());
+        go.send(()).unwrap();
+        // Waits for the first one, and is the first success.
+        assert_eq!(gather.spawn_wait(full.into_task()).unwrap(), 1);
+        gather.scope().wait_cancelled();
+        let refused = gather.spawn_wait(|| Ok(6)).unwrap_err();
+        assert_eq!(refused.into_task()(), Ok(6));
+        assert!(gather.try_spawn(|| Ok(7)).is_err());
+    });
+    assert_eq!(gathered.reports().len(), 2);
+    assert_eq!(gathered.first_done(), Ok(5));
+}
+
+#[test]
+fn values_come_as_they_complete_and_are_not_returned_again() {
+    let gathered = gather_scope::<_, &str, _>(Policy::All, |gather| {
+        assert!(gather.next().is_none(), "none was spawned");
+        let (tell, told) = channel::<()>();
+        gather.spawn(move || told.recv().map_err(|_| "nobody tells").map(|()| 0));
+        gather.spawn(|| Ok(1));
+        gather.spawn(|| Err("broken"));
+        let first_two = [gather.next().unwrap(), gather.next().unwrap()];
+        let mut ended: Vec<_> = first_two.iter().map(|report| report.index).collect();
+        ended.sort_unstable();
+        assert_eq!(ended, [1, 2]);
+        tell.send(()).unwrap();
+        assert_eq!(gather.next().unwrap().outcome.done(), Some(0));
+        assert!(gather.next().is_none());
+        gather.spawn(|| Ok(3));
+    });
+    assert_eq!(gathered.into_values(), Ok(vec![3]));
+}

@@ -3,35 +3,32 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, Waker};
 
-use super::State;
+use super::{Cancelled, State};
 use crate::cause::{Cause, Reason};
 use crate::sync::lock;
 use crate::verdict::{Offered, OnError};
 use crate::wait_error::WaitError;
+use crate::wakers::renew;
 
 impl<J, E> State<J, E> {
-    /// Cancels for this reason, if it is the first. All that waits is woken;
-    /// the tasks that were pending come back together with a slot (so that
-    /// `join` waits for their drop): drop them, then `leave`.
+    /// Cancels for this reason, if it is the first. All that waits is woken.
     #[cold]
     #[inline(never)]
     #[must_use]
-    pub(crate) fn cancel(&self, reason: Cause<E>) -> Option<Vec<J>> {
-        let unread = {
-            let mut verdict = lock(&self.verdict);
-            match verdict.offer(reason) {
-                Offered::Late(unread) => Some(unread),
-                Offered::First => {
-                    // Cause first, flag second, and both before the lock is
-                    // free: who sees the flag, and any other canceller who
-                    // comes back from here, finds the cause.
-                    self.word.set_cancelled();
-                    None
-                }
-            }
-        };
-        if unread.is_some() {
-            return None;
+    pub(crate) fn cancel(&self, reason: Cause<E>) -> Cancelled<J, E> {
+        let mut verdict = lock(&self.verdict);
+        let offered = verdict.offer(reason);
+        if matches!(offered, Offered::First) {
+            // Cause first, flag second, and both before the lock is free: who sees
+            // the flag, and any other canceller who comes back from here, finds the
+            // cause.
+            self.word.set_cancelled();
+        }
+        drop(verdict);
+        match offered {
+            Offered::First => {}
+            Offered::Late(_unread) => return Cancelled::Late,
+            Offered::Ended(reason) => return Cancelled::Ended(reason),
         }
         let pending = self.word.take_pending();
         let pending: Vec<J> = (0..pending).map(|_| self.pop()).collect();
@@ -40,7 +37,7 @@ impl<J, E> State<J, E> {
         let watchers = lock(&self.watchers).take();
         watchers.for_each(Waker::wake);
         callers.into_iter().for_each(|(_, waker)| waker.wake());
-        Some(pending)
+        Cancelled::First(pending)
     }
 
     /// Counts a task that failed. What comes back is the reason to cancel, unless
@@ -100,19 +97,24 @@ impl<J, E> State<J, E> {
         if self.is_cancelled() {
             return Poll::Ready(());
         }
-        watchers.register(key, cx.waker());
+        let replaced = watchers.register(key, cx.waker());
+        drop(watchers);
+        drop(replaced);
         Poll::Pending
     }
 
     pub(crate) fn forget_cancelled(&self, key: usize) {
-        lock(&self.watchers).remove(key);
+        let forgotten = lock(&self.watchers).remove(key);
+        drop(forgotten);
     }
 
     /// Ready once nothing is active or pending; the group is closed in the same
     /// step, so that nothing can come after it.
     pub(crate) fn poll_join(&self, cx: &Context<'_>) -> Poll<Result<(), WaitError<E>>> {
+        // Declared before the guards, hence dropped after them.
+        let _replaced;
         let mut callers = lock(&self.callers);
-        callers.join = Some(cx.waker().clone());
+        _replaced = renew(&mut callers.join, cx.waker());
         // Flag and counts are one word: a slot that came back before this line
         // is not counted any more, one that comes back after it sees the flag
         // and comes for the waker.
@@ -125,8 +127,9 @@ impl<J, E> State<J, E> {
         }
         let (ending, unread) = verdict.end();
         drop(verdict);
-        let waiting = callers.take();
+        let (waiting, join) = (callers.take(), callers.join.take());
         drop(callers);
+        drop(join);
         // May be anybody's, and come back to this group as it is dropped.
         drop(unread);
         let watchers = lock(&self.watchers).take();

@@ -16,11 +16,12 @@ mod room;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use crate::callers::Callers;
+use crate::cause::Cause;
 use crate::stats::Stats;
 use crate::sync::{AtomicUsize, Mutex, SegQueue, lock, yield_now};
 use crate::verdict::Verdict;
 use crate::wakers::Wakers;
-use crate::word::{Seen, Taken, Word};
+use crate::word::{MOST, Seen, Taken, Word};
 
 /// What the backlog is unless it is set: with 16 a caller of tiny tasks sleeps so
 /// seldom that more gain nothing.
@@ -32,7 +33,7 @@ pub(crate) struct State<J, E> {
     /// Pending tasks, oldest first. Who counts a task in the word then pushes
     /// it; who takes it off the word then pops one.
     jobs: SegQueue<J>,
-    /// Slots there are; `usize::MAX` is no limit.
+    /// Slots there are; without a limit as many as can be counted.
     limit: AtomicUsize,
     /// Tasks beyond the limit that `spawn_wait` lets in.
     backlog: AtomicUsize,
@@ -69,12 +70,24 @@ pub(crate) enum Next<J> {
     },
 }
 
+/// Answer to `cancel`.
+#[derive(Debug)]
+pub(crate) enum Cancelled<J, E> {
+    /// It was the first. The tasks that were pending, together with a slot (so that
+    /// `join` waits for their drop): drop them, then `leave`.
+    First(Vec<J>),
+    /// The group was cancelled already.
+    Late,
+    /// The group had ended, so there is nobody whom it concerns.
+    Ended(Cause<E>),
+}
+
 impl<J, E> State<J, E> {
     pub(crate) fn new() -> Self {
         Self {
             word: Word::new(),
             jobs: SegQueue::new(),
-            limit: AtomicUsize::new(usize::MAX),
+            limit: AtomicUsize::new(MOST),
             backlog: AtomicUsize::new(0),
             callers: Mutex::new(Callers::default()),
             verdict: Mutex::new(Verdict::new()),
@@ -95,13 +108,29 @@ impl<J, E> State<J, E> {
             return Entry::Limited;
         }
         let seen = self.word.add();
-        if seen.is_cancelled() || seen.is_limited() {
-            return Entry::Changed;
+        if seen.is_cancelled() || seen.is_limited() || seen.is_over() {
+            return self.not_admitted(seen);
         }
         Entry::Admitted
     }
 
-    /// Gives back a slot taken by `enter` or `cancel`. If true, there may be
+    #[cold]
+    fn not_admitted(&self, seen: Seen) -> Entry {
+        if seen.is_cancelled() || seen.is_limited() {
+            return Entry::Changed;
+        }
+        self.left(self.word.sub());
+        too_many()
+    }
+
+    /// Takes a slot for somebody who is no task and has a failure to tell: until it is
+    /// given back by `leave` the group does not end, unless it has.
+    #[cold]
+    pub(crate) fn hold(&self) {
+        self.word.add();
+    }
+
+    /// Gives back a slot taken by `enter`, `hold` or `cancel`. If true, there may be
     /// something to do with it: `refill`.
     #[inline]
     #[must_use]
@@ -199,7 +228,7 @@ impl<J, E> State<J, E> {
         let _callers = lock(&self.callers);
         // Release: pairs with `limit`. Who steps on the word after the next
         // line finds this limit.
-        self.limit.store(limit, Release);
+        self.limit.store(limit.min(MOST), Release);
         self.word.set_limited(limit != usize::MAX);
     }
 
@@ -225,5 +254,72 @@ impl<J, E> State<J, E> {
             not_started: self.not_started.load(Relaxed),
             failed: lock(&self.verdict).failures(),
         }
+    }
+}
+
+/// A task that nobody can count any more: the caller's mistake, to be told where it is
+/// made.
+#[cold]
+fn too_many() -> ! {
+    panic!("a group holds {MOST} tasks at most")
+}
+
+// The models know no figures that large.
+#[cfg(all(test, not(loom_models)))]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+    use crate::word::Reserved;
+
+    fn full(active: usize, pending: usize) -> State<(), ()> {
+        State {
+            word: Word::with(active, pending),
+            ..State::new()
+        }
+    }
+
+    fn refused<R>(spawn: impl FnOnce() -> R) {
+        let panicked = catch_unwind(AssertUnwindSafe(spawn)).err().unwrap();
+        assert_eq!(
+            panicked.downcast_ref().map(String::as_str),
+            Some("a group holds 268435455 tasks at most")
+        );
+    }
+
+    #[test]
+    fn a_task_that_cannot_be_counted_is_refused_and_not_counted_elsewhere() {
+        let state = full(MOST - 1, 0);
+        assert_eq!(state.enter(), Entry::Admitted);
+        refused(|| state.enter());
+        let seen = state.word.load();
+        assert_eq!((seen.active(), seen.pending()), (MOST, 0));
+
+        let state = full(0, MOST - 1);
+        state.set_limit(0);
+        assert_eq!(state.reserve(), Reserved::Room { start: false });
+        refused(|| state.reserve());
+        assert_eq!(state.try_reserve(), Reserved::Full);
+        let seen = state.word.load();
+        assert_eq!((seen.active(), seen.pending()), (0, MOST));
+        assert!(!seen.is_cancelled());
+    }
+
+    #[test]
+    fn no_limit_and_no_backlog_is_beyond_counting() {
+        let state = full(MOST - 1, 0);
+        state.set_backlog(usize::MAX);
+        for limit in [usize::MAX, usize::MAX - 1] {
+            state.set_limit(limit);
+            let full = full(MOST, 0);
+            full.set_backlog(usize::MAX);
+            full.set_limit(limit);
+            assert_eq!(full.try_reserve(), Reserved::Full);
+            let cx = std::task::Context::from_waker(std::task::Waker::noop());
+            assert!(full.poll_reserve(&mut None, &cx).is_pending());
+        }
+        // One slot is left, and one task more than that waits for it.
+        assert_eq!(state.reserve(), Reserved::Room { start: true });
+        refused(|| state.reserve());
     }
 }

@@ -3,24 +3,33 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, Waker};
 
-use super::State;
+use super::{State, too_many};
 use crate::callers::Callers;
 use crate::sync::lock;
-use crate::word::Reserved;
+use crate::word::{MOST, Reserved};
 
 impl<J, E> State<J, E> {
     /// How many tasks `spawn_wait` lets be in the group.
     fn capacity(&self, limit: usize) -> usize {
         match limit {
             0 => 0,
-            limit => limit.saturating_add(self.backlog.load(Relaxed)),
+            limit => limit.saturating_add(self.backlog.load(Relaxed)).min(MOST),
         }
     }
 
-    /// A place for a task that may wait in the group; `push` it.
+    /// A place for a task that may wait in the group; `push` it. There always is one,
+    /// unless the group is cancelled.
+    ///
+    /// # Panics
+    ///
+    /// If the group holds as many tasks as can be counted.
     #[inline]
     pub(crate) fn reserve(&self) -> Reserved {
-        self.reserve_within(|_| usize::MAX, true)
+        let reserved = self.reserve_within(|_| MOST, true);
+        if reserved == Reserved::Full {
+            too_many();
+        }
+        reserved
     }
 
     /// A place for a task for which a slot is free.
@@ -72,12 +81,13 @@ impl<J, E> State<J, E> {
                 return Poll::Ready(reserved);
             }
         }
-        callers.register(number, cx.waker());
+        let replaced = callers.register(number, cx.waker());
         // Whoever makes room after this step sees that somebody waits; room
         // that was made before it is seen by `tell`.
         self.word.set_waiting(true);
         let told = self.tell(&mut callers);
         drop(callers);
+        drop(replaced);
         told.for_each(Waker::wake);
         Poll::Pending
     }
@@ -85,7 +95,8 @@ impl<J, E> State<J, E> {
     /// Forgets a caller of `poll_reserve`; room that it was told of goes to the
     /// next.
     pub(crate) fn forget_caller(&self, number: u64) {
-        lock(&self.callers).forget(number);
+        let forgotten = lock(&self.callers).forget(number);
+        drop(forgotten);
         self.invite();
     }
 

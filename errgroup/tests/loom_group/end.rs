@@ -5,8 +5,12 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use loom::thread;
 
-use crate::machine::{Group, each_once, end, leave, limited, marks, model, occupy, spawn, vacate};
-use crate::state::Entry;
+use crate::cause::Cause;
+use crate::machine::{
+    Group, cancel, each_once, end, leave, limited, marks, model, occupy, spawn, vacate, wait,
+};
+use crate::state::{Cancelled, Entry};
+use crate::wait_error::WaitError;
 use crate::word::Reserved;
 
 /// Catches: the join flag set after the count was read (a deadlock); a `sub`
@@ -94,6 +98,38 @@ fn nested_spawn_at_limit_1_deadlocks() {
         };
         end(&group);
         each_once(&*marks);
+        runner.join().unwrap();
+    });
+}
+
+/// A deadline passes as the last task of a cancelled group ends, and has the parents told
+/// of it. Catches: an end with the error but before the parents know, as nobody holds a
+/// slot for who tells them; parents who are told of what came after the end.
+#[test]
+fn a_failure_from_outside_reaches_the_parents_after_the_end() {
+    model(|| {
+        let group = limited(1);
+        occupy(&group);
+        cancel(&group, Cause::Cancelled);
+        let told = marks::<1>();
+        let deadline = {
+            let (group, told) = (Arc::clone(&group), Arc::clone(&told));
+            thread::spawn(move || {
+                group.hold();
+                let counts = !matches!(group.cancel(Cause::Error(1)), Cancelled::Ended(_));
+                told[0].store(usize::from(counts), Relaxed);
+                leave(&group, &[]);
+                counts
+            })
+        };
+        let runner = {
+            let group = Arc::clone(&group);
+            thread::spawn(move || vacate(&group, &[]))
+        };
+        let failed = matches!(wait(&group), Err(WaitError::Failed(1)));
+        let knew = told[0].load(Relaxed) == 1;
+        assert_eq!(failed, knew, "before `wait` is back, or never");
+        assert_eq!(deadline.join().unwrap(), failed);
         runner.join().unwrap();
     });
 }

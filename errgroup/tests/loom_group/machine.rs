@@ -7,7 +7,7 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crate::cause::Cause;
-use crate::state::{Next, State};
+use crate::state::{Cancelled, Next, State};
 use crate::wait_error::WaitError;
 use crate::word::Reserved;
 
@@ -121,11 +121,11 @@ pub(crate) fn refill(group: &Group, marks: &[AtomicUsize]) {
 
 pub(crate) fn cancel(group: &Group, reason: Cause<u8>) -> usize {
     match group.cancel(reason) {
-        Some(pending) => {
+        Cancelled::First(pending) => {
             leave(group, &[]);
             pending.len()
         }
-        None => 0,
+        Cancelled::Late | Cancelled::Ended(_) => 0,
     }
 }
 

@@ -88,6 +88,34 @@ fn a_task_waits_for_a_caller_who_waits_for_room() {
     });
 }
 
+/// One place of a backlog of two comes free, and the task that is taken blocks its thread
+/// until the caller has come, as a job of a scope may. Catches: a place of so small a
+/// backlog that is kept for later (a deadlock).
+#[test]
+fn a_caller_sleeps_though_a_place_of_a_small_backlog_is_free() {
+    model(|| {
+        let group = limited(1);
+        group.set_backlog(2);
+        let marks = marks::<3>();
+        occupy(&group);
+        for task in 0..2 {
+            assert!(spawn(&group, task, &[]), "the backlog has room");
+        }
+        let caller = {
+            let (group, marks) = (Arc::clone(&group), Arc::clone(&marks));
+            thread::spawn(move || assert!(spawn_wait(&group, 2, &*marks)))
+        };
+        let Next::Run { job, .. } = group.next(false, true) else {
+            panic!("tasks were pending");
+        };
+        caller.join().unwrap();
+        marks[job].fetch_add(1, Relaxed);
+        vacate(&group, &*marks);
+        end(&group);
+        each_once(&*marks);
+    });
+}
+
 /// The limit is lowered, a slot is closed as its task ends, and what is left has
 /// room for one more. Catches: a runner that goes without a look at the callers,
 /// because there is still much in the backlog (a deadlock).
