@@ -215,22 +215,23 @@ async fn start(settings: &Settings) -> Result<Stack, JobError> {
     let addr = settings.listen.admin;
     let admin = Admin::start(addr).await;
     let admin = admin.map_err(|source| StartError::Admin { addr, source })?;
-    let store = load_policies(settings).await;
-    Ok(Stack::start(settings, Arc::new(store), admin).await?)
+    Ok(Stack::start(settings, load_policies(settings), admin).await?)
 }
 
-async fn load_policies(settings: &Settings) -> PolicyStore {
+fn load_policies(settings: &Settings) -> impl Future<Output = Arc<PolicyStore>> + Send + 'static {
     let Settings { policies, seed, .. } = *settings;
     let written = [host::policies(), settings.written.clone()].concat();
-    let view = View::loading(u64::from(policies) + written.len() as u64);
-    let loading = tokio::task::spawn_blocking(move || {
-        let store = loader::load(policies, seed, &written, |more| view.advance(more));
-        view.finish();
-        store
-    });
-    match loading.await {
-        Ok(store) => store,
-        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+    async move {
+        let view = View::loading(u64::from(policies) + written.len() as u64);
+        let loading = tokio::task::spawn_blocking(move || {
+            let store = loader::load(policies, seed, &written, |more| view.advance(more));
+            view.finish();
+            Arc::new(store)
+        });
+        match loading.await {
+            Ok(store) => store,
+            Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+        }
     }
 }
 

@@ -86,7 +86,7 @@ async fn stack(webhook: SocketAddr, folder: &Path) -> Stack {
     settings.alarm_log = folder.join("alarms.log");
     settings.webhook = Some(format!("http://{webhook}/").parse().unwrap());
     let admin = Admin::start(Listen::FREE.admin).await.unwrap();
-    let store = Arc::new(builder.finish());
+    let store = std::future::ready(Arc::new(builder.finish()));
     Stack::start(&settings, store, admin).await.unwrap()
 }
 
