@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use pool_worker::overload::ControlStats;
+
 use crate::alarm::channel::{Memory, Notification};
 use crate::alarm::check::Checker;
 use crate::alarm::log_file;
@@ -117,7 +119,15 @@ impl StackFigures {
         unanswered + not_handed_over + self.notify.untold + undelivered + unreceived
     }
 
-    /// The same, for a report.
+    /// What became of the requests for a controlled service, by priority.
+    #[must_use]
+    pub fn control(&self, service: &str) -> Option<&ControlStats> {
+        let services = self.front.services.iter().chain(&self.back.services);
+        let mut named = services.filter(|stats| stats.name == service);
+        named.next()?.control.as_ref()
+    }
+
+    /// All of it, for a report.
     #[must_use]
     pub fn report(&self) -> ServerReport {
         let mut report = ServerReport {

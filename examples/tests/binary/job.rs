@@ -38,6 +38,28 @@ fn the_main_job_ends_by_itself_reports_and_loses_nothing() {
             "{figure} in {report}"
         );
     }
+    let echo = &report["echo"];
+    assert!(echo["calls"].as_u64().unwrap() > 0, "{echo}");
+    assert_eq!(echo["errors_by_code"], serde_json::json!({}), "{echo}");
+    assert_eq!(echo["latency_us"]["count"], echo["calls"], "{echo}");
+    // Each call of which there were too many was served, refused or late.
+    let overload = &report["overload"];
+    let mut all = 0;
+    for class in ["urgent", "usual", "background"] {
+        let class = &overload["classes"][class];
+        let count = |of: &Value| of.as_u64().unwrap();
+        let refused = class["refused"].as_object().unwrap().values();
+        let ends =
+            count(&class["served"]) + count(&class["late"]) + refused.map(count).sum::<u64>();
+        assert_eq!(ends, count(&class["calls"]), "{overload}");
+        all += ends;
+    }
+    // A ninth of the time, at 4,000 a second.
+    assert_eq!(
+        (all, &overload["unanswered"]),
+        (888, &0.into()),
+        "{overload}"
+    );
     let delivered = report["channels"]["log"]["delivered"].as_u64().unwrap();
     let logged = std::fs::read_to_string(log).unwrap();
     assert_eq!(logged.lines().count() as u64, delivered);
@@ -46,7 +68,10 @@ fn the_main_job_ends_by_itself_reports_and_loses_nothing() {
     }
     let table = String::from_utf8(output.stdout).unwrap();
     for what in [
-        "latency",
+        "alarm.Check (us)",
+        "Echo (us)",
+        "overload: 4,000 calls/s for 2,000",
+        "not let in",
         "schedule delay of alarm.Check",
         "p99.9",
         "alarms raised",
