@@ -1,6 +1,7 @@
 //! The alarm system as a whole while its webhook is down, hangs or flaps: Check answers, the
 //! other channels deliver, and each alarm has an outcome that is told.
 
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -21,6 +22,7 @@ use rpc_demo::client::{CallOptions, Client, ClientOptions};
 use rpc_demo::http::HttpServer;
 use rpc_demo::listen::Listen;
 use rpc_demo::stack::{Stack, StackFigures};
+use rpc_demo::traceparent::TraceParent;
 use tokio::sync::Semaphore;
 
 const ALARMS: u64 = 40;
@@ -201,15 +203,17 @@ async fn a_webhook_that_hangs_holds_up_neither_check_nor_the_other_channels() {
     system.until(|now| delivered(now) == [ALARMS; 3]).await;
     let (last, log, _) = system.stop(LONG, ALARMS).await;
     assert_eq!(last.lost(), 0);
-    let line = |line| serde_json::from_str::<serde_json::Value>(line).unwrap();
-    let mut requests: Vec<_> = log
-        .lines()
-        .map(|at| line(at)["request_id"].clone())
-        .collect();
-    // Each alarm bears the id of its own request, whatever it travelled with.
-    requests.sort_by_key(ToString::to_string);
-    requests.dedup();
-    assert_eq!(requests.len() as u64, ALARMS);
+    // Each alarm bears the id and the span of its own request, whatever it travelled with.
+    let requests = log.lines().map(|line| {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        let text = |key: &str| line[key].as_str().unwrap().to_owned();
+        let span: TraceParent = text("traceparent").parse().unwrap();
+        assert_eq!(span.trace.to_string(), text("request_id"));
+        (text("request_id"), span.span)
+    });
+    let requests: HashMap<_, _> = requests.collect();
+    let spans: HashSet<_> = requests.values().collect();
+    assert_eq!((requests.len(), spans.len()), (40, 40));
 }
 
 #[tokio::test]

@@ -339,10 +339,13 @@ fn posting_to(addr: std::net::SocketAddr) -> (Arc<Notifier>, Arc<Memory>) {
     notifier_with(webhook, &options, &spec(&BOTH, OPEN))
 }
 
+const SPAN: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
 /// Tells an alarm while this goes on; it is delivered by both channels.
 async fn posted(notifier: &Notifier, meanwhile: impl Future<Output = ()>) {
     let firing = Alarm {
         request_id: "request 7".into(),
+        traceparent: SPAN.into(),
         ..alarm(0, FIRING)
     };
     assert_eq!(notifier.notify(vec![firing], 0), taken(1));
@@ -396,7 +399,7 @@ async fn a_webhook_that_never_answers_is_asked_again() {
 }
 
 #[tokio::test]
-async fn a_webhook_that_flaps_gets_it_when_it_is_up_with_the_id_of_its_request() {
+async fn a_webhook_that_flaps_gets_it_when_it_is_up_with_the_id_and_span_of_its_request() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (notifier, _) = posting_to(listener.local_addr().unwrap());
     let flapping = async {
@@ -405,14 +408,14 @@ async fn a_webhook_that_flaps_gets_it_when_it_is_up_with_the_id_of_its_request()
             answer(&listener, "503 Service Unavailable").await;
         }
         let request = answer(&listener, "204 No Content").await;
-        assert!(
-            request.contains("\r\nx-request-id: request 7\r\n"),
-            "{request}"
-        );
-        assert!(
-            request.contains("\"request_id\":\"request 7\""),
-            "{request}"
-        );
+        for said in [
+            "\r\nx-request-id: request 7\r\n",
+            &format!("\r\ntraceparent: {SPAN}\r\n"),
+            "\"request_id\":\"request 7\"",
+            &format!("\"traceparent\":\"{SPAN}\""),
+        ] {
+            assert!(request.contains(said), "no {said} in {request}");
+        }
     };
     posted(&notifier, flapping).await;
 }

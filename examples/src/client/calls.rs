@@ -19,6 +19,7 @@ use super::error::CallError;
 use super::link::Link;
 use super::link_task;
 use super::options::{Answer, CallOptions, ClientOptions};
+use crate::traceparent::TRACEPARENT;
 use crate::urgency;
 use crate::wire::compress::{compress, decompress};
 use crate::wire::content::{self, Body, ContentError};
@@ -332,7 +333,7 @@ where
 }
 
 /// The timeout and the metadata of a call that is made in a request: no longer
-/// than until that one's deadline, with its id, and as urgent.
+/// than until that one's deadline, with its id and span, and as urgent.
 fn within(
     carried: Option<&errgroup::Context>,
     options: &CallOptions,
@@ -341,6 +342,10 @@ fn within(
     if let Some(context) = carried {
         meta.entry(REQUEST_ID.to_owned())
             .or_insert_with(|| Bytes::copy_from_slice(context.id().as_bytes()));
+        if let Some(span) = context.get(TRACEPARENT) {
+            let span = || Bytes::copy_from_slice(span.as_bytes());
+            meta.entry(TRACEPARENT.to_owned()).or_insert_with(span);
+        }
         urgency::inherit(&mut meta, context);
         if let Some(deadline) = context.deadline() {
             timeout = timeout.min(deadline.saturating_duration_since(Instant::now().into_std()));
