@@ -158,7 +158,9 @@ fn ends_with_a_loss(mut served: Served) {
 
 #[tokio::test]
 async fn sigterm_at_full_speed_answers_or_refuses_every_call_and_cuts_none() {
-    let (served, addrs) = Served::limited(None, &[]);
+    // However long a peer stands still meanwhile.
+    let patient = ["--farewell", "1h", "--grace", "1h"];
+    let (served, addrs) = Served::limited(None, &patient);
     let echo = addrs["Echo"];
     let (under_way, mut speed) = mpsc::unbounded_channel();
     let mut peers = JoinSet::new();

@@ -317,7 +317,12 @@ async fn a_port_in_use_is_told_in_one_line_with_its_address() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_full_speed_every_call_is_answered_or_refused_and_none_is_cut() {
     for service in [echo().inline(), pooled()] {
-        let (server, addr) = start(service).await;
+        // However long a peer stands still meanwhile.
+        let options = ServerOptions {
+            farewell: LONG,
+            ..ServerOptions::default()
+        };
+        let (server, addr) = start_with(service, options).await;
         let (under_way, mut speed) = mpsc::unbounded_channel();
         let peers: Vec<_> = (0..16)
             .map(|_| tokio::spawn(rpc_peer::until_told(addr, under_way.clone())))

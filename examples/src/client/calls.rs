@@ -19,6 +19,7 @@ use super::error::CallError;
 use super::link::Link;
 use super::link_task;
 use super::options::{Answer, CallOptions, ClientOptions};
+use super::turns::Turns;
 use crate::traceparent::TRACEPARENT;
 use crate::urgency;
 use crate::wire::compress::{compress, decompress};
@@ -43,6 +44,8 @@ struct Inner {
     /// Where the next call goes.
     next: AtomicUsize,
     slots: Box<[Slot]>,
+    /// Where a connection has one call at a time.
+    turns: Option<Turns>,
 }
 
 /// A connection that is there, is being made, or is not.
@@ -58,6 +61,9 @@ impl Client {
             .collect();
         let caller = Bytes::from(options.caller.clone());
         let (closed, next) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let turns = options
+            .exclusive
+            .then(|| Turns::new(options.connections.max(1)));
         Self(Arc::new(Inner {
             addr,
             options,
@@ -67,6 +73,7 @@ impl Client {
             admission: Admission::new(),
             next,
             slots,
+            turns,
         }))
     }
 
@@ -201,8 +208,16 @@ impl Client {
             self.0.admission.admits(&head)?;
         }
         let body = pack(body, options, &mut head)?;
+        let turn = match &self.0.turns {
+            // Aside, so that the usual way's future is none the longer.
+            Some(turns) => Some(Box::pin(turns.take(deadline)).await?),
+            None => None,
+        };
         loop {
-            let link = self.0.link(deadline).await?;
+            let slot = turn
+                .as_ref()
+                .map_or_else(|| self.0.next_slot(), |turn| turn.slot());
+            let link = self.0.link(slot, deadline).await?;
             // Nothing was sent when it is None: another connection is tried.
             if let Some(ended) = link.call(&mut head, &body, deadline).await {
                 if matches!(ended, Err(CallError::Timeout)) && link.is_silent() {
@@ -215,9 +230,13 @@ impl Client {
 }
 
 impl Inner {
+    fn next_slot(&self) -> usize {
+        self.next.fetch_add(1, Relaxed) % self.slots.len()
+    }
+
     /// A connection that works, as far as is known.
-    async fn link(&self, deadline: Instant) -> Result<Arc<Link>, CallError> {
-        let slot = &self.slots[self.next.fetch_add(1, Relaxed) % self.slots.len()];
+    async fn link(&self, slot: usize, deadline: Instant) -> Result<Arc<Link>, CallError> {
+        let slot = &self.slots[slot];
         loop {
             let cell = Arc::clone(&slot.lock());
             let link = match cell.get() {

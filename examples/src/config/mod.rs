@@ -95,6 +95,9 @@ pub struct Settings {
     /// How long calls are still taken in after it has been said that there be no more.
     #[serde(serialize_with = "time::in_words")]
     pub lame_duck: Duration,
+    /// How long who calls late, while it stops, is told so.
+    #[serde(serialize_with = "time::in_words")]
+    pub farewell: Duration,
     /// An Echo that takes longer is logged.
     #[serde(serialize_with = "time::in_words")]
     pub slow_echo: Duration,
@@ -125,6 +128,7 @@ impl Settings {
             max_in_flight: self.max_in_flight,
             max_in_flight_bytes: 2 * self.max_frame,
             max_connections: self.max_connections,
+            farewell: self.farewell,
             ..ServerOptions::default()
         }
     }
@@ -239,6 +243,7 @@ impl Options {
             timeout_notify: or(self.timeout_notify, Duration::from_secs(5)),
             timeout_webhook: or(self.timeout_webhook, Duration::from_secs(2)),
             lame_duck: or(self.lame_duck, Duration::ZERO),
+            farewell: or(self.farewell, server.farewell),
             slow_echo: or(self.slow_echo, SLOW),
             slow_check: or(self.slow_check, SLOW),
             slow_notify: or(self.slow_notify, SLOW),
@@ -326,6 +331,7 @@ mod tests {
             max-frame = 4000
             max-in-flight = 5
             max-connections = 6
+            farewell = "7s"
             "#,
         );
         let settings = file.unwrap().settle().unwrap();
@@ -335,11 +341,13 @@ mod tests {
             max_frame,
             max_in_flight,
             max_connections,
+            farewell,
             ..
         } = settings.server();
         let second = Duration::from_secs(1);
         assert_eq!((idle, keep_alive), (2 * second, Some(3 * second)));
         assert_eq!((max_frame, max_in_flight, max_connections), (4000, 5, 6));
+        assert_eq!(farewell, 7 * second);
         let never = parsed("keep-alive = \"0s\"").unwrap().settle().unwrap();
         assert_eq!(never.server().keep_alive, None);
         // The usual ones are the server's own.

@@ -45,6 +45,10 @@ pub struct ServerOptions {
     /// Connections that may be open at a time; one more is closed as soon as it is
     /// accepted.
     pub max_connections: usize,
+    /// How long a connection on which nothing is under way any more still answers, while
+    /// the server stops, requests that come late, to say so: a peer that then sends no more
+    /// has lost none. One that closes is not waited for.
+    pub farewell: Duration,
 }
 
 impl Default for ServerOptions {
@@ -57,6 +61,7 @@ impl Default for ServerOptions {
             max_unwritten: 1 << 20,
             keep_alive: Some(Duration::from_secs(15)),
             max_connections: usize::MAX,
+            farewell: Duration::from_millis(250),
         }
     }
 }
