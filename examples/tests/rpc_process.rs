@@ -114,37 +114,14 @@ async fn a_server_without_file_descriptors_recovers_when_there_are_some_again() 
 }
 
 #[tokio::test]
-async fn sigterm_with_a_handler_that_does_not_end_is_over_when_the_grace_is() {
-    // It takes connections in, and never answers.
-    let webhook = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/", webhook.local_addr().unwrap());
-    let times = ["--timeout-webhook", "1day", "--timeout-notify", "1day"];
-    let more = ["--grace", "100ms", "--webhook", &url];
-    let (served, addrs) = Served::start_with(&[&times[..], &more].concat(), Stdio::piped());
-    let point = serde_json::json!({"region": "local", "product": "host",
-        "metric": "disk_usage", "instance": "/", "value": 99.0, "time_ms": 1});
-    let body = serde_json::json!({"points": [point]}).to_string();
-    let check = addrs["alarm.Check"].to_string();
-    let called = served::run(&["call", "/alarm.Check/Check", &body, "--addr", &check]);
-    assert!(called.status.success(), "{called:?}");
-    // Notify waits for this one.
-    let _stuck = webhook.accept().await.unwrap();
-    ends_with_a_loss(served);
-}
-
-#[tokio::test]
 async fn sigterm_with_a_peer_that_takes_no_replies_is_over_when_the_grace_is() {
-    let (served, addrs) = Served::start_with(&["--grace", "100ms"], Stdio::piped());
+    let (mut served, addrs) = Served::start_with(&["--grace", "100ms"], Stdio::piped());
     let mut stuck = Peer::connect(addrs["Echo"]).await;
     // The reply is more than the kernel takes.
     stuck
         .send(&request(&head(1, ECHO, 4), &vec![7; 8 << 20]))
         .await;
-    ends_with_a_loss(served);
-}
-
-/// SIGTERM has it end by itself, and say that something accepted was lost.
-fn ends_with_a_loss(mut served: Served) {
+    // By itself, and it says that something accepted was lost.
     served.signal("TERM");
     let mut said = String::new();
     let mut console = served.child.stderr.take().unwrap();
