@@ -19,7 +19,7 @@ use super::error::CallError;
 use super::link::Link;
 use super::link_task;
 use super::options::{Answer, CallOptions, ClientOptions};
-use super::turns::Turns;
+use super::turns::{Turn, Turns};
 use crate::traceparent::TRACEPARENT;
 use crate::urgency;
 use crate::wire::compress::{compress, decompress};
@@ -214,9 +214,7 @@ impl Client {
             None => None,
         };
         loop {
-            let slot = turn
-                .as_ref()
-                .map_or_else(|| self.0.next_slot(), |turn| turn.slot());
+            let slot = turn.as_ref().map_or_else(|| self.0.next_slot(), Turn::slot);
             let link = self.0.link(slot, deadline).await?;
             // Nothing was sent when it is None: another connection is tried.
             if let Some(ended) = link.call(&mut head, &body, deadline).await {

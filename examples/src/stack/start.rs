@@ -57,7 +57,7 @@ struct Nodes {
     receiver: Node<Option<Receiver>>,
     telling: Node<Telling>,
     back: Node<Back>,
-    outbox: Node<Arc<Outbox>>,
+    outbox: Node<Outbox>,
     front: Node<Front>,
 }
 
@@ -121,7 +121,7 @@ fn plan(
             ..BalancedOptions::default()
         };
         let client = Balanced::new(vec![back.notify], client).await;
-        Ok(Arc::new(Outbox::new(client)))
+        Ok(Outbox::new(client))
     });
     let checking = (policies, outbox);
     let front = flow.node(
@@ -246,7 +246,7 @@ struct Parts {
     receiver: Arc<Option<Receiver>>,
     telling: Arc<Telling>,
     back: Arc<Back>,
-    outbox: Arc<Arc<Outbox>>,
+    outbox: Arc<Outbox>,
     front: Arc<Front>,
 }
 
@@ -270,7 +270,7 @@ impl Parts {
             back: back.server.stats_handle(),
             checker: front.checker,
             notifier,
-            outbox: own(self.outbox),
+            outbox: self.outbox,
             memory,
             received: receiver.as_ref().map(Receiver::received),
         };
