@@ -2,6 +2,8 @@
 
 mod rpc_peer;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -160,4 +162,44 @@ async fn at_full_speed_every_call_is_answered_or_refused_and_none_is_cut() {
         assert_eq!((drained.accepted, drained.replied), (ended, ended));
         assert_eq!((drained.abandoned, drained.lost), (0, 0));
     }
+}
+
+/// Its requests lie in the kernel, so that each read finds some more.
+#[tokio::test]
+async fn of_what_lies_ready_so_many_reads_are_taken_and_no_more() {
+    const READ: usize = 32 << 10;
+    const LAST_READS: usize = 16;
+    let (service, gate, mut starts) = gated(echo().inline());
+    let counted = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&counted);
+    let service = service.raw("Count", move |_, body| {
+        count.fetch_add(1, Relaxed);
+        async { Ok(body) }
+    });
+    let (server, addr) = start(service).await;
+    let mut peer = Peer::connect(addr).await;
+    let mut one_way = head(1, "/rpcdemo.Echo/Count", 4);
+    one_way.call_type = CallType::OneWay as i32;
+    // The kernel takes in the more, the more has been read.
+    for _ in 0..40 {
+        peer.send(&request(&one_way, &vec![0; 1 << 20])).await;
+    }
+    peer.send(&request(&head(2, WAIT, 4), b"")).await;
+    starts.recv().await.unwrap();
+    assert_eq!(counted.swap(0, Relaxed), 40);
+    // While that one waits, in line, nothing is read.
+    let call = request(&one_way, b"at once");
+    let calls = 2 * LAST_READS * READ / call.len();
+    let before = server.stats().bytes_in;
+    peer.send(&call.repeat(calls)).await;
+    assert_eq!(server.stats().bytes_in, before);
+
+    let stopping = stop(server, addr, LONG).await;
+    gate.add_permits(1);
+    assert_eq!(peer.reply().await.id, 2);
+    assert_eq!(stopping.await.unwrap().lost, 0);
+    // As many as are whole in a read, and one that was begun in the one before.
+    let (least, most) = (READ / call.len(), LAST_READS * (READ / call.len() + 1));
+    let counted = counted.load(Relaxed);
+    assert!((least..=most).contains(&counted), "{counted} of {calls}");
 }
