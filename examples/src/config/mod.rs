@@ -289,6 +289,8 @@ pub fn say_of_console(options: &mut Options, filter: Option<Filter>, format: Opt
 mod tests {
     use std::path::Path;
 
+    use clap::CommandFactory;
+
     use super::*;
 
     fn parsed(text: &str) -> Result<Options, ConfigError> {
@@ -355,6 +357,52 @@ mod tests {
         let own = ServerOptions::default();
         assert_eq!((usual.idle, usual.keep_alive), (own.idle, own.keep_alive));
         assert_eq!(usual.max_in_flight_bytes, own.max_in_flight_bytes);
+    }
+
+    /// An option is declared in `Options`, kept in `Settings` and given its default in
+    /// `settle`, which the compiler holds together; what people read of it, this does.
+    #[test]
+    fn the_help_tells_each_default_as_it_is_and_each_variable_by_the_name_of_its_option() {
+        let settings = Options::default().settle().unwrap();
+        let settings: toml::Table = settings.to_toml().unwrap().parse().unwrap();
+        let command = crate::cli::Cli::command();
+        let mut untold = Vec::new();
+        for option in command.get_arguments() {
+            let (Some(key), Some(help)) = (option.get_long(), option.get_help()) else {
+                continue;
+            };
+            if let Some(variable) = option.get_env() {
+                let name = key.replace('-', "_").to_uppercase();
+                assert_eq!(variable.to_str(), Some(&*format!("RPC_DEMO_{name}")));
+            }
+            let help = help.to_string();
+            let Some((_, default)) = help.split_once("[default: ") else {
+                untold.extend(settings.contains_key(key).then_some(key));
+                continue;
+            };
+            // Behind a comma there is when it is another one.
+            let default = default.trim_end_matches(']').split(',').next().unwrap();
+            let own = match (key, default) {
+                ("workers", "64 a CPU") => {
+                    64 * num_cpus::get() == settings[key].as_integer().unwrap() as usize
+                }
+                ("alarm-log", "rpc-demo-alarms.log in the temporary folder") => {
+                    let folder = std::env::temp_dir();
+                    settings[key].as_str() == folder.join("rpc-demo-alarms.log").to_str()
+                }
+                ("webhook", "a receiver of its own") => !settings.contains_key(key),
+                // Of one of the sinks.
+                ("log" | "log-format", _) => true,
+                _ => match &settings[key] {
+                    toml::Value::String(own) => own == default,
+                    toml::Value::Float(own) => default.parse() == Ok(*own),
+                    own => own.to_string() == default,
+                },
+            };
+            assert!(own, "{key}: {default}, not {:?}", settings.get(key));
+        }
+        // A switch is off.
+        assert_eq!(untold, ["control"]);
     }
 
     #[test]
