@@ -12,6 +12,8 @@ use served::{Served, figure, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+const UNDER_WAY: &str = "rpc_demo_requests_in_flight{server=\"front\"}";
+
 /// Resident memory, in bytes.
 fn resident(served: &Served) -> u64 {
     let path = format!("/proc/{}/statm", served.child.id());
@@ -121,6 +123,7 @@ async fn sigterm_with_a_peer_that_takes_no_replies_is_over_when_the_grace_is() {
     stuck
         .send(&request(&head(1, ECHO, 4), &vec![7; 8 << 20]))
         .await;
+    while figure(addrs["admin"], UNDER_WAY) == 0 {}
     // By itself, and it says that something accepted was lost.
     served.signal("TERM");
     let mut said = String::new();
