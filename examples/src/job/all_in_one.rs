@@ -42,12 +42,16 @@ pub(super) async fn run(settings: Settings, json: Option<PathBuf>) -> Result<(),
     let start = Instant::now();
     let (checks, echoes) = usual_load(&settings, profile, usual, &stack, stop.clone()).await;
     let took = start.elapsed();
-    let tally = overload(&mut stack, too_much, took, stop).await?;
+    let tally = match stop.clone().now_or_never() {
+        // Who wants to stop does not wait for that.
+        Some(()) => None,
+        None => Some(overload(&mut stack, too_much, took, stop).await?),
+    };
     let last = stack.stop(settings.grace).await;
     let sent = Sent {
         checks: checks.snapshot(),
         echoes: Some(echoes.snapshot()),
-        overload: Some(tally.report(last.control(overload::NAME))),
+        overload: tally.map(|tally| tally.report(last.control(overload::NAME))),
         seconds: took.as_secs_f64(),
     };
     finish(&Report::new(sent, Some(&last)), json)

@@ -82,6 +82,38 @@ fn the_main_job_ends_by_itself_reports_and_loses_nothing() {
 }
 
 #[test]
+fn ctrl_c_ends_the_main_job_with_a_report_and_without_the_overload() {
+    let folder = tempfile::tempdir().unwrap();
+    let (report, log) = (
+        folder.path().join("report.json"),
+        folder.path().join("alarms.log"),
+    );
+    let mut job = rpc_demo(&["--duration", "1h", "--qps", "200", "--policies", "5000"]);
+    job.arg("--json").arg(&report).arg("--alarm-log").arg(log);
+    let job = job.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut job = job.spawn().unwrap();
+    let mut progress = BufReader::new(job.stderr.take().unwrap()).lines();
+    let is_sending = |line: std::io::Result<String>| line.unwrap().contains("calls/s");
+    assert!(progress.any(is_sending));
+    signal(job.id(), "INT");
+    // Whoever writes there is not to wait.
+    let rest: Vec<_> = progress.map_while(Result::ok).collect();
+    let output = job.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{rest:?}");
+    let report: Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+    assert!(report["calls"].as_u64().unwrap() > 0, "{report}");
+    assert_eq!(
+        (&report["lost"], &report["overload"]),
+        (&0.into(), &Value::Null)
+    );
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        table.contains("lost") && !table.contains("overload"),
+        "{table}"
+    );
+}
+
+#[test]
 fn load_from_another_process_is_answered_and_sigterm_under_it_loses_nothing() {
     let (served, addrs) = Served::start(&[]);
     let check = addrs["alarm.Check"].to_string();
