@@ -9,6 +9,7 @@
 //! policy, and what Check raises goes to Notify as well.
 
 use std::convert::Infallible;
+use std::future::ready;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -70,7 +71,7 @@ fn work(servers: &Runtime, run: Duration) {
     let settings = settings.options.settle();
     let mut settings = settings.expect("the defaults are right");
     settings.listen = Listen::FREE;
-    let stack = servers.block_on(Stack::start(&settings, Arc::new(store), admin));
+    let stack = servers.block_on(Stack::start(&settings, ready(Arc::new(store)), admin));
     let stack = stack.expect("free ports");
     let addrs = stack.addrs();
 

@@ -49,10 +49,16 @@ type peer struct {
 }
 
 func (p peer) invoke(method string, content int, request, response any, more ...client.Option) error {
+	return p.invokeOf("interop.Test", method, content, request, response, more...)
+}
+
+func (p peer) invokeOf(
+	service, method string, content int, request, response any, more ...client.Option,
+) error {
 	ctx, msg := codec.WithCloneMessage(context.Background())
 	defer codec.PutBackMessage(msg)
-	msg.WithClientRPCName("/interop.Test/" + method)
-	msg.WithCalleeServiceName("interop.Test")
+	msg.WithClientRPCName("/" + service + "/" + method)
+	msg.WithCalleeServiceName(service)
 	options := []client.Option{
 		client.WithTarget("ip://" + p.address),
 		client.WithNetwork("tcp"),
@@ -66,6 +72,13 @@ func (p peer) invoke(method string, content int, request, response any, more ...
 func (p peer) raw(method string, body []byte, more ...client.Option) ([]byte, error) {
 	response := &codec.Body{}
 	err := p.invoke(method, codec.SerializationTypeNoop, &codec.Body{Data: body}, response, more...)
+	return response.Data, err
+}
+
+// echo calls the demo's own Echo.
+func (p peer) echo(body []byte, more ...client.Option) ([]byte, error) {
+	response, content := &codec.Body{}, codec.SerializationTypeNoop
+	err := p.invokeOf("rpcdemo.Echo", "Echo", content, &codec.Body{Data: body}, response, more...)
 	return response.Data, err
 }
 

@@ -20,6 +20,7 @@ pub mod report;
 pub mod server;
 pub mod shutdown;
 pub mod stack;
+pub mod traceparent;
 pub mod urgency;
 pub mod view;
 pub mod wire;

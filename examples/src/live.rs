@@ -96,6 +96,12 @@ pub struct LiveAlarms {
     pub delivered: BTreeMap<String, u64>,
     /// Notifications given up.
     pub failed: u64,
+    /// Of these, those for which their channel had no room.
+    pub no_room: u64,
+    /// Of which a later state came before.
+    pub stale: u64,
+    /// Those that all their channels gave up.
+    pub untold: u64,
 }
 
 /// The part of the users that a level lets in at its own priority.
@@ -152,6 +158,8 @@ impl Live {
             raised: figures.raised,
             waiting: figures.waiting,
             duplicates: figures.notify.duplicates,
+            stale: figures.notify.stale,
+            untold: figures.notify.untold,
             by_product: figures.notify.told.clone(),
             ..LiveAlarms::default()
         };
@@ -159,6 +167,7 @@ impl Live {
             let delivered = channel.delivered;
             alarms.delivered.insert(channel.kind.to_string(), delivered);
             alarms.failed += channel.failed;
+            alarms.no_room += channel.no_room;
         }
         Self {
             ready,

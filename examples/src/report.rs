@@ -7,6 +7,7 @@ use indicatif::HumanCount;
 use serde::Serialize;
 
 use crate::load::figures::CallSnapshot;
+use crate::load::overload::OverloadReport;
 use crate::quantiles::Quantiles;
 use crate::stack::StackFigures;
 
@@ -61,10 +62,34 @@ pub struct ServerReport {
     pub accepted: u64,
 }
 
+/// What was sent, and what came back.
+#[derive(Clone, Debug, Default)]
+pub struct Sent {
+    /// Calls of `alarm.Check`.
+    pub checks: CallSnapshot,
+    /// Calls of Echo, where there were some.
+    pub echoes: Option<CallSnapshot>,
+    /// More than could be served, where that was tried.
+    pub overload: Option<OverloadReport>,
+    /// How long Check and Echo were called, in seconds.
+    pub seconds: f64,
+}
+
+/// Calls of Echo.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EchoReport {
+    /// Calls sent.
+    pub calls: u64,
+    /// Calls that ended with an error, or another answer than what was sent; by code.
+    pub errors_by_code: BTreeMap<i32, u64>,
+    /// From the moment a call was handed to the runtime to its answer.
+    pub latency_us: Quantiles,
+}
+
 /// The report of a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
-    /// Calls sent.
+    /// Calls of `alarm.Check` sent.
     pub calls: u64,
     /// Calls that ended with an error.
     pub errors: u64,
@@ -72,6 +97,10 @@ pub struct Report {
     pub errors_by_code: BTreeMap<i32, u64>,
     /// From the moment a call was handed to the runtime to its answer.
     pub latency_us: Quantiles,
+    /// The calls of Echo, where there were some.
+    pub echo: Option<EchoReport>,
+    /// What became of calls of which there were too many, where that was tried.
+    pub overload: Option<OverloadReport>,
     /// Readings of this machine among the points.
     pub host_points: u64,
     /// What was accepted and came to nothing: calls without an end, requests
@@ -85,16 +114,31 @@ pub struct Report {
 }
 
 impl Report {
-    /// The report of calls sent for so long, to a server here or elsewhere.
+    /// The report of what was sent to a server here or elsewhere.
     #[must_use]
-    pub fn new(calls: CallSnapshot, seconds: f64, server: Option<&StackFigures>) -> Self {
-        let unanswered = calls.begun.saturating_sub(calls.ended);
+    pub fn new(sent: Sent, server: Option<&StackFigures>) -> Self {
+        let Sent {
+            checks,
+            echoes,
+            overload,
+            seconds,
+        } = sent;
+        let open = |calls: &CallSnapshot| calls.begun.saturating_sub(calls.ended);
+        let unanswered = open(&checks)
+            + echoes.as_ref().map_or(0, open)
+            + overload.as_ref().map_or(0, |overload| overload.unanswered);
         Self {
-            calls: calls.begun,
-            errors: calls.errors.values().sum(),
-            errors_by_code: calls.errors,
-            latency_us: calls.latency,
-            host_points: calls.host_points,
+            calls: checks.begun,
+            errors: checks.errors.values().sum(),
+            errors_by_code: checks.errors,
+            latency_us: checks.latency,
+            echo: echoes.map(|echoes| EchoReport {
+                calls: echoes.begun,
+                errors_by_code: echoes.errors,
+                latency_us: echoes.latency,
+            }),
+            overload,
+            host_points: checks.host_points,
             lost: unanswered + server.map_or(0, StackFigures::lost),
             seconds,
             server: server.map(StackFigures::report),
@@ -105,7 +149,10 @@ impl Report {
 impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut calls = table(&["", "count", "p50", "p90", "p99", "p99.9", "max"]);
-        calls.add_row(row("latency (us)", &self.latency_us));
+        calls.add_row(row("alarm.Check (us)", &self.latency_us));
+        if let Some(echo) = &self.echo {
+            calls.add_row(row("Echo (us)", &echo.latency_us));
+        }
         for (service, delay) in self
             .server
             .iter()
@@ -114,16 +161,28 @@ impl std::fmt::Display for Report {
             calls.add_row(row(&format!("schedule delay of {service} (us)"), delay));
         }
         writeln!(f, "{calls}")?;
+        if let Some(overload) = &self.overload {
+            writeln!(f, "{}", overloaded(overload))?;
+        }
 
         let mut counts = table(&["", "count"]);
         let mut add = |what: &str, count: u64| {
             counts.add_row([what.to_owned(), HumanCount(count).to_string()]);
         };
-        add("calls", self.calls);
+        let echo = self.echo.as_ref();
+        add("calls of alarm.Check", self.calls);
+        if let Some(echo) = echo {
+            add("calls of Echo", echo.calls);
+        }
+        let none = BTreeMap::new();
+        let echo_errors = echo.map_or(&none, |echo| &echo.errors_by_code);
         for (code, count) in &self.errors_by_code {
             add(&format!("errors with code {code}"), *count);
         }
-        if self.errors_by_code.is_empty() {
+        for (code, count) in echo_errors {
+            add(&format!("errors of Echo with code {code}"), *count);
+        }
+        if self.errors_by_code.is_empty() && echo_errors.is_empty() {
             add("errors", 0);
         }
         add("readings of this machine", self.host_points);
@@ -156,6 +215,47 @@ impl std::fmt::Display for Report {
         add("lost", self.lost);
         write!(f, "{counts}")
     }
+}
+
+/// More than could be served: who was, and why the others were not.
+fn overloaded(overload: &OverloadReport) -> Table {
+    let OverloadReport {
+        offered_per_second,
+        capacity_per_second,
+        ..
+    } = overload;
+    let title = format!(
+        "overload: {} calls/s for {}",
+        HumanCount((*offered_per_second).into()),
+        HumanCount((*capacity_per_second).into())
+    );
+    let mut table = table(&[
+        &title,
+        "calls",
+        "served",
+        "p99 (us)",
+        "not sent",
+        "not let in",
+        "shed",
+        "no room",
+        "late",
+    ]);
+    for (name, class) in overload.by_urgency() {
+        let count = |count: u64| HumanCount(count).to_string();
+        let refused = class.refused;
+        table.add_row([
+            name.to_owned(),
+            count(class.calls),
+            count(class.served),
+            format!("{:.0}", class.latency_us.p99),
+            count(refused.not_sent),
+            count(refused.not_let_in),
+            count(refused.shed),
+            count(refused.no_room),
+            count(class.late),
+        ]);
+    }
+    table
 }
 
 fn table(header: &[&str]) -> Table {

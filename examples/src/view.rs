@@ -17,6 +17,8 @@ pub struct View {
     what: &'static str,
     bar: Option<ProgressBar>,
     line: Mutex<Line>,
+    /// How much of the run was over when this began.
+    after: Duration,
 }
 
 #[derive(Debug)]
@@ -39,7 +41,12 @@ impl View {
             whole,
             next: Instant::now() + LINE_EVERY,
         });
-        Self { what, bar, line }
+        Self {
+            what,
+            bar,
+            line,
+            after: Duration::ZERO,
+        }
     }
 
     /// For policies being loaded.
@@ -63,6 +70,17 @@ impl View {
         )
     }
 
+    /// For more load than can be served, after the usual one.
+    #[must_use]
+    pub fn overload(duration: Duration, after: Duration) -> Self {
+        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let template = "{prefix} {wide_bar} {eta} left\n{msg}";
+        Self {
+            after,
+            ..Self::new("overload", millis, template)
+        }
+    }
+
     /// So much more is done.
     pub fn advance(&self, more: u64) {
         if let Some(bar) = &self.bar {
@@ -83,14 +101,14 @@ impl View {
     }
 
     /// The load has gone on for so long, and this is how it goes.
-    pub fn show(&self, elapsed: Duration, live: &Live) {
+    pub fn show(&self, elapsed: Duration, live: &impl std::fmt::Display) {
         let text = live.to_string();
         match &self.bar {
             Some(bar) => {
                 bar.set_position(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
                 bar.set_message(text);
             }
-            None => eprintln!("{:>4.0} s  {text}", elapsed.as_secs_f64()),
+            None => eprintln!("{:>4.0} s  {text}", (self.after + elapsed).as_secs_f64()),
         }
     }
 

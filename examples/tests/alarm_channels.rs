@@ -1,8 +1,8 @@
 //! The alarm system as a whole while its webhook is down, hangs or flaps: Check answers, the
 //! other channels deliver, and each alarm has an outcome that is told.
 
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -16,12 +16,13 @@ use rpc_demo::admin::Admin;
 use rpc_demo::alarm::message::{CheckReply, CheckRequest, Point};
 use rpc_demo::alarm::policy::{ChannelKind, Comparison, Level, PolicySpec};
 use rpc_demo::alarm::service::CHECK;
-use rpc_demo::alarm::store::StoreBuilder;
+use rpc_demo::alarm::store::{PolicyStore, StoreBuilder};
 use rpc_demo::cli::Cli;
 use rpc_demo::client::{CallOptions, Client, ClientOptions};
 use rpc_demo::http::HttpServer;
 use rpc_demo::listen::Listen;
 use rpc_demo::stack::{Stack, StackFigures};
+use rpc_demo::traceparent::TraceParent;
 use tokio::sync::Semaphore;
 
 const ALARMS: u64 = 40;
@@ -66,8 +67,90 @@ async fn receive(
 
 const ANY: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
 
-/// A stack with one policy, told on all channels, whose webhook is there.
-async fn stack(webhook: SocketAddr, folder: &Path) -> Stack {
+/// A stack with one policy, told on all channels, and the receiver of its webhook.
+struct System {
+    folder: tempfile::TempDir,
+    receiver: Receiver,
+    /// None while the receiver is down.
+    server: Option<HttpServer>,
+    addr: SocketAddr,
+    stack: Stack,
+}
+
+impl System {
+    async fn start(receiver: Receiver) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let server = receiver.start(ANY.into()).await;
+        let addr = server.addr();
+        let mut settings = Cli::parse_from(["rpc-demo"]).options.settle().unwrap();
+        settings.listen = Listen::FREE;
+        settings.alarm_log = folder.path().join("alarms.log");
+        settings.webhook = Some(format!("http://{addr}/").parse().unwrap());
+        let admin = Admin::start(Listen::FREE.admin).await.unwrap();
+        let store = std::future::ready(policies());
+        let stack = Stack::start(&settings, store, admin).await.unwrap();
+        Self {
+            folder,
+            receiver,
+            server: Some(server),
+            addr,
+            stack,
+        }
+    }
+
+    /// The receiver goes down; another one may come at its address.
+    async fn down(&mut self) {
+        self.server.take().unwrap().stop(Duration::ZERO).await;
+    }
+
+    async fn up_again(&mut self) {
+        self.server = Some(self.receiver.start(self.addr).await);
+    }
+
+    /// Has a reading of each instance checked, a call each; each raises an alarm.
+    async fn check(&self, value: f64) {
+        let client = Client::new(self.stack.addrs().check, ClientOptions::default());
+        for instance in 0..ALARMS {
+            let point = Point {
+                region: "gz".into(),
+                product: "cvm".into(),
+                metric: "cpu".into(),
+                instance: instance.to_string(),
+                value,
+                time_ms: 1,
+            };
+            let request = CheckRequest {
+                points: vec![point],
+            };
+            let options = CallOptions::default();
+            let reply = client.call::<_, CheckReply>(CHECK, &request, &options);
+            assert_eq!(reply.await.unwrap().alarms, 1);
+        }
+        client.close().await;
+    }
+
+    /// Waits until the figures are like this.
+    async fn until(&self, done: impl Fn(&StackFigures) -> bool) {
+        while !done(&self.stack.watch().figures()) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Stops it, with every alarm that was raised accounted for; the last figures, and what
+    /// the alarm log and the receiver have.
+    async fn stop(self, grace: Duration, raised: u64) -> (StackFigures, String, u64) {
+        let last = self.stack.stop(grace).await;
+        all_accounted_for(&last, raised);
+        self.receiver.let_in.close();
+        if let Some(server) = self.server {
+            server.stop(Duration::ZERO).await;
+        }
+        let log = std::fs::read_to_string(self.folder.path().join("alarms.log"));
+        (last, log.unwrap(), self.receiver.received.load(Relaxed))
+    }
+}
+
+fn policies() -> Arc<PolicyStore> {
     let mut builder = StoreBuilder::default();
     builder.add(&PolicySpec {
         region: "gz".into(),
@@ -81,43 +164,11 @@ async fn stack(webhook: SocketAddr, folder: &Path) -> Stack {
         channels: vec![ChannelKind::Log, ChannelKind::Webhook, ChannelKind::Memory],
         shield: Default::default(),
     });
-    let mut settings = Cli::parse_from(["rpc-demo"]).options.settle().unwrap();
-    settings.listen = Listen::FREE;
-    settings.alarm_log = folder.join("alarms.log");
-    settings.webhook = Some(format!("http://{webhook}/").parse().unwrap());
-    let admin = Admin::start(Listen::FREE.admin).await.unwrap();
-    let store = Arc::new(builder.finish());
-    Stack::start(&settings, store, admin).await.unwrap()
+    Arc::new(builder.finish())
 }
 
-/// Has a reading of each instance checked, a call each; each raises an alarm.
-async fn check(stack: &Stack, value: f64) {
-    let client = Client::new(stack.addrs().check, ClientOptions::default());
-    for instance in 0..ALARMS {
-        let point = Point {
-            region: "gz".into(),
-            product: "cvm".into(),
-            metric: "cpu".into(),
-            instance: instance.to_string(),
-            value,
-            time_ms: 1,
-        };
-        let request = CheckRequest {
-            points: vec![point],
-        };
-        let options = CallOptions::default();
-        let reply = client.call::<_, CheckReply>(CHECK, &request, &options);
-        assert_eq!(reply.await.unwrap().alarms, 1);
-    }
-    client.close().await;
-}
-
-/// Waits until the figures are like this.
-async fn until(stack: &Stack, done: impl Fn(&StackFigures) -> bool) {
-    while !done(&stack.watch().figures()) {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-}
+/// Longer than any test takes.
+const LONG: Duration = Duration::from_secs(60);
 
 /// Delivered by the log, by the webhook, by the memory.
 fn delivered(figures: &StackFigures) -> [u64; 3] {
@@ -140,99 +191,109 @@ fn all_accounted_for(figures: &StackFigures, raised: u64) {
 
 #[tokio::test]
 async fn a_webhook_that_hangs_holds_up_neither_check_nor_the_other_channels() {
-    let folder = tempfile::tempdir().unwrap();
-    let receiver = Receiver::new(false, 0);
-    let server = receiver.start(ANY.into()).await;
-    let stack = stack(server.addr(), folder.path()).await;
-    check(&stack, 95.0).await;
-    until(&stack, |now| delivered(now) == [ALARMS, 0, ALARMS]).await;
+    let system = System::start(Receiver::new(false, 0)).await;
+    system.check(95.0).await;
+    system
+        .until(|now| delivered(now) == [ALARMS, 0, ALARMS])
+        .await;
     // Notify has all of them, though one channel has none.
-    until(&stack, |now| now.handed_over == ALARMS).await;
-    assert_eq!(stack.watch().figures().waiting, 0);
-    receiver.let_in.add_permits(Semaphore::MAX_PERMITS);
-    until(&stack, |now| delivered(now) == [ALARMS; 3]).await;
-    let last = stack.stop(Duration::from_secs(60)).await;
-    all_accounted_for(&last, ALARMS);
+    system.until(|now| now.handed_over == ALARMS).await;
+    assert_eq!(system.stack.watch().figures().waiting, 0);
+    system.receiver.let_in.add_permits(Semaphore::MAX_PERMITS);
+    system.until(|now| delivered(now) == [ALARMS; 3]).await;
+    let (last, log, _) = system.stop(LONG, ALARMS).await;
     assert_eq!(last.lost(), 0);
-    let log = std::fs::read_to_string(folder.path().join("alarms.log")).unwrap();
-    let line = |line| serde_json::from_str::<serde_json::Value>(line).unwrap();
-    let mut requests: Vec<_> = log
-        .lines()
-        .map(|at| line(at)["request_id"].clone())
-        .collect();
-    // Each alarm bears the id of its own request, whatever it travelled with.
-    requests.sort_by_key(ToString::to_string);
-    requests.dedup();
-    assert_eq!(requests.len() as u64, ALARMS);
-    server.stop(Duration::ZERO).await;
+    // Each alarm bears the id and the span of its own request, whatever it travelled with.
+    let requests = log.lines().map(|line| {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        let text = |key: &str| line[key].as_str().unwrap().to_owned();
+        let span: TraceParent = text("traceparent").parse().unwrap();
+        assert_eq!(span.trace.to_string(), text("request_id"));
+        (text("request_id"), span.span)
+    });
+    let requests: HashMap<_, _> = requests.collect();
+    let spans: HashSet<_> = requests.values().collect();
+    assert_eq!((requests.len(), spans.len()), (40, 40));
 }
 
 #[tokio::test]
 async fn a_webhook_that_is_down_is_told_all_when_it_is_back() {
-    let folder = tempfile::tempdir().unwrap();
-    let receiver = Receiver::new(true, 0);
-    let server = receiver.start(ANY.into()).await;
-    let addr = server.addr();
-    server.stop(Duration::ZERO).await;
-    let stack = stack(addr, folder.path()).await;
-    check(&stack, 95.0).await;
-    check(&stack, 5.0).await;
-    until(&stack, |now| delivered(now) == [2 * ALARMS, 0, 2 * ALARMS]).await;
-    let server = receiver.start(addr).await;
-    let last = stack.stop(Duration::from_secs(60)).await;
-    all_accounted_for(&last, 2 * ALARMS);
+    let mut system = System::start(Receiver::new(true, 0)).await;
+    system.down().await;
+    system.check(95.0).await;
+    system.check(5.0).await;
+    let others = [2 * ALARMS, 0, 2 * ALARMS];
+    system.until(|now| delivered(now) == others).await;
+    system.up_again().await;
+    let (last, _, received) = system.stop(LONG, 2 * ALARMS).await;
     assert_eq!((delivered(&last), last.lost()), ([2 * ALARMS; 3], 0));
-    assert_eq!(receiver.received.load(Relaxed), 2 * ALARMS);
-    server.stop(Duration::ZERO).await;
+    assert_eq!(received, 2 * ALARMS);
 }
 
 #[tokio::test]
 async fn a_webhook_that_flaps_is_told_all() {
-    let folder = tempfile::tempdir().unwrap();
-    let receiver = Receiver::new(true, 5);
-    let server = receiver.start(ANY.into()).await;
-    let stack = stack(server.addr(), folder.path()).await;
-    check(&stack, 95.0).await;
-    let last = stack.stop(Duration::from_secs(60)).await;
-    all_accounted_for(&last, ALARMS);
+    let system = System::start(Receiver::new(true, 5)).await;
+    system.check(95.0).await;
+    let (last, _, received) = system.stop(LONG, ALARMS).await;
     assert_eq!((delivered(&last), last.lost()), ([ALARMS; 3], 0));
-    assert_eq!(receiver.received.load(Relaxed), ALARMS);
-    server.stop(Duration::ZERO).await;
+    assert_eq!(received, ALARMS);
 }
 
 #[tokio::test]
 async fn who_stops_while_a_webhook_hangs_is_told_what_it_did_not_deliver() {
-    let folder = tempfile::tempdir().unwrap();
-    let receiver = Receiver::new(false, 0);
-    let server = receiver.start(ANY.into()).await;
-    let stack = stack(server.addr(), folder.path()).await;
-    check(&stack, 95.0).await;
-    until(&stack, |now| delivered(now) == [ALARMS, 0, ALARMS]).await;
-    until(&stack, |now| now.handed_over == ALARMS).await;
+    let system = System::start(Receiver::new(false, 0)).await;
+    system.check(95.0).await;
+    system
+        .until(|now| delivered(now) == [ALARMS, 0, ALARMS])
+        .await;
+    system.until(|now| now.handed_over == ALARMS).await;
     // It would be tried for two minutes.
-    let last = stack.stop(Duration::from_millis(100)).await;
-    all_accounted_for(&last, ALARMS);
+    let (last, ..) = system.stop(Duration::from_millis(100), ALARMS).await;
     assert_eq!(
         (delivered(&last), last.lost()),
         ([ALARMS, 0, ALARMS], ALARMS)
     );
     assert_eq!(last.report().channels["webhook"].open, ALARMS);
-    receiver.let_in.close();
-    server.stop(Duration::ZERO).await;
 }
 
 #[tokio::test]
 async fn what_others_tell_notify_does_not_make_up_for_an_alarm_that_was_not_handed_over() {
-    let folder = tempfile::tempdir().unwrap();
-    let receiver = Receiver::new(true, 0);
-    let server = receiver.start(ANY.into()).await;
-    let stack = stack(server.addr(), folder.path()).await;
-    check(&stack, 95.0).await;
-    let mut last = stack.stop(Duration::from_secs(60)).await;
+    let system = System::start(Receiver::new(true, 0)).await;
+    system.check(95.0).await;
+    let (mut last, ..) = system.stop(LONG, ALARMS).await;
     assert_eq!(last.lost(), 0);
     last.raised += 3;
     last.notify.alarms += 1_000;
     last.notify.duplicates += 1_000;
     assert_eq!(last.lost(), 3);
-    server.stop(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn each_outcome_of_an_alarm_is_on_the_page_of_figures() {
+    let system = System::start(Receiver::new(true, 0)).await;
+    system.check(95.0).await;
+    let (mut last, ..) = system.stop(LONG, ALARMS).await;
+    let notify = &mut last.notify;
+    (notify.shielded, notify.duplicates, notify.stale) = (1, 2, 3);
+    (notify.untellable, notify.untold) = (4, 5);
+    let webhook = &mut notify.channels[1];
+    (webhook.failed, webhook.no_room, webhook.open) = (6, 7, 8);
+    let page = rpc_demo::metrics::render(&last);
+    for figure in [
+        "alarms_raised_total 40",
+        "alarms_shielded_total 1",
+        "alarms_duplicate_total 2",
+        "alarms_stale_total 3",
+        "alarms_untellable_total 4",
+        "alarms_untold_total 5",
+        "alarms_told_total{product=\"cvm\"} 40",
+        "alarms_waiting 0",
+        "notifications_delivered_total{channel=\"webhook\"} 40",
+        "notifications_failed_total{channel=\"webhook\"} 6",
+        "notifications_no_room_total{channel=\"webhook\"} 7",
+        "notifications_waiting{channel=\"webhook\"} 8",
+    ] {
+        let line = format!("rpc_demo_{figure}");
+        assert!(page.lines().any(|has| has == line), "no {line} in {page}");
+    }
 }

@@ -1,21 +1,20 @@
 //! What `alarm.Notify` tells, and what not.
 
+mod notifier;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::time::Duration;
 
 use axum::http::StatusCode;
 use futures::future::BoxFuture;
+use notifier::{
+    BOTH, FIRING, Gated, OPEN, alarm, deliveries, notifier_with, spec, taken, told, until,
+};
 use rpc_demo::alarm::channel::{Batch, Channel, DeliveryError, Memory};
-use rpc_demo::alarm::message::{Alarm, AlarmState, NotifyReply, Point};
+use rpc_demo::alarm::message::{Alarm, AlarmState, NotifyReply};
 use rpc_demo::alarm::notify::{Notifier, NotifyOptions};
-use rpc_demo::alarm::policy::{ChannelKind, Comparison, Level, PolicySpec};
-use rpc_demo::alarm::shield::{Shield, ShieldTimeType};
-use rpc_demo::alarm::store::StoreBuilder;
-use rpc_demo::alarm::webhook::Webhook;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc};
+use rpc_demo::alarm::policy::ChannelKind;
+use rpc_demo::alarm::shield::ShieldTimeType;
 
 /// Fails so many times, then delivers.
 struct Flaky {
@@ -52,92 +51,12 @@ impl Channel for Flaky {
     }
 }
 
-fn spec(channels: &[ChannelKind], kind: ShieldTimeType) -> PolicySpec {
-    PolicySpec {
-        region: "gz".into(),
-        product: "cvm".into(),
-        metric: "cpu".into(),
-        instance: None,
-        comparison: Comparison::Above,
-        threshold: 90.0,
-        periods: std::num::NonZeroU8::MIN,
-        level: Level::Critical,
-        channels: channels.to_vec(),
-        shield: Shield {
-            kind,
-            from: 0,
-            to: 0,
-        },
-    }
-}
-
-/// A notifier for one policy, with this webhook and a memory.
-fn notifier_with(
-    webhook: impl Channel + 'static,
-    options: &NotifyOptions,
-    spec: &PolicySpec,
-) -> (Arc<Notifier>, Arc<Memory>) {
-    let mut builder = StoreBuilder::default();
-    builder.add(spec);
-    let memory = Arc::new(Memory::new(10));
-    let all: Vec<Arc<dyn Channel>> = vec![Arc::new(webhook), Arc::clone(&memory) as _];
-    let notifier = Notifier::new(Arc::new(builder.finish()), options, all);
-    (Arc::new(notifier), memory)
-}
-
 fn notifier(
     channels: &[ChannelKind],
     shield: ShieldTimeType,
     webhook: Flaky,
 ) -> (Arc<Notifier>, Arc<Memory>) {
     notifier_with(webhook, &NotifyOptions::default(), &spec(channels, shield))
-}
-
-const OPEN: ShieldTimeType = ShieldTimeType::Invalid;
-
-/// Has it told these, and waits until each channel has delivered or given up.
-async fn told(notifier: &Notifier, alarms: Vec<Alarm>, now_ms: u64) -> NotifyReply {
-    let reply = notifier.notify(alarms, now_ms);
-    notifier.delivered().await;
-    reply
-}
-
-fn taken(taken: u32) -> NotifyReply {
-    NotifyReply {
-        taken,
-        ..NotifyReply::default()
-    }
-}
-
-fn alarm(policy: u32, state: AlarmState) -> Alarm {
-    let point = Point {
-        instance: "a".into(),
-        value: 95.0,
-        ..Point::default()
-    };
-    Alarm {
-        policy,
-        point: Some(point),
-        state: state.into(),
-        ..Alarm::default()
-    }
-}
-
-const BOTH: [ChannelKind; 2] = [ChannelKind::Webhook, ChannelKind::Memory];
-const FIRING: AlarmState = AlarmState::Firing;
-
-/// Delivered and failed, by channel.
-fn deliveries(notifier: &Notifier) -> Vec<(ChannelKind, u64, u64)> {
-    let figures = notifier.figures();
-    assert!(
-        figures.channels.iter().all(|channel| channel.open == 0),
-        "{figures:?}"
-    );
-    figures
-        .channels
-        .iter()
-        .map(|c| (c.kind, c.delivered, c.failed))
-        .collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -326,176 +245,4 @@ async fn what_was_told_is_counted_by_product_and_not_more_of_them_than_a_page_ho
     assert_eq!((counted.len(), of("others"), of("cvm")), (65, 37, 2));
     // More than memory keeps.
     assert_eq!(memory.last().len(), 10);
-}
-
-/// A notifier whose webhook posts to this address.
-fn posting_to(addr: std::net::SocketAddr) -> (Arc<Notifier>, Arc<Memory>) {
-    let target = format!("http://{addr}/").parse().unwrap();
-    let webhook = Webhook::new(target, Duration::from_millis(50));
-    let options = NotifyOptions {
-        give_up: Duration::from_secs(600),
-        ..NotifyOptions::default()
-    };
-    notifier_with(webhook, &options, &spec(&BOTH, OPEN))
-}
-
-/// Tells an alarm while this goes on; it is delivered by both channels.
-async fn posted(notifier: &Notifier, meanwhile: impl Future<Output = ()>) {
-    let firing = Alarm {
-        request_id: "request 7".into(),
-        ..alarm(0, FIRING)
-    };
-    assert_eq!(notifier.notify(vec![firing], 0), taken(1));
-    tokio::join!(meanwhile, notifier.delivered());
-    assert_eq!(
-        deliveries(notifier),
-        [(ChannelKind::Webhook, 1, 0), (ChannelKind::Memory, 1, 0)]
-    );
-}
-
-/// Answers the next request, which is told.
-async fn answer(listener: &TcpListener, status: &str) -> String {
-    let (mut stream, _) = listener.accept().await.unwrap();
-    let mut request = Vec::new();
-    while !request.ends_with(b"}]") {
-        assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0);
-    }
-    let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-    stream.write_all(answer.as_bytes()).await.unwrap();
-    String::from_utf8(request).unwrap()
-}
-
-#[tokio::test]
-async fn a_webhook_that_is_down_gets_it_when_it_is_back() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = listener.local_addr().unwrap();
-    drop(listener);
-    let (notifier, memory) = posting_to(addr);
-    let restarted = async {
-        // The other channel has it, whatever the webhook does.
-        until(|| memory.last().len() == 1).await;
-        let listener = TcpListener::bind(addr).await.unwrap();
-        answer(&listener, "204 No Content").await;
-    };
-    posted(&notifier, restarted).await;
-}
-
-#[tokio::test]
-async fn a_webhook_that_never_answers_is_asked_again() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (notifier, memory) = posting_to(listener.local_addr().unwrap());
-    let silent = async {
-        let mut kept = Vec::new();
-        for _ in 0..5 {
-            kept.push(listener.accept().await.unwrap());
-        }
-        assert_eq!(memory.last().len(), 1);
-        answer(&listener, "204 No Content").await;
-    };
-    posted(&notifier, silent).await;
-}
-
-#[tokio::test]
-async fn a_webhook_that_flaps_gets_it_when_it_is_up_with_the_id_of_its_request() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (notifier, _) = posting_to(listener.local_addr().unwrap());
-    let flapping = async {
-        for _ in 0..2 {
-            drop(listener.accept().await.unwrap());
-            answer(&listener, "503 Service Unavailable").await;
-        }
-        let request = answer(&listener, "204 No Content").await;
-        assert!(
-            request.contains("\r\nx-request-id: request 7\r\n"),
-            "{request}"
-        );
-        assert!(
-            request.contains("\"request_id\":\"request 7\""),
-            "{request}"
-        );
-    };
-    posted(&notifier, flapping).await;
-}
-
-/// Delivers when it is let, and counts what it closed.
-struct Gated {
-    gate: Arc<Semaphore>,
-    begun: mpsc::UnboundedSender<()>,
-    closed: Arc<AtomicU32>,
-}
-
-impl Gated {
-    fn new() -> (Self, Arc<Semaphore>, mpsc::UnboundedReceiver<()>) {
-        let gate = Arc::new(Semaphore::new(0));
-        let (begun, begins) = mpsc::unbounded_channel();
-        let gated = Self {
-            gate: Arc::clone(&gate),
-            begun,
-            closed: Arc::default(),
-        };
-        (gated, gate, begins)
-    }
-}
-
-impl Channel for Gated {
-    fn kind(&self) -> ChannelKind {
-        ChannelKind::Webhook
-    }
-
-    fn deliver(&self, _: Batch) -> BoxFuture<'_, Result<(), DeliveryError>> {
-        Box::pin(async {
-            let _ = self.begun.send(());
-            self.gate.acquire().await.unwrap().forget();
-            Ok(())
-        })
-    }
-
-    fn close(&self) -> BoxFuture<'_, Result<(), DeliveryError>> {
-        self.closed.fetch_add(1, Relaxed);
-        Box::pin(std::future::ready(Err(DeliveryError::Timeout)))
-    }
-}
-
-#[tokio::test]
-async fn who_stops_waits_for_what_was_taken_and_then_closes_each_channel() {
-    let (gated, gate, mut begins) = Gated::new();
-    let closed = Arc::clone(&gated.closed);
-    let spec = spec(&[ChannelKind::Webhook], OPEN);
-    let (notifier, _) = notifier_with(gated, &NotifyOptions::default(), &spec);
-    notifier.delivered().await;
-
-    notifier.notify(vec![alarm(0, FIRING)], 0);
-    begins.recv().await.unwrap();
-    {
-        let mut delivered = std::pin::pin!(notifier.delivered());
-        assert!(futures::poll!(delivered.as_mut()).is_pending());
-        gate.add_permits(1);
-        delivered.await;
-    }
-    assert_eq!(deliveries(&notifier)[0], (ChannelKind::Webhook, 1, 0));
-    let error = notifier.close().await.unwrap_err();
-    assert!(matches!(error, DeliveryError::Timeout));
-    assert_eq!(closed.load(Relaxed), 1);
-}
-
-#[tokio::test]
-async fn who_stops_without_waiting_is_told_what_was_not_delivered() {
-    let (gated, gate, mut begins) = Gated::new();
-    let spec = spec(&[ChannelKind::Webhook], OPEN);
-    let (notifier, _) = notifier_with(gated, &NotifyOptions::default(), &spec);
-    notifier.notify(vec![alarm(0, FIRING)], 0);
-    begins.recv().await.unwrap();
-    notifier.close().await.unwrap_err();
-    gate.add_permits(1);
-    // Who delivered has gone with its channel.
-    tokio::task::yield_now().await;
-    let webhook = notifier.figures().channels[0];
-    assert_eq!((webhook.open, webhook.delivered, webhook.failed), (1, 0, 0));
-}
-
-/// Waits for what others do.
-async fn until(done: impl Fn() -> bool) {
-    while !done() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
 }

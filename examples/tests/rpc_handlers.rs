@@ -210,6 +210,39 @@ async fn replies_do_not_wait_with_a_handler_that_comes_after_them() {
 }
 
 #[tokio::test]
+async fn in_line_who_waits_behind_another_for_too_long_is_refused_when_its_turn_comes() {
+    let (service, gate, mut starts) = gated(echo().inline());
+    let handled = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&handled);
+    let service = service.raw("Count", move |_, body| {
+        count.fetch_add(1, SeqCst);
+        async { Ok(body) }
+    });
+    let (_server, addr) = start(service.timeout(Duration::from_secs(3600))).await;
+    let mut peer = Peer::connect(addr).await;
+    let hasty = RequestProtocol {
+        timeout: 1,
+        ..head(2, "/rpcdemo.Echo/Count", 4)
+    };
+    let patient = head(3, "/rpcdemo.Echo/Count", 4);
+    let mut all = request(&head(1, "/rpcdemo.Echo/Wait", 4), b"");
+    all.extend(request(&hasty, b""));
+    all.extend(request(&patient, b""));
+    peer.send(&all).await;
+    starts.recv().await.unwrap();
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(1)).await;
+    tokio::time::resume();
+    gate.add_permits(1);
+    // One after the other, as they came.
+    for (id, code) in [(1, 0), (2, 24), (3, 0)] {
+        let reply = peer.reply().await;
+        assert_eq!((reply.id, reply.head.ret), (id, code), "{reply:?}");
+    }
+    assert_eq!(handled.load(SeqCst), 1);
+}
+
+#[tokio::test]
 async fn a_full_pool_is_code_22_and_it_recovers() {
     let (service, gate, mut starts) = gated(echo().pooled(pool(1, 1)));
     let (server, addr) = start(service).await;

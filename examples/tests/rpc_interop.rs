@@ -1,6 +1,8 @@
 //! An unmodified trpc-go client and server against ours. They are built from
 //! `interop/` and need `go`: `.ci/interop` runs them.
 
+mod served;
+
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,6 +15,7 @@ use bytes::Bytes;
 use rpc_demo::client::{CallError, CallOptions, Client, ClientOptions};
 use rpc_demo::server::{Context, Failure, PoolOptions, Server, ServerOptions, Service};
 use rpc_demo::wire::{Code, ContentType, Encoding};
+use served::Served;
 use tokio::task::JoinSet;
 
 const NEEDS_GO: &str = "built from examples/interop";
@@ -107,6 +110,29 @@ fn a_trpc_go_client_is_served() {
     }
 }
 
+#[test]
+#[ignore = "needs go; .ci/interop runs it"]
+fn sigterm_cuts_no_call_of_a_trpc_go_client() {
+    for mode in ["pooled", "multiplexed"] {
+        // However long a caller stands still meanwhile.
+        let (served, addrs) = Served::start(&["--farewell", "1h", "--grace", "1h"]);
+        let mut client = trpc_go();
+        let mut client = client
+            .args(["until-told", &addrs["Echo"].to_string(), mode])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it was built");
+        let mut lines = BufReader::new(client.stdout.take().expect("it is piped")).lines();
+        let at_full_speed = lines.next().expect("it says so").unwrap();
+        assert_eq!(at_full_speed, "at full speed");
+        served.signal("TERM");
+        let said = lines.map_while(Result::ok).collect::<Vec<_>>();
+        assert!(client.wait().unwrap().success(), "{mode}: {said:?}");
+        // 1 would say that something accepted was lost.
+        assert_eq!(served.wait().0, Some(0), "{mode}: {said:?}");
+    }
+}
+
 /// A trpc-go server, which ends with this.
 struct Peer(Child, SocketAddr);
 
@@ -151,12 +177,20 @@ async fn raw(client: &Client, method: &str, body: Bytes) -> Result<Bytes, CallEr
 #[ignore = "needs go; .ci/interop runs it"]
 async fn a_trpc_go_server_is_called() {
     let peer = Peer::start();
-    let client = Client::new(peer.1, ClientOptions::default());
-    bodies(&client).await;
-    beside(&client).await;
-    failures(&client, peer.1).await;
-    one_way(&client).await;
-    many(&client).await;
+    let multiplexed = ClientOptions::default();
+    let pooled = ClientOptions {
+        connections: 16,
+        exclusive: true,
+        ..multiplexed.clone()
+    };
+    for (nth, options) in (1..).zip([multiplexed, pooled]) {
+        let client = Client::new(peer.1, options);
+        bodies(&client).await;
+        beside(&client).await;
+        failures(&client, peer.1).await;
+        one_way(&client, nth).await;
+        many(&client).await;
+    }
 }
 
 async fn bodies(client: &Client) {
@@ -262,7 +296,7 @@ async fn failures(client: &Client, addr: SocketAddr) {
     assert_eq!(raw(client, "Raw", "on".into()).await.unwrap(), "on");
 }
 
-async fn one_way(client: &Client) {
+async fn one_way(client: &Client, nth: usize) {
     for _ in 0..100 {
         let body = Bytes::from_static(b"psst");
         client
@@ -270,8 +304,9 @@ async fn one_way(client: &Client) {
             .await
             .unwrap();
     }
+    let all = (100 * nth).to_string();
     let arrived = async {
-        while raw(client, "Notes", Bytes::new()).await.unwrap() != "100" {
+        while raw(client, "Notes", Bytes::new()).await.unwrap() != all {
             tokio::task::yield_now().await;
         }
     };
@@ -288,7 +323,7 @@ async fn many(client: &Client) {
         callers.spawn(async move {
             loop {
                 let number = next.fetch_add(1, Relaxed);
-                if number >= MANY {
+                if number >= MANY / 2 {
                     return;
                 }
                 let body = Bytes::from(number.to_string());

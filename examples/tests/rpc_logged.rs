@@ -47,10 +47,11 @@ impl Lines {
     }
 }
 
+const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
 #[tokio::test]
-async fn what_a_task_logs_that_a_handler_has_spawned_has_the_id_of_the_request() {
+async fn what_a_task_logs_that_a_handler_has_spawned_has_the_id_and_span_of_the_request() {
     let (lines, _guard) = Lines::of(tracing::Level::DEBUG);
     let workers = Arc::new(Pool::new(1));
     for service in [
@@ -78,14 +79,17 @@ async fn what_a_task_logs_that_a_handler_has_spawned_has_the_id_of_the_request()
         });
         let (_server, addr) = start(service).await;
         let mut head = head(1, "/rpcdemo.Echo/Spawn", 4);
-        head.trans_info = [("request-id".to_owned(), ID.into())].into();
+        let said = [("request-id", ID), ("traceparent", PARENT)];
+        head.trans_info = said.map(|(key, said)| (key.to_owned(), said.into())).into();
         let reply = Peer::connect(addr).await.call(&head, b"x").await;
         assert_eq!(reply.head.ret, 0, "{reply:?}");
     }
     for said in ["said in a group", "said in a pool"] {
         let said = lines.with(said);
         assert_eq!(said.len(), 2, "{said:?}");
-        assert!(said.iter().all(|line| line.contains(ID)), "{said:?}");
+        for word in [ID, "parent=\"00f067aa0ba902b7\"", " span="] {
+            assert!(said.iter().all(|line| line.contains(word)), "{said:?}");
+        }
     }
 }
 

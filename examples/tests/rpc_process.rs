@@ -12,6 +12,8 @@ use served::{Served, figure, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+const UNDER_WAY: &str = "rpc_demo_requests_in_flight{server=\"front\"}";
+
 /// Resident memory, in bytes.
 fn resident(served: &Served) -> u64 {
     let path = format!("/proc/{}/statm", served.child.id());
@@ -114,37 +116,15 @@ async fn a_server_without_file_descriptors_recovers_when_there_are_some_again() 
 }
 
 #[tokio::test]
-async fn sigterm_with_a_handler_that_does_not_end_is_over_when_the_grace_is() {
-    // It takes connections in, and never answers.
-    let webhook = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/", webhook.local_addr().unwrap());
-    let times = ["--timeout-webhook", "1day", "--timeout-notify", "1day"];
-    let more = ["--grace", "100ms", "--webhook", &url];
-    let (served, addrs) = Served::start_with(&[&times[..], &more].concat(), Stdio::piped());
-    let point = serde_json::json!({"region": "local", "product": "host",
-        "metric": "disk_usage", "instance": "/", "value": 99.0, "time_ms": 1});
-    let body = serde_json::json!({"points": [point]}).to_string();
-    let check = addrs["alarm.Check"].to_string();
-    let called = served::run(&["call", "/alarm.Check/Check", &body, "--addr", &check]);
-    assert!(called.status.success(), "{called:?}");
-    // Notify waits for this one.
-    let _stuck = webhook.accept().await.unwrap();
-    ends_with_a_loss(served);
-}
-
-#[tokio::test]
 async fn sigterm_with_a_peer_that_takes_no_replies_is_over_when_the_grace_is() {
-    let (served, addrs) = Served::start_with(&["--grace", "100ms"], Stdio::piped());
+    let (mut served, addrs) = Served::start_with(&["--grace", "100ms"], Stdio::piped());
     let mut stuck = Peer::connect(addrs["Echo"]).await;
     // The reply is more than the kernel takes.
     stuck
         .send(&request(&head(1, ECHO, 4), &vec![7; 8 << 20]))
         .await;
-    ends_with_a_loss(served);
-}
-
-/// SIGTERM has it end by itself, and say that something accepted was lost.
-fn ends_with_a_loss(mut served: Served) {
+    while figure(addrs["admin"], UNDER_WAY) == 0 {}
+    // By itself, and it says that something accepted was lost.
     served.signal("TERM");
     let mut said = String::new();
     let mut console = served.child.stderr.take().unwrap();
@@ -158,7 +138,9 @@ fn ends_with_a_loss(mut served: Served) {
 
 #[tokio::test]
 async fn sigterm_at_full_speed_answers_or_refuses_every_call_and_cuts_none() {
-    let (served, addrs) = Served::limited(None, &[]);
+    // However long a peer stands still meanwhile.
+    let patient = ["--farewell", "1h", "--grace", "1h"];
+    let (served, addrs) = Served::limited(None, &patient);
     let echo = addrs["Echo"];
     let (under_way, mut speed) = mpsc::unbounded_channel();
     let mut peers = JoinSet::new();

@@ -35,6 +35,10 @@ pub struct Notification {
     pub time_ms: u64,
     /// Id of the request that brought the reading.
     pub request_id: String,
+    /// Its span, as a [`TraceParent`](crate::traceparent::TraceParent); empty when that is
+    /// not known.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub traceparent: String,
 }
 
 /// Notifications that go to a channel together.

@@ -95,6 +95,7 @@ impl Checker {
                         state: state.into(),
                         sequence: self.sequence.next(),
                         request_id: String::new(),
+                        traceparent: String::new(),
                     });
                 });
             }

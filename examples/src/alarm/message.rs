@@ -86,6 +86,9 @@ pub struct Alarm {
     /// Id of the request that raised it.
     #[prost(string, tag = "5")]
     pub request_id: String,
+    /// Its span, as a [`TraceParent`](crate::traceparent::TraceParent).
+    #[prost(string, tag = "6")]
+    pub traceparent: String,
 }
 
 /// Asks `alarm.Notify` to tell people.

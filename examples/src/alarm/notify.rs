@@ -16,6 +16,7 @@ use super::outlet::{ChannelFigures, Outlet};
 use super::policy::{Instance, Policy};
 use super::store::PolicyStore;
 use super::telling::{Ledger, Telling};
+use crate::traceparent::TraceParent;
 
 /// How the notifier tells people.
 #[derive(Clone, Copy, Debug)]
@@ -232,6 +233,11 @@ fn converted(alarm: Alarm, point: Point, policy: &Policy) -> Notification {
         condition: format!("{} {}", policy.comparison, policy.threshold),
         time_ms: point.time_ms,
         request_id: alarm.request_id,
+        // Who called may have said anything.
+        traceparent: match alarm.traceparent.parse::<TraceParent>() {
+            Ok(_) => alarm.traceparent,
+            Err(_) => String::new(),
+        },
     }
 }
 

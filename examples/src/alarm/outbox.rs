@@ -14,6 +14,7 @@ use super::lane::{Lane, Taken};
 use super::message::{Alarm, NotifyRequest};
 use super::service::NOTIFY;
 use crate::client::{Balanced, CallError, CallOptions, ClientFigures};
+use crate::traceparent::TRACEPARENT;
 use crate::wire::ContentType;
 use crate::{sampled, urgency};
 
@@ -95,8 +96,8 @@ impl Outbox {
         self.notify.figures()
     }
 
-    /// Puts an alarm in. The call it goes with bears the id of the request that raised
-    /// the first of its alarms, not its deadline, since it has its answer by then, and is
+    /// Puts an alarm in. The call it goes with bears the id and span of the request that
+    /// raised the first of its alarms, not its deadline, since it has its answer by then, and is
     /// as urgent as the most urgent of those that raised them.
     pub fn put(&self, alarm: Alarm) {
         self.put.fetch_add(1, Relaxed);
@@ -159,7 +160,11 @@ impl Outbox {
     async fn send(&self, parcel: &mut Taken<'_, Raised>) -> Result<(), CallError> {
         let mut contexts = parcel.things.iter().filter_map(|one| one.context.as_ref());
         let context = contexts.next().map(|first| {
-            let mine = urgency::at_least(Context::new(first.id()), first);
+            let mut mine = Context::new(first.id());
+            if let Some(span) = first.get(TRACEPARENT) {
+                mine = mine.with(TRACEPARENT, span);
+            }
+            let mine = urgency::at_least(mine, first);
             contexts.fold(mine, urgency::at_least)
         });
         let alarms = parcel.things.iter_mut();
@@ -249,12 +254,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_call_is_as_urgent_as_the_most_urgent_that_raised_its_alarms() {
+    async fn a_call_is_as_urgent_as_its_most_urgent_alarm_and_of_the_trace_of_its_first() {
         let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
         let service = Service::new("alarm.Notify", "alarm.Notify").method(
             "Notify",
             move |context: Context, _: NotifyRequest| {
-                let said = [PRIORITY, USER].map(|key| context.metadata()[key].clone());
+                let said = [PRIORITY, USER, TRACEPARENT];
+                let said = said.map(|key| context.metadata()[key].clone());
                 tell.send(said).unwrap();
                 async { Ok(NotifyReply::default()) }
             },
@@ -265,12 +271,13 @@ mod tests {
         let outbox = Arc::new(Outbox::new(client));
         for (sequence, priority, user) in [(1, "20", "a"), (2, "10", "b"), (3, "40", "c")] {
             let request = super::Context::new("id").with(PRIORITY, priority);
+            let request = request.with(TRACEPARENT, format!("span of {user}"));
             let put = || series(sequence..=sequence).for_each(|alarm| outbox.put(alarm));
             request.with(USER, user).call(put);
         }
         outbox.close();
         outbox.consume().await;
-        assert_eq!(told.recv().await.unwrap(), ["10", "b"]);
+        assert_eq!(told.recv().await.unwrap(), ["10", "b", "span of a"]);
     }
 
     #[tokio::test]

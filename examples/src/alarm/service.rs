@@ -41,19 +41,23 @@ pub fn check(checker: Arc<Checker>, outbox: Arc<Outbox>, pool: PoolOptions) -> C
         .pooled(pool)
         .timeout(Duration::from_secs(5))
         .layer(CarriedLayer)
-        .method("Check", move |_: Context, request: CheckRequest| {
+        .method("Check", move |context: Context, request: CheckRequest| {
             let (checker, outbox) = (Arc::clone(&checker), Arc::clone(&outbox));
             async move {
                 if outbox.is_full() {
                     let message = "too many alarms wait for Notify";
                     return Err(Failure::framework(Code::SERVER_OVERLOAD, message));
                 }
-                // The id of this request, which the layer below has put there.
-                let carried = errgroup::Context::current();
-                let request_id = carried.as_ref().map_or("", errgroup::Context::id);
+                // Told only when there is an alarm; in most requests there is none.
+                let mut told = None;
                 let reply = checker.check(&request.points, |alarm| {
+                    let (request_id, traceparent) = told.get_or_insert_with(|| {
+                        let id = context.request_id().to_string();
+                        (id, context.span().to_string())
+                    });
                     outbox.put(Alarm {
-                        request_id: request_id.to_owned(),
+                        request_id: request_id.clone(),
+                        traceparent: traceparent.clone(),
                         ..alarm
                     });
                 });

@@ -18,10 +18,13 @@ use hyper_util::rt::TokioExecutor;
 use super::channel::{Batch, Channel, DeliveryError};
 use super::policy::ChannelKind;
 use crate::http::HttpServer;
+use crate::traceparent::TRACEPARENT;
 
 /// The header with the id of the request that raised the first alarm of a batch; each
 /// notification bears its own.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The header with its span.
+const SPAN: HeaderName = HeaderName::from_static(TRACEPARENT);
 
 /// Posts batches as a JSON array.
 #[derive(Debug)]
@@ -56,10 +59,14 @@ impl Channel for Webhook {
                 .header(header::CONTENT_TYPE, "application/json")
                 .body(Full::from(body))
                 .expect("a parsed target and a constant header make a request");
-            // Who called may have said anything: what is no header is left out.
-            let id = batch.first().map(|first| first.request_id.parse());
-            if let Some(Ok(id)) = id {
-                request.headers_mut().insert(REQUEST_ID, id);
+            if let Some(first) = batch.first() {
+                let told = [(REQUEST_ID, &first.request_id), (SPAN, &first.traceparent)];
+                // Who called may have said anything: what is no header is left out.
+                for (name, told) in told.into_iter().filter(|(_, told)| !told.is_empty()) {
+                    if let Ok(told) = told.parse() {
+                        request.headers_mut().insert(name, told);
+                    }
+                }
             }
             let answer = tokio::time::timeout(self.timeout, self.client.request(request))
                 .await

@@ -19,6 +19,8 @@ use super::error::CallError;
 use super::link::Link;
 use super::link_task;
 use super::options::{Answer, CallOptions, ClientOptions};
+use super::turns::{Turn, Turns};
+use crate::traceparent::TRACEPARENT;
 use crate::urgency;
 use crate::wire::compress::{compress, decompress};
 use crate::wire::content::{self, Body, ContentError};
@@ -42,6 +44,8 @@ struct Inner {
     /// Where the next call goes.
     next: AtomicUsize,
     slots: Box<[Slot]>,
+    /// Where a connection has one call at a time.
+    turns: Option<Turns>,
 }
 
 /// A connection that is there, is being made, or is not.
@@ -57,6 +61,9 @@ impl Client {
             .collect();
         let caller = Bytes::from(options.caller.clone());
         let (closed, next) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let turns = options
+            .exclusive
+            .then(|| Turns::new(options.connections.max(1)));
         Self(Arc::new(Inner {
             addr,
             options,
@@ -66,6 +73,7 @@ impl Client {
             admission: Admission::new(),
             next,
             slots,
+            turns,
         }))
     }
 
@@ -200,8 +208,14 @@ impl Client {
             self.0.admission.admits(&head)?;
         }
         let body = pack(body, options, &mut head)?;
+        let turn = match &self.0.turns {
+            // Aside, so that the usual way's future is none the longer.
+            Some(turns) => Some(Box::pin(turns.take(deadline)).await?),
+            None => None,
+        };
         loop {
-            let link = self.0.link(deadline).await?;
+            let slot = turn.as_ref().map_or_else(|| self.0.next_slot(), Turn::slot);
+            let link = self.0.link(slot, deadline).await?;
             // Nothing was sent when it is None: another connection is tried.
             if let Some(ended) = link.call(&mut head, &body, deadline).await {
                 if matches!(ended, Err(CallError::Timeout)) && link.is_silent() {
@@ -214,9 +228,13 @@ impl Client {
 }
 
 impl Inner {
+    fn next_slot(&self) -> usize {
+        self.next.fetch_add(1, Relaxed) % self.slots.len()
+    }
+
     /// A connection that works, as far as is known.
-    async fn link(&self, deadline: Instant) -> Result<Arc<Link>, CallError> {
-        let slot = &self.slots[self.next.fetch_add(1, Relaxed) % self.slots.len()];
+    async fn link(&self, slot: usize, deadline: Instant) -> Result<Arc<Link>, CallError> {
+        let slot = &self.slots[slot];
         loop {
             let cell = Arc::clone(&slot.lock());
             let link = match cell.get() {
@@ -332,7 +350,7 @@ where
 }
 
 /// The timeout and the metadata of a call that is made in a request: no longer
-/// than until that one's deadline, with its id, and as urgent.
+/// than until that one's deadline, with its id and span, and as urgent.
 fn within(
     carried: Option<&errgroup::Context>,
     options: &CallOptions,
@@ -341,6 +359,10 @@ fn within(
     if let Some(context) = carried {
         meta.entry(REQUEST_ID.to_owned())
             .or_insert_with(|| Bytes::copy_from_slice(context.id().as_bytes()));
+        if let Some(span) = context.get(TRACEPARENT) {
+            let span = || Bytes::copy_from_slice(span.as_bytes());
+            meta.entry(TRACEPARENT.to_owned()).or_insert_with(span);
+        }
         urgency::inherit(&mut meta, context);
         if let Some(deadline) = context.deadline() {
             timeout = timeout.min(deadline.saturating_duration_since(Instant::now().into_std()));

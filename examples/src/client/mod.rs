@@ -21,6 +21,7 @@ mod link;
 mod link_task;
 mod options;
 mod retry;
+mod turns;
 
 pub use balanced::{Balanced, BalancedOptions};
 pub use batcher::{BatchOptions, Batcher};

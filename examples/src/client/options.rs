@@ -13,6 +13,9 @@ use crate::wire::{ContentType, Encoding};
 pub struct ClientOptions {
     /// How many connections calls are spread over; at least one.
     pub connections: usize,
+    /// Whether a connection has one call at a time, as the pools of other clients have
+    /// them: a call takes one that is free, or waits for one. Otherwise calls share them.
+    pub exclusive: bool,
     /// How long connecting may take.
     pub connect_timeout: Duration,
     /// The longest frame, in and out, in bytes.
@@ -30,6 +33,7 @@ impl Default for ClientOptions {
     fn default() -> Self {
         Self {
             connections: 2,
+            exclusive: false,
             connect_timeout: Duration::from_secs(2),
             max_frame: MAX_FRAME,
             caller: "rpc-demo".to_owned(),

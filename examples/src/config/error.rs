@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::MAX_POOL;
+use super::settle::MAX_POOL;
 use crate::alarm::store::MAX_POLICIES;
 use crate::load::profile::ProfileError;
 use crate::logging::SinkError;

@@ -131,6 +131,10 @@ pub struct Options {
     /// balances them learns of it first; a part of --grace [default: 0s]
     #[arg(long, global = true, value_name = "TIME", env = "RPC_DEMO_LAME_DUCK")]
     pub lame_duck: Option<Time>,
+    /// How long who calls late, while it stops, is told so on a connection that has
+    /// nothing else to do; a part of --grace [default: 250ms]
+    #[arg(long, global = true, value_name = "TIME", env = "RPC_DEMO_FAREWELL")]
+    pub farewell: Option<Time>,
     /// An Echo that takes longer is logged [default: 1s]
     #[arg(long, global = true, value_name = "TIME", env = "RPC_DEMO_SLOW_ECHO")]
     pub slow_echo: Option<Time>,
@@ -187,7 +191,7 @@ impl Options {
             echo check notify admin policies seed qps peak duration grace workers queue
             control dedup alarm_log webhook idle keep_alive max_frame max_in_flight
             max_connections timeout_echo timeout_check timeout_notify timeout_webhook
-            lame_duck slow_echo slow_check slow_notify
+            lame_duck farewell slow_echo slow_check slow_notify
         }
     }
 

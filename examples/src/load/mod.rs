@@ -2,7 +2,9 @@
 //! them, a generated estate, at the profile of a busy day.
 
 pub mod driver;
+pub mod echo;
 pub mod figures;
 pub mod generated;
 pub mod host;
+pub mod overload;
 pub mod profile;

@@ -1,5 +1,6 @@
 //! The figures as Prometheus text.
 
+mod alarms;
 mod client;
 mod page;
 mod services;
@@ -108,49 +109,7 @@ pub fn render(figures: &StackFigures) -> String {
     }
     page.client("alarm.Notify", &figures.notify_client);
 
-    let one = |count| [(Vec::new(), count)];
-    page.counters(
-        "points_checked_total",
-        "Points checked",
-        one(figures.points),
-    );
-    page.counters("alarms_raised_total", "Alarms raised", one(figures.raised));
-    page.counters(
-        "alarms_shielded_total",
-        "Alarms kept back",
-        one(report.suppressed),
-    );
-    page.counters(
-        "alarms_duplicate_total",
-        "Alarms told before",
-        one(report.duplicates),
-    );
-    page.counters(
-        "alarms_told_total",
-        "Alarms told, by product",
-        figures
-            .notify
-            .told
-            .iter()
-            .map(|(product, told)| (vec![("product", product.clone())], *told)),
-    );
-    page.gauges(
-        "alarms_waiting",
-        "Alarms that wait for Notify",
-        one(figures.waiting),
-    );
-    let channels = || report.channels.iter();
-    let channel = |name: &str| vec![("channel", name.to_owned())];
-    page.counters(
-        "notifications_delivered_total",
-        "Notifications delivered",
-        channels().map(|(name, figures)| (channel(name), figures.delivered)),
-    );
-    page.counters(
-        "notifications_failed_total",
-        "Notifications given up",
-        channels().map(|(name, figures)| (channel(name), figures.failed)),
-    );
+    page.alarms(figures);
     page.log();
     page.text()
 }

@@ -35,10 +35,6 @@ const LAST_READS: u32 = 16;
 /// away. Closing with bytes unread would cut off the last replies.
 const LINGER: Duration = Duration::from_millis(500);
 
-/// How long a connection on which nothing is under way any more still answers
-/// requests that come late, to say so: a peer that then sends no more has lost none.
-const FAREWELL: Duration = Duration::from_millis(250);
-
 /// Why a connection did not end well.
 #[derive(Debug, thiserror::Error)]
 enum Broken {
@@ -388,7 +384,8 @@ impl Connection {
     async fn close(&mut self) -> io::Result<()> {
         if self.late {
             // A peer that does not stop sending is not waited for.
-            timeout(FAREWELL, self.farewell()).await.unwrap_or(Ok(()))?;
+            let farewell = self.session.running.options.farewell;
+            timeout(farewell, self.farewell()).await.unwrap_or(Ok(()))?;
         }
         self.stream.shutdown().await?;
         if self.ended {

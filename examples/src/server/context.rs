@@ -1,6 +1,7 @@
 //! What a handler knows of its request.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use uuid::Uuid;
 use super::failure::Failure;
 use super::running::{Running, Stop};
 use super::session::Session;
+use crate::traceparent::{TRACEPARENT, TraceParent};
 use crate::wire::head::REQUEST_ID;
 use crate::wire::{Code, ContentType, Encoding, RequestProtocol};
 
@@ -69,11 +71,17 @@ pub(super) struct Extras {
     pub(super) packed: bool,
 }
 
-/// The id that the caller has told, or else a new one.
+/// The id that the caller has told, or that of its trace, or else a new one.
 pub(super) fn request_id(head: &RequestProtocol) -> Uuid {
     let told = head.trans_info.get(REQUEST_ID);
     told.and_then(|id| Uuid::try_parse_ascii(id).ok())
+        .or_else(|| Some(parent(head)?.trace))
         .unwrap_or_else(Uuid::now_v7)
+}
+
+/// The span that the call was made in, if its caller has told it.
+fn parent(head: &RequestProtocol) -> Option<TraceParent> {
+    TraceParent::told(head.trans_info.get(TRACEPARENT)?)
 }
 
 /// For the server.
@@ -177,11 +185,33 @@ impl Context {
 
 impl Context {
     /// The request's id: that of its caller, which came as `request-id` in the
-    /// metadata, or else a UUID that sorts by time (version 7), made when it
-    /// is first asked for.
+    /// metadata, or that of the trace it is told to be a part of, or else a UUID that sorts
+    /// by time (version 7), made when it is first asked for.
     #[must_use]
     pub fn request_id(&self) -> Uuid {
         *self.0.id.get_or_init(|| request_id(&self.0.head))
+    }
+
+    /// The span that the call was made in, which came as `traceparent` in the metadata.
+    #[must_use]
+    pub fn parent(&self) -> Option<TraceParent> {
+        parent(&self.0.head)
+    }
+
+    /// The span that this request is, of its caller's trace, or of one that has the
+    /// request's id.
+    #[must_use]
+    pub fn span(&self) -> TraceParent {
+        // Of those that a connection brings, and those of others, each has another one; so
+        // it need not be kept.
+        let mut span = DefaultHasher::new();
+        let id = self.request_id();
+        (id, self.peer(), self.0.head.request_id).hash(&mut span);
+        let span = span.finish().max(1);
+        match self.parent() {
+            Some(parent) => parent.child(span),
+            None => TraceParent::root(id, span),
+        }
     }
 
     /// How long the request has waited between its reading and its turn: the

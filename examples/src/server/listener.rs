@@ -19,6 +19,10 @@ use crate::sampled;
 const FIRST_WAIT: Duration = Duration::from_millis(5);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
+/// So many probes in a row may be unanswered.
+#[cfg(target_os = "linux")]
+const PROBES: u32 = 3;
+
 /// Connections that the kernel may take in before they are accepted here; it has a
 /// limit of its own, mostly of as many.
 const BACKLOG: u32 = 4096;
@@ -118,9 +122,44 @@ impl Acceptor {
 fn prepare(stream: &TcpStream, keep_alive: Option<Duration>) -> io::Result<()> {
     // Replies go out in batches as it is; they need not wait.
     stream.set_nodelay(true)?;
-    if let Some(period) = keep_alive {
-        let keep_alive = TcpKeepalive::new().with_time(period).with_interval(period);
-        SockRef::from(stream).set_tcp_keepalive(&keep_alive)?;
-    }
+    let Some(period) = keep_alive else {
+        return Ok(());
+    };
+    let socket = SockRef::from(stream);
+    let keep_alive = TcpKeepalive::new().with_time(period).with_interval(period);
+    #[cfg(target_os = "linux")]
+    let keep_alive = keep_alive.with_retries(PROBES);
+    socket.set_tcp_keepalive(&keep_alive)?;
+    // While something is unacknowledged there are no probes, but repetitions, which go on
+    // for a quarter of an hour. (Who takes no replies for so long is closed by that too.)
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(period.saturating_mul(PROBES + 1)))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_kernel_looks_whether_the_peer_is_there_with_and_without_a_reply_under_way() {
+        let listener = bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let (_peer, accepted) = tokio::join!(TcpStream::connect(addr), listener.accept());
+        let (stream, _) = accepted.unwrap();
+        let socket = SockRef::from(&stream);
+        prepare(&stream, None).unwrap();
+        assert!(stream.nodelay().unwrap() && !socket.keepalive().unwrap());
+        let period = Duration::from_secs(15);
+        prepare(&stream, Some(period)).unwrap();
+        assert!(socket.keepalive().unwrap());
+        #[cfg(target_os = "linux")]
+        {
+            assert_eq!(socket.tcp_keepalive_time().unwrap(), period);
+            assert_eq!(socket.tcp_keepalive_interval().unwrap(), period);
+            assert_eq!(socket.tcp_keepalive_retries().unwrap(), PROBES);
+            let unacknowledged = socket.tcp_user_timeout().unwrap();
+            assert_eq!(unacknowledged, Some(4 * period));
+        }
+    }
 }

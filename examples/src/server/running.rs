@@ -39,12 +39,17 @@ pub struct ServerOptions {
     /// `max_in_flight_bytes` to that; what is beyond is answered with code 22.
     pub max_unwritten: usize,
     /// A connection on which nothing has come for so long is probed by the
-    /// kernel, so often, and closed when the other machine does not answer;
-    /// `None` leaves that to the idle time.
+    /// kernel, so often, and closed when the other machine has answered neither three
+    /// probes nor, on Linux, what was sent to it in four such times; `None` leaves
+    /// that to the idle time, which does not run while a request is under way.
     pub keep_alive: Option<Duration>,
     /// Connections that may be open at a time; one more is closed as soon as it is
     /// accepted.
     pub max_connections: usize,
+    /// How long a connection on which nothing is under way any more still answers, while
+    /// the server stops, requests that come late, to say so: a peer that then sends no more
+    /// has lost none. One that closes is not waited for.
+    pub farewell: Duration,
 }
 
 impl Default for ServerOptions {
@@ -57,6 +62,7 @@ impl Default for ServerOptions {
             max_unwritten: 1 << 20,
             keep_alive: Some(Duration::from_secs(15)),
             max_connections: usize::MAX,
+            farewell: Duration::from_millis(250),
         }
     }
 }

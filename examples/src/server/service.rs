@@ -81,7 +81,9 @@ impl Service {
 impl<L> Service<L> {
     /// Requests run in the task of their connection, one after another: for
     /// handlers that hardly wait. One that does wait keeps the others of its
-    /// connection waiting, until its deadline at most.
+    /// connection waiting, until its deadline at most; whose own deadline passes
+    /// meanwhile is not handled, and told so (code 21 or 24) when its turn comes, which is
+    /// later than its caller waits. [Pooled](Self::pooled) ones do not wait for each other.
     #[must_use]
     pub fn inline(mut self) -> Self {
         self.dispatch = Dispatch::Inline;

@@ -105,6 +105,11 @@ fn a_served_system_is_called_looked_at_and_stopped_by_sigterm() {
         "object_pool_misses_total{pool=\"parameters of requests\"} ",
         "object_pool_idle{pool=\"buffers of frames\"} ",
         "object_pool_dropped_total{pool=\"buffers of frames\"} ",
+        "alarms_stale_total 0",
+        "alarms_untold_total 0",
+        "alarms_untellable_total 0",
+        "notifications_no_room_total{channel=\"webhook\"} 0",
+        "notifications_waiting{channel=\"log\"} ",
     ] {
         let family = format!("rpc_demo_{family}");
         let mut found = metrics

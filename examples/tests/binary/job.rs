@@ -38,6 +38,28 @@ fn the_main_job_ends_by_itself_reports_and_loses_nothing() {
             "{figure} in {report}"
         );
     }
+    let echo = &report["echo"];
+    assert!(echo["calls"].as_u64().unwrap() > 0, "{echo}");
+    assert_eq!(echo["errors_by_code"], serde_json::json!({}), "{echo}");
+    assert_eq!(echo["latency_us"]["count"], echo["calls"], "{echo}");
+    // Each call of which there were too many was served, refused or late.
+    let overload = &report["overload"];
+    let mut all = 0;
+    for class in ["urgent", "usual", "background"] {
+        let class = &overload["classes"][class];
+        let count = |of: &Value| of.as_u64().unwrap();
+        let refused = class["refused"].as_object().unwrap().values();
+        let ends =
+            count(&class["served"]) + count(&class["late"]) + refused.map(count).sum::<u64>();
+        assert_eq!(ends, count(&class["calls"]), "{overload}");
+        all += ends;
+    }
+    // A ninth of the time, at 4,000 a second.
+    assert_eq!(
+        (all, &overload["unanswered"]),
+        (888, &0.into()),
+        "{overload}"
+    );
     let delivered = report["channels"]["log"]["delivered"].as_u64().unwrap();
     let logged = std::fs::read_to_string(log).unwrap();
     assert_eq!(logged.lines().count() as u64, delivered);
@@ -46,7 +68,10 @@ fn the_main_job_ends_by_itself_reports_and_loses_nothing() {
     }
     let table = String::from_utf8(output.stdout).unwrap();
     for what in [
-        "latency",
+        "alarm.Check (us)",
+        "Echo (us)",
+        "overload: 4,000 calls/s for 2,000",
+        "not let in",
         "schedule delay of alarm.Check",
         "p99.9",
         "alarms raised",
@@ -54,6 +79,38 @@ fn the_main_job_ends_by_itself_reports_and_loses_nothing() {
     ] {
         assert!(table.contains(what), "no {what} in\n{table}");
     }
+}
+
+#[test]
+fn ctrl_c_ends_the_main_job_with_a_report_and_without_the_overload() {
+    let folder = tempfile::tempdir().unwrap();
+    let (report, log) = (
+        folder.path().join("report.json"),
+        folder.path().join("alarms.log"),
+    );
+    let mut job = rpc_demo(&["--duration", "1h", "--qps", "200", "--policies", "5000"]);
+    job.arg("--json").arg(&report).arg("--alarm-log").arg(log);
+    let job = job.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut job = job.spawn().unwrap();
+    let mut progress = BufReader::new(job.stderr.take().unwrap()).lines();
+    let is_sending = |line: std::io::Result<String>| line.unwrap().contains("calls/s");
+    assert!(progress.any(is_sending));
+    signal(job.id(), "INT");
+    // Whoever writes there is not to wait.
+    let rest: Vec<_> = progress.map_while(Result::ok).collect();
+    let output = job.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{rest:?}");
+    let report: Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+    assert!(report["calls"].as_u64().unwrap() > 0, "{report}");
+    assert_eq!(
+        (&report["lost"], &report["overload"]),
+        (&0.into(), &Value::Null)
+    );
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        table.contains("lost") && !table.contains("overload"),
+        "{table}"
+    );
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod page;
 mod readme;
 mod signals;
 mod trace_poll;
+mod webhook;
 
 use std::net::SocketAddr;
 

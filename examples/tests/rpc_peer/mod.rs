@@ -3,17 +3,21 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use prost::Message;
-use rpc_demo::server::{Server, ServerOptions, Service};
+use rpc_demo::server::{Drained, PoolOptions, Server, ServerOptions, Service};
 use rpc_demo::wire::{RequestProtocol, ResponseProtocol};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinHandle;
 
 pub const ECHO: &str = "/rpcdemo.Echo/Echo";
 pub const RAW: u32 = 4;
+pub const LONG: Duration = Duration::from_secs(60);
+pub const WAIT: &str = "/rpcdemo.Echo/Wait";
 
 /// A message that is both protobuf and JSON.
 #[derive(Clone, PartialEq, prost::Message, serde::Serialize, serde::Deserialize)]
@@ -48,6 +52,23 @@ pub fn gated(service: Service) -> (Service, Arc<Semaphore>, mpsc::UnboundedRecei
         }
     });
     (service, gate, starts)
+}
+
+/// The same on workers.
+pub fn pooled() -> Service {
+    echo().pooled(PoolOptions {
+        capacity: 4,
+        queue: 1000,
+    })
+}
+
+/// Begins the shutdown, and returns once the port is closed.
+pub async fn stop(server: Server, addr: SocketAddr, limit: Duration) -> JoinHandle<Drained> {
+    let stopping = tokio::spawn(server.shutdown(limit));
+    while TcpStream::connect(addr).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    stopping
 }
 
 pub async fn start<L>(service: Service<L>) -> (Server, SocketAddr) {

@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
+const ALARM_LOG: &str = "alarms.log";
 const BINARY: &str = env!("CARGO_BIN_EXE_rpc-demo");
 
 pub fn rpc_demo(args: &[&str]) -> Command {
@@ -40,7 +41,7 @@ pub struct Served {
     pub child: Child,
     stdout: BufReader<ChildStdout>,
     /// Holds the alarm log.
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Served {
@@ -65,7 +66,7 @@ impl Served {
 
     fn spawn(command: Command, more: &[&str], stderr: Stdio) -> (Self, Addrs) {
         let folder = tempfile::tempdir().unwrap();
-        let log = folder.path().join("alarms.log");
+        let log = folder.path().join(ALARM_LOG);
         let any = "127.0.0.1:0";
         let mut command = clean(command, &["serve", "--echo", any, "--check", any]);
         command
@@ -92,9 +93,14 @@ impl Served {
         let served = Self {
             child,
             stdout,
-            _folder: folder,
+            folder,
         };
         (served, addrs)
+    }
+
+    /// What is in the alarm log.
+    pub fn alarms(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join(ALARM_LOG)).unwrap()
     }
 
     pub fn signal(&self, name: &str) {

@@ -8,15 +8,16 @@ use tower::{Layer, Service};
 
 use crate::server::failure::Failure;
 use crate::server::handler::Request;
+use crate::traceparent::TRACEPARENT;
 use crate::urgency;
 
-/// A layer that runs each request in an [`errgroup::Context`] with its id and
+/// A layer that runs each request in an [`errgroup::Context`] with its id, span and
 /// deadline. Every task that the handler spawns into a group has it too, and a
-/// [`Client`](crate::client::Client) sends the id along, says that its call is as
+/// [`Client`](crate::client::Client) sends id and span along, says that its call is as
 /// [urgent](crate::urgency) as the request, and waits no longer than until the deadline.
 ///
-/// It costs two allocations a request, for the future and for the context, and some more
-/// where its caller says how urgent it is.
+/// It costs some allocations a request: for the future, for the context, for the span in
+/// it, and for how urgent the request is, where its caller says so.
 #[derive(Clone, Copy, Debug)]
 pub struct CarriedLayer;
 
@@ -47,6 +48,7 @@ where
     fn call(&mut self, request: Request) -> Self::Future {
         let context = errgroup::Context::new(request.context.request_id().to_string())
             .until(request.context.deadline().into_std());
+        let context = context.with(TRACEPARENT, request.context.span().to_string());
         let context = urgency::carried(request.context.metadata(), context);
         // The handler may spawn before it gives its future.
         let future = context.clone().call(|| self.0.call(request));

@@ -46,10 +46,16 @@ where
 
 #[cold]
 fn span(context: &Context) -> Span {
-    tracing::debug_span!(
+    let span = tracing::debug_span!(
         "request",
         id = %context.request_id(),
+        span = %format_args!("{:016x}", context.span().span),
+        parent = tracing::field::Empty,
         method = context.method(),
         peer = %context.peer(),
-    )
+    );
+    if let Some(parent) = context.parent() {
+        span.record("parent", format_args!("{:016x}", parent.span).to_string());
+    }
+    span
 }

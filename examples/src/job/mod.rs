@@ -1,5 +1,7 @@
 //! The commands, from start to end.
 
+mod all_in_one;
+
 use std::fs::File;
 use std::io::BufWriter;
 use std::net::SocketAddr;
@@ -20,8 +22,9 @@ use crate::listen::Listen;
 use crate::load::driver::{self, LoadPlan};
 use crate::load::figures::CallFigures;
 use crate::load::host;
+use crate::load::profile::Profile;
 use crate::provenance::Provenance;
-use crate::report::Report;
+use crate::report::{Report, Sent};
 use crate::stack::{Stack, StartError, Watch};
 use crate::view::{Live, View};
 use crate::wire::ContentType;
@@ -106,7 +109,7 @@ pub fn run(cli: Cli) -> Result<(), JobError> {
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         match cli.command {
-            None => all_in_one(settings, cli.json).await,
+            None => all_in_one::run(settings, cli.json).await,
             Some(Command::Serve) => serve(&settings).await,
             Some(Command::Config) => print(&settings, &said),
             Some(Command::Load { json }) => load(&settings, json.or(cli.json)).await,
@@ -130,24 +133,6 @@ pub fn run(cli: Cli) -> Result<(), JobError> {
 fn print(settings: &Settings, said: &Provenance) -> Result<(), JobError> {
     print!("{}", said.annotate(&settings.to_toml()?));
     Ok(())
-}
-
-async fn all_in_one(settings: Settings, json: Option<PathBuf>) -> Result<(), JobError> {
-    // Before the work, so that a file that cannot be written costs none.
-    let json = json
-        .map(|path| create(&path).map(|file| (path, file)))
-        .transpose()?;
-    let stop = shutdown::requested(settings.grace)?;
-    let stack = start(&settings).await?;
-    let addrs = stack.addrs();
-    eprintln!(
-        "alarm.Check at {}, alarm.Notify at {}, Echo at {}, live page at http://{}/, \
-         figures at /metrics",
-        addrs.check, addrs.notify, addrs.echo, addrs.admin
-    );
-    let (figures, seconds) = send(&settings, addrs.check, Some(stack.watch()), stop).await;
-    let last = stack.stop(settings.grace).await;
-    finish(&Report::new(figures.snapshot(), seconds, Some(&last)), json)
 }
 
 async fn serve(settings: &Settings) -> Result<(), JobError> {
@@ -176,9 +161,33 @@ async fn load(settings: &Settings, json: Option<PathBuf>) -> Result<(), JobError
         .map(|path| create(&path).map(|file| (path, file)))
         .transpose()?;
     let stop = shutdown::requested(settings.grace)?;
-    let check = settings.listen.check;
-    let (figures, seconds) = send(settings, check, None, stop).await;
-    finish(&Report::new(figures.snapshot(), seconds, None), json)
+    let plan = load_plan(settings, settings.profile, settings.duration);
+    let client = Client::new(settings.listen.check, ClientOptions::default());
+    let figures = Arc::<CallFigures>::default();
+    let start = Instant::now();
+    let view = View::sending(settings.duration);
+    tokio::select! {
+        () = driver::drive(client.clone(), plan, Arc::clone(&figures), stop) => {}
+        () = show(&view, &figures, None) => {}
+    }
+    view.finish();
+    client.close().await;
+    let sent = Sent {
+        checks: figures.snapshot(),
+        seconds: start.elapsed().as_secs_f64(),
+        ..Sent::default()
+    };
+    finish(&Report::new(sent, None), json)
+}
+
+fn load_plan(settings: &Settings, profile: Profile, duration: Duration) -> LoadPlan {
+    LoadPlan {
+        profile,
+        duration,
+        seed: settings.seed,
+        policies: settings.policies,
+        timeout: CALL_TIMEOUT,
+    }
 }
 
 async fn call(
@@ -215,50 +224,24 @@ async fn start(settings: &Settings) -> Result<Stack, JobError> {
     let addr = settings.listen.admin;
     let admin = Admin::start(addr).await;
     let admin = admin.map_err(|source| StartError::Admin { addr, source })?;
-    let store = load_policies(settings).await;
-    Ok(Stack::start(settings, Arc::new(store), admin).await?)
+    Ok(Stack::start(settings, load_policies(settings), admin).await?)
 }
 
-async fn load_policies(settings: &Settings) -> PolicyStore {
+fn load_policies(settings: &Settings) -> impl Future<Output = Arc<PolicyStore>> + Send + 'static {
     let Settings { policies, seed, .. } = *settings;
     let written = [host::policies(), settings.written.clone()].concat();
-    let view = View::loading(u64::from(policies) + written.len() as u64);
-    let loading = tokio::task::spawn_blocking(move || {
-        let store = loader::load(policies, seed, &written, |more| view.advance(more));
-        view.finish();
-        store
-    });
-    match loading.await {
-        Ok(store) => store,
-        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+    async move {
+        let view = View::loading(u64::from(policies) + written.len() as u64);
+        let loading = tokio::task::spawn_blocking(move || {
+            let store = loader::load(policies, seed, &written, |more| view.advance(more));
+            view.finish();
+            Arc::new(store)
+        });
+        match loading.await {
+            Ok(store) => store,
+            Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+        }
     }
-}
-
-/// Sends the load and shows how it goes; how it went, and for how long.
-async fn send(
-    settings: &Settings,
-    check: SocketAddr,
-    watch: Option<&Watch>,
-    stop: impl Future<Output = ()>,
-) -> (Arc<CallFigures>, f64) {
-    let plan = LoadPlan {
-        profile: settings.profile,
-        duration: settings.duration,
-        seed: settings.seed,
-        policies: settings.policies,
-        timeout: CALL_TIMEOUT,
-    };
-    let client = Client::new(check, ClientOptions::default());
-    let figures = Arc::<CallFigures>::default();
-    let start = Instant::now();
-    let view = View::sending(settings.duration);
-    tokio::select! {
-        () = driver::drive(client.clone(), plan, Arc::clone(&figures), stop) => {}
-        () = show(&view, &figures, watch) => {}
-    }
-    view.finish();
-    client.close().await;
-    (figures, start.elapsed().as_secs_f64())
 }
 
 /// Shows how it goes, every second, for ever.

@@ -1,0 +1,145 @@
+//! The defaults, and whether all goes together.
+
+use std::time::Duration;
+
+use super::error::ConfigError;
+use super::options::Options;
+use super::settings::Settings;
+use super::time::Time;
+use crate::alarm::service::{CHECK, ECHO, NOTIFY};
+use crate::alarm::store::MAX_POLICIES;
+use crate::listen::Listen;
+use crate::load::profile::Profile;
+use crate::logging::{Filter, LogFormat, SinkKind, SinkSpec};
+use crate::server::ServerOptions;
+
+/// What takes longer is logged when nothing else is said.
+const SLOW: Duration = Duration::from_secs(1);
+/// Connections of a server when nothing else is said.
+const MAX_CONNECTIONS: usize = 100_000;
+/// Jobs that a worker pool takes, running and waiting.
+pub(super) const MAX_POOL: usize = 1 << 30;
+
+impl Options {
+    /// Fills in the defaults, and checks that all goes together.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn settle(self) -> Result<Settings, ConfigError> {
+        let listen = self.listen(Listen::USUAL);
+        let policies = self.policies.unwrap_or(1_000_000);
+        let most = MAX_POLICIES as u64 - self.policy.len().min(MAX_POLICIES) as u64;
+        let count = u32::try_from(policies)
+            .ok()
+            .filter(|_| (1..=most).contains(&policies));
+        let qps = self.qps.unwrap_or(900.0);
+        let peak = self.peak.unwrap_or(2778.0_f64.max(qps));
+        let duration = or(self.duration, Duration::from_secs(27));
+        let workers = self.workers.unwrap_or_else(|| 64 * num_cpus::get());
+        let queue = self.queue.unwrap_or(4096);
+        let server = ServerOptions::default();
+        let idle = or(self.idle, server.idle);
+        let max_frame = self.max_frame.unwrap_or(server.max_frame);
+        let max_in_flight = self.max_in_flight.unwrap_or(server.max_in_flight);
+        let max_connections = self.max_connections.unwrap_or(MAX_CONNECTIONS);
+        let frame = u32::MAX as usize;
+        for (key, count, most) in [
+            ("workers", workers, MAX_POOL),
+            ("max-frame", max_frame, frame),
+            ("max-in-flight", max_in_flight, MAX_POOL),
+            ("max-connections", max_connections, MAX_POOL),
+        ] {
+            if !(1..=most).contains(&count) {
+                return Err(ConfigError::Count { key, most });
+            }
+        }
+        if queue > MAX_POOL - workers {
+            return Err(ConfigError::TooMany { workers, queue });
+        }
+        if idle.is_zero() {
+            return Err(ConfigError::Zero("idle"));
+        }
+        let is_method = |name: &&String| [ECHO, CHECK, NOTIFY].contains(&name.as_str());
+        if let Some(unknown) = self.method_timeout.keys().find(|name| !is_method(name)) {
+            return Err(ConfigError::NoMethod(unknown.clone()));
+        }
+        let log = match self.log {
+            none if none.is_empty() => usual_log(),
+            log => log,
+        };
+        SinkSpec::check(&log)?;
+        let webhook = self
+            .webhook
+            .map(|url| match url.parse::<axum::http::Uri>() {
+                Ok(uri) if uri.scheme_str() == Some("http") && uri.host().is_some() => Ok(uri),
+                _ => Err(ConfigError::Webhook(url)),
+            });
+        Ok(Settings {
+            listen,
+            policies: count.ok_or(ConfigError::Policies(policies))?,
+            written: self.policy,
+            seed: self.seed.unwrap_or(1),
+            qps,
+            peak,
+            profile: Profile::new(qps, peak, duration)?,
+            duration,
+            grace: or(self.grace, Duration::from_secs(10)),
+            workers,
+            queue,
+            control: self.control.unwrap_or(false),
+            dedup: or(self.dedup, Duration::from_secs(60)),
+            alarm_log: self
+                .alarm_log
+                .unwrap_or_else(|| std::env::temp_dir().join("rpc-demo-alarms.log")),
+            webhook: webhook.transpose()?,
+            idle,
+            keep_alive: or(self.keep_alive, server.keep_alive.unwrap_or_default()),
+            max_frame,
+            max_in_flight,
+            max_connections,
+            timeout_echo: or(self.timeout_echo, Duration::from_secs(10)),
+            timeout_check: or(self.timeout_check, Duration::from_secs(5)),
+            timeout_notify: or(self.timeout_notify, Duration::from_secs(5)),
+            timeout_webhook: or(self.timeout_webhook, Duration::from_secs(2)),
+            lame_duck: or(self.lame_duck, Duration::ZERO),
+            farewell: or(self.farewell, server.farewell),
+            slow_echo: or(self.slow_echo, SLOW),
+            slow_check: or(self.slow_check, SLOW),
+            slow_notify: or(self.slow_notify, SLOW),
+            method_timeout: self.method_timeout,
+            log,
+        })
+    }
+}
+
+fn or(said: Option<Time>, otherwise: Duration) -> Duration {
+    said.map_or(otherwise, |time| time.0)
+}
+
+/// On the console what is wrong, in memory also what happens.
+fn usual_log() -> Vec<SinkSpec> {
+    let [warn, info] = ["warn", "info"].map(|level| Filter::new(level).expect("a level"));
+    vec![
+        SinkSpec::new(SinkKind::Console, warn, LogFormat::Text),
+        SinkSpec::new(SinkKind::Memory, info, LogFormat::Json),
+    ]
+}
+
+/// What the command line says of the console goes before what the config file does.
+pub fn say_of_console(options: &mut Options, filter: Option<Filter>, format: Option<LogFormat>) {
+    if filter.is_none() && format.is_none() {
+        return;
+    }
+    if options.log.is_empty() {
+        options.log = usual_log();
+    }
+    let is_console = |sink: &&mut SinkSpec| sink.to == SinkKind::Console;
+    if let Some(console) = options.log.iter_mut().find(is_console) {
+        console.level = filter.unwrap_or_else(|| console.level.clone());
+        console.format = format.unwrap_or(console.format);
+    } else {
+        let format = format.unwrap_or_default();
+        let console = SinkSpec::new(SinkKind::Console, filter.unwrap_or_default(), format);
+        options.log.push(console);
+    }
+}

@@ -1,0 +1,160 @@
+//! Peers that are slow or do nothing: what they may cost, and for how long.
+
+mod rpc_peer;
+
+use std::time::Duration;
+
+use rpc_demo::server::{PoolOptions, Server, ServerOptions, Service};
+use rpc_peer::{Peer, echo, fixed, head, request, start_with};
+use tokio::io::AsyncWriteExt;
+
+async fn start_impatient(service: Service) -> (Server, std::net::SocketAddr) {
+    let idle = Duration::from_millis(100);
+    start_with(
+        service,
+        ServerOptions {
+            idle,
+            ..ServerOptions::default()
+        },
+    )
+    .await
+}
+
+#[tokio::test]
+async fn a_slow_loris_and_an_idle_peer_are_closed() {
+    let (server, addr) = start_impatient(echo()).await;
+    let mut peer = Peer::connect(addr).await;
+    peer.send(&[0x09]).await;
+    peer.closed().await;
+    Peer::connect(addr).await.closed().await;
+    while server.stats().connections > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(server.stats().services[0].broken, [("idle", 2)].into());
+}
+
+#[tokio::test]
+async fn bytes_that_make_no_frame_do_not_keep_a_connection_open() {
+    let (_server, addr) = start_impatient(echo()).await;
+    let mut peer = Peer::connect(addr).await;
+    peer.send(&fixed(1, 10 << 20, 10)).await;
+    let (mut read, mut write) = peer.0.into_split();
+    let drip = tokio::spawn(async move {
+        // For ever, if the server lets it.
+        while write.write_all(&[0]).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    let mut nothing = Vec::new();
+    // Closed with bytes unread: the end, or a reset.
+    let _ = tokio::io::AsyncReadExt::read_to_end(&mut read, &mut nothing).await;
+    drip.await.unwrap();
+    assert!(nothing.is_empty());
+}
+
+#[tokio::test]
+async fn a_call_that_takes_longer_than_the_idle_time_is_answered() {
+    let slow = |_, body| async move {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        Ok(body)
+    };
+    for pooled in [false, true] {
+        let mut service = echo().raw("Slow", slow);
+        if pooled {
+            service = service.pooled(PoolOptions {
+                capacity: 1,
+                queue: 1,
+            });
+        }
+        let (_server, addr) = start_impatient(service).await;
+        let mut peer = Peer::connect(addr).await;
+        let reply = peer.call(&head(1, "/rpcdemo.Echo/Slow", 4), b"late").await;
+        assert_eq!(reply.body, b"late");
+        peer.closed().await;
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_takes_no_replies_costs_so_much_memory_and_is_closed() {
+    const REPLY: usize = 1 << 20;
+    let big = |_, _| async { Ok(vec![0; REPLY].into()) };
+    for pooled in [false, true] {
+        let mut service = echo().raw("Big", big);
+        if pooled {
+            service = service.pooled(PoolOptions {
+                capacity: 1,
+                queue: 1000,
+            });
+        }
+        let options = ServerOptions {
+            idle: Duration::from_millis(200),
+            max_unwritten: 1 << 20,
+            max_in_flight_bytes: 4 << 20,
+            ..ServerOptions::default()
+        };
+        let (server, addr) = start_with(service, options).await;
+        let mut peer = Peer::connect(addr).await;
+        let all: Vec<u8> = (1..=500)
+            .flat_map(|id| request(&head(id, "/rpcdemo.Echo/Big", 4), b""))
+            .collect();
+        peer.send(&all).await;
+        let mut most = 0;
+        while server.stats().connections > 0 || server.stats().accepted == 0 {
+            let stats = server.stats();
+            let refused = stats.errors.get(&22).copied().unwrap_or(0);
+            let made = (stats.replied + stats.in_flight).saturating_sub(refused) * REPLY as u64;
+            // What is in flight has not been made yet, or is in the outbox.
+            let held = if pooled {
+                0
+            } else {
+                made.saturating_sub(stats.bytes_out)
+            };
+            most = most.max(held);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(most <= 3 * REPLY as u64, "{most} bytes held");
+        let stats = server.stats();
+        assert!(stats.abandoned > 0, "{stats:?}");
+        assert_eq!(stats.accepted, stats.replied + stats.abandoned);
+        if pooled {
+            // All were under way at once: what was too much was refused.
+            let refused = stats.errors.get(&22).copied().unwrap_or(0);
+            let taken = stats.accepted - refused;
+            assert!(taken < 100, "{taken} replies of a MiB were made to be kept");
+        } else {
+            assert!(stats.accepted < 500, "{stats:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_reads_slowly_gets_all_its_replies() {
+    const REPLY: usize = 256 << 10;
+    let big = |_, _| async { Ok(vec![7; REPLY].into()) };
+    for pooled in [false, true] {
+        let mut service = echo().raw("Big", big);
+        if pooled {
+            service = service.pooled(PoolOptions {
+                capacity: 2,
+                queue: 1000,
+            });
+        }
+        let options = ServerOptions {
+            max_in_flight_bytes: 64 << 20,
+            // What was forgotten would never be found by chance.
+            idle: Duration::from_secs(100_000),
+            ..ServerOptions::default()
+        };
+        let (_server, addr) = start_with(service, options).await;
+        let mut peer = Peer::connect(addr).await;
+        let all: Vec<u8> = (1..=100)
+            .flat_map(|id| request(&head(id, "/rpcdemo.Echo/Big", 4), b""))
+            .collect();
+        peer.send(&all).await;
+        for _ in 1..=100 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            let reply = peer.reply().await;
+            assert_eq!((reply.head.ret, reply.body.len()), (0, REPLY));
+        }
+    }
+}
