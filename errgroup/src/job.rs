@@ -115,8 +115,8 @@ mod tests {
     }
 
     /// A task of one type, whatever it holds.
-    fn task(held: Arc<u32>) -> impl Future<Output = Result<(), u32>> + Send + 'static {
-        async move { Err(*held) }
+    async fn task(held: Arc<u32>) -> Result<(), u32> {
+        Err(*held)
     }
 
     fn end_of(job: &mut Job<u32>) -> Poll<Result<(), u32>> {
