@@ -118,12 +118,15 @@ impl Members for Scope<'_, '_, String> {
 /// Runs `body` beside its tasks, and waits for them.
 pub(crate) type Run = fn(&dyn Fn(&dyn Members)) -> Result<(), String>;
 
+/// With more workers than any test has tasks that block, however many processors there
+/// are.
+fn runtime() -> tokio::runtime::Runtime {
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(4).enable_time().build().unwrap()
+}
+
 pub(crate) fn on_tasks(body: &dyn Fn(&dyn Members)) -> Result<(), String> {
-    // More workers than any test has tasks that block.
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(4)
-        .build()
-        .unwrap();
+    let runtime = runtime();
     let _entered = runtime.enter();
     let group = Group::new();
     body(&group.handle());
@@ -138,7 +141,7 @@ pub(crate) fn on_threads(body: &dyn Fn(&dyn Members)) -> Result<(), String> {
 }
 
 pub(crate) fn due_tasks(body: &dyn Fn(&dyn Members)) -> Result<(), String> {
-    let runtime = Builder::new_multi_thread().enable_time().build().unwrap();
+    let runtime = runtime();
     let _entered = runtime.enter();
     let group = Group::new().deadline(tokio::time::Instant::now(), "late".to_owned());
     body(&group.handle());
@@ -154,7 +157,7 @@ pub(crate) fn due_threads(body: &dyn Fn(&dyn Members)) -> Result<(), String> {
 }
 
 pub(crate) fn caught_on_tasks(body: &dyn Fn(&dyn Members)) -> Result<(), String> {
-    let runtime = Builder::new_multi_thread().build().unwrap();
+    let runtime = runtime();
     let _entered = runtime.enter();
     let group = Group::new().panics_as_errors(|panic| panic.to_string());
     body(&group.handle());
