@@ -118,7 +118,7 @@ fn the_tally_sees_a_miss() {
 /// have: so that they need not grow later, as those of other tests take the low indices.
 fn make_room() {
     let pools = [(); 100].map(|()| Pool::new(|| [0u8; 100]));
-    pools.each_ref().map(|pool| drop(pool.get()));
+    pools.iter().for_each(|pool| drop(pool.get()));
 }
 
 #[test]
