@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 
 use rpc_peer::{ECHO, Peer, head, request};
-use served::{Served, figure, signal};
+use served::{ACCEPTED, Served, figure, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -140,6 +140,8 @@ async fn sigterm_with_a_peer_that_takes_no_replies_is_over_when_the_grace_is() {
     stuck
         .send(&request(&head(1, ECHO, 4), &vec![7; 8 << 20]))
         .await;
+    // Some of it may be on its way, of what would not be accepted any more.
+    while figure(addrs["admin"], ACCEPTED) == 0 {}
     ends_with_a_loss(served);
 }
 

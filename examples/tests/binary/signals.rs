@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::net::TcpStream;
 
-use crate::served::{Served, get};
+use crate::served::{ACCEPTED, Served, figure, get};
 use crate::{calls, rpc_peer};
 
 #[test]
@@ -14,6 +14,8 @@ fn a_second_signal_ends_it_at_once() {
     let head = rpc_peer::head(1, rpc_peer::ECHO, rpc_peer::RAW);
     let request = rpc_peer::request(&head, &vec![7; 8 << 20]);
     stuck.write_all(&request).unwrap();
+    // Some of it may be on its way, of what would not be accepted any more.
+    while figure(addrs["admin"], ACCEPTED) == 0 {}
     served.signal("TERM");
     while get(addrs["admin"], "/readyz").0 == 200 {}
     served.signal("TERM");

@@ -136,6 +136,9 @@ pub fn http(addr: SocketAddr, method: &str, path: &str, json: &str) -> (u16, Str
     (head[9..12].parse().unwrap(), body.to_owned())
 }
 
+/// How many requests the services for others have accepted, on `/metrics`.
+pub const ACCEPTED: &str = "rpc_demo_requests_accepted_total{server=\"front\"}";
+
 /// The value of a figure on `/metrics`.
 pub fn figure(admin: SocketAddr, name: &str) -> u64 {
     let (_, metrics) = get(admin, "/metrics");
