@@ -353,7 +353,7 @@ async fn posted(notifier: &Notifier, meanwhile: impl Future<Output = ()>) {
     assert_eq!(notifier.notify(vec![firing], 0), taken(1));
     let meanwhile = async {
         meanwhile.await;
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     tokio::select! {
         () = meanwhile => {}
