@@ -334,7 +334,7 @@ async fn wait_returns_only_when_every_task_is_gone() {
     struct Slow(Arc<AtomicBool>);
     impl Drop for Slow {
         fn drop(&mut self) {
-            for _ in 0..100 {
+            for _ in 0..10 {
                 std::thread::yield_now();
             }
             self.0.store(true, SeqCst);

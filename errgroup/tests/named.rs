@@ -61,22 +61,3 @@ fn jobs_of_scopes_have_names_too() {
     };
     assert_eq!(panic.task(), Some("first"));
 }
-
-#[cfg(feature = "tracing")]
-#[tokio::test]
-async fn a_name_is_in_the_span_of_its_task() {
-    let _default = tracing::subscriber::set_default(tracing_subscriber::registry());
-    let here = || {
-        tracing::Span::current()
-            .metadata()
-            .map(tracing::Metadata::name)
-    };
-    let group = Group::<Option<&str>>::new();
-    let check = move || match here() {
-        Some("task") => Ok(()),
-        other => Err(other),
-    };
-    group.spawn(named("fetch", async move { check() }));
-    assert_eq!(group.wait().await, Ok(()));
-    named_job("sums", check)().unwrap();
-}

@@ -2,7 +2,7 @@
 
 #![cfg(feature = "tracing")]
 
-use errgroup::{Context, Gather, Group, scope};
+use errgroup::{Context, Gather, Group, named, named_job, scope};
 use tracing::{Span, info_span};
 
 /// Says in which span it was *not*, on both sides of a yield.
@@ -103,4 +103,19 @@ fn a_task_of_a_scope_has_span_and_context() {
         })
     });
     assert_eq!(result, Ok(()));
+}
+
+/// Here and not beside the other tests of names, for those have no subscriber: whichever
+/// test is the first to make such a span decides whether the process has any.
+#[tokio::test]
+async fn a_name_is_in_the_span_of_its_task() {
+    let _default = tracing::subscriber::set_default(tracing_subscriber::registry());
+    let group = Group::<Option<&str>>::new();
+    let check = || match here() {
+        Some("task") => Ok(()),
+        other => Err(other),
+    };
+    group.spawn(named("fetch", async move { check() }));
+    assert_eq!(group.wait().await, Ok(()));
+    named_job("sums", check)().unwrap();
 }

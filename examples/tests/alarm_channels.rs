@@ -1,12 +1,15 @@
 //! The alarm system as a whole while its webhook is down, hangs or flaps: Check answers, the
 //! other channels deliver, and each alarm has an outcome that is told.
 
+mod address;
+
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use address::address;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
@@ -80,8 +83,8 @@ struct System {
 impl System {
     async fn start(receiver: Receiver) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let server = receiver.start(ANY.into()).await;
-        let addr = server.addr();
+        let addr = address();
+        let server = receiver.start(addr).await;
         let mut settings = Cli::parse_from(["rpc-demo"]).options.settle().unwrap();
         settings.listen = Listen::FREE;
         settings.alarm_log = folder.path().join("alarms.log");

@@ -16,7 +16,7 @@ use rpc_demo::client::{
 };
 use rpc_demo::server::{Failure, Server, ServerOptions};
 use rpc_demo::wire::{Code, ContentType};
-use rpc_peer::{ECHO, echo, gated, start};
+use rpc_peer::{ECHO, address, echo, gated, start};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -52,12 +52,6 @@ async fn servers<const N: usize>() -> ([Server; N], Vec<SocketAddr>) {
     (servers.try_into().expect("N of them"), addrs)
 }
 
-/// An address at which nobody listens.
-async fn nobody() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    listener.local_addr().unwrap()
-}
-
 /// Tells what it was told to tell.
 #[derive(Clone, Default)]
 struct Told(Arc<Mutex<Option<Vec<SocketAddr>>>>);
@@ -85,7 +79,7 @@ async fn calls_are_spread_over_all_servers() {
 #[tokio::test]
 async fn a_dead_server_among_others_fails_no_call_and_is_left_alone() {
     let (servers, mut addrs) = servers::<2>().await;
-    let dead = nobody().await;
+    let dead = address();
     addrs.insert(0, dead);
     let client = Balanced::new(addrs, options()).await;
     for _ in 0..100 {
@@ -160,7 +154,7 @@ async fn a_server_that_stops_under_load_fails_no_call() {
 
 #[tokio::test]
 async fn the_only_server_is_never_given_up() {
-    let addr = nobody().await;
+    let addr = address();
     let client = Balanced::new(vec![addr], options()).await;
     for _ in 0..3 {
         assert_eq!(
@@ -179,7 +173,7 @@ async fn the_only_server_is_never_given_up() {
 
 #[tokio::test]
 async fn when_all_are_down_all_are_asked() {
-    let addrs = vec![nobody().await, nobody().await];
+    let addrs = vec![address(), address()];
     let client = Balanced::new(addrs.clone(), options()).await;
     call(&client, ECHO).await.unwrap_err();
     let mut server = Server::new(ServerOptions::default());

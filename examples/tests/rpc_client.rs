@@ -3,10 +3,12 @@
 mod rpc_peer;
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::FutureExt;
+use futures::future::join_all;
+use futures::{FutureExt, poll};
 use prost::Message;
 use rpc_demo::client::{CallError, CallOptions, Client, ClientOptions};
 use rpc_demo::server::{Failure, PoolOptions, Server, ServerOptions, Service};
@@ -41,6 +43,16 @@ async fn call(client: &Client, method: &str, timeout: Duration) -> Result<Bytes,
 }
 
 const LONG: Duration = Duration::from_secs(60);
+
+/// Has the client connect and send a request, which is given up. The time of a call that
+/// comes after it cannot be over before it is sent.
+async fn connected(client: &Client) {
+    let mut given_up = pin!(call(client, ECHO, LONG));
+    while client.waiting() == 0 {
+        assert!(poll!(given_up.as_mut()).is_pending());
+        tokio::task::yield_now().await;
+    }
+}
 
 #[tokio::test]
 async fn it_connects_again_after_its_server_came_back() {
@@ -154,21 +166,24 @@ async fn an_answer_to_nobodys_call_is_thrown_away() {
 async fn a_server_that_does_not_answer_is_code_101_and_a_late_answer_is_thrown_away() {
     let (tell, told) = tokio::sync::oneshot::channel::<()>();
     let addr = peer(|mut stream| async move {
-        read_request(&mut stream).await;
+        for _ in 1..=2 {
+            read_request(&mut stream).await;
+        }
         told.await.unwrap();
         stream
-            .write_all(&frame(1, &[3 << 3, 1], b"late"))
+            .write_all(&frame(2, &[3 << 3, 2], b"late"))
             .await
             .unwrap();
         read_request(&mut stream).await;
         stream
-            .write_all(&frame(2, &[3 << 3, 2], b"in time"))
+            .write_all(&frame(3, &[3 << 3, 3], b"in time"))
             .await
             .unwrap();
         std::future::pending::<()>().await;
     })
     .await;
     let client = one(addr);
+    connected(&client).await;
     let error = call(&client, ECHO, Duration::from_millis(30))
         .await
         .unwrap_err();
@@ -355,14 +370,22 @@ async fn a_connection_over_which_nothing_comes_is_replaced_by_the_third_timeout(
     let mut streams = Vec::new();
     for _ in 0..2 {
         let accepted = async { listener.accept().await.unwrap().0 };
-        let ((), stream) = tokio::join!(time_out(&client), accepted);
+        let ((), stream) = tokio::join!(connected(&client), accepted);
         streams.push(tokio::spawn(count_requests(stream)));
         time_out(&client).await;
-        // Many that end together count once.
-        tokio::join!(time_out(&client), time_out(&client), time_out(&client));
+        time_out(&client).await;
+        // Many that end together count once. They begin together, too, as the clock stands
+        // still meanwhile.
+        tokio::time::pause();
+        let mut together = [(); 3].map(|()| Box::pin(time_out(&client)));
+        for call in &mut together {
+            assert!(poll!(call).is_pending());
+        }
+        tokio::time::resume();
+        join_all(together).await;
     }
     for stream in streams {
-        assert_eq!(stream.await.unwrap(), 5);
+        assert_eq!(stream.await.unwrap(), 1 + 5);
     }
 }
 
@@ -370,19 +393,20 @@ async fn a_connection_over_which_nothing_comes_is_replaced_by_the_third_timeout(
 async fn a_server_that_answers_now_and_then_keeps_its_connection() {
     let (tell, told) = tokio::sync::oneshot::channel();
     let addr = peer(|mut stream| async move {
-        for _ in 0..3 {
+        for _ in 0..4 {
             read_request(&mut stream).await;
         }
         let head = ResponseProtocol {
-            request_id: 3,
+            request_id: 4,
             ..ResponseProtocol::default()
         };
-        let answer = frame(3, &head.encode_to_vec(), b"");
+        let answer = frame(4, &head.encode_to_vec(), b"");
         stream.write_all(&answer).await.unwrap();
         tell.send(count_requests(stream).await).unwrap();
     })
     .await;
     let client = one(addr);
+    connected(&client).await;
     time_out(&client).await;
     time_out(&client).await;
     call(&client, ECHO, LONG).await.unwrap();

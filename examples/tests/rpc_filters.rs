@@ -134,7 +134,15 @@ async fn who_has_waited_too_long_is_told_code_22_at_its_turn() {
     assert_eq!(peer.reply().await.id, 1);
     let shed = peer.reply().await;
     assert_eq!((shed.id, shed.head.ret), (2, 22));
-    assert_eq!(peer.call(&head(3, ECHO, 4), b"on").await.body, b"on");
+    // One that finds the worker free goes on, unless this thread stands still just then.
+    loop {
+        let reply = peer.call(&head(3, ECHO, 4), b"on").await;
+        if reply.head.ret == 0 {
+            assert_eq!(reply.body, b"on");
+            break;
+        }
+        assert_eq!(reply.head.ret, 22);
+    }
 }
 
 #[tokio::test]
@@ -143,7 +151,7 @@ async fn the_method_of_any_name_takes_what_no_other_does() {
     for service in [echo().inline(), echo().pooled(POOL)] {
         let service = service
             .raw("*", named)
-            .method_timeout("*", Duration::from_secs(1));
+            .method_timeout("*", Duration::from_secs(60));
         let (_server, addr) = start(service).await;
         let mut peer = Peer::connect(addr).await;
         for name in ["/rpcdemo.Echo/Other", "/nobody/home", "", "*"] {

@@ -158,7 +158,10 @@ fn sweeps_and_uses_of_a_static_pool_lose_nothing() {
             })
             .collect();
         scope.spawn(|| {
-            while running.load(Ordering::Relaxed) {
+            // Once after the users have ended, for it may not run before.
+            let mut more = true;
+            while more {
+                more = running.load(Ordering::Relaxed);
                 OBJECTS.trim();
                 OBJECTS.clear();
             }

@@ -3,15 +3,23 @@
 
 use std::pin::Pin;
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use pool_worker::overload::{Class, Control, Unserved};
 use pool_worker::{tasks, threads};
 use tracing::{Span, info_span};
 
+/// The subscriber of the process, for all tests: each goes on only once it is there.
+fn subscribe() {
+    static SUBSCRIBED: Once = Once::new();
+    SUBSCRIBED.call_once(|| {
+        tracing::subscriber::set_global_default(tracing_subscriber::registry()).unwrap();
+    });
+}
+
 #[test]
 fn a_job_runs_in_the_span_it_was_submitted_in() {
-    let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
+    subscribe();
     let (tell, told) = channel();
 
     let pool = threads::FuncPool::new(1, {
@@ -40,7 +48,7 @@ fn a_job_runs_in_the_span_it_was_submitted_in() {
 /// Whoever's token a worker has, the job that it gets is in its own span.
 macro_rules! a_job_that_overtakes_runs_in_its_own_span {
     ($engine:ident, $run:expr) => {
-        let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
+        subscribe();
         let (tell, told) = channel();
         let (go, held) = channel::<()>();
         let held = Mutex::new(held);

@@ -52,7 +52,7 @@ fn the_live_page_draws_what_a_browser_sees_of_a_server_under_load() {
 
     let check = addrs["alarm.Check"].to_string();
     let load = ["load", "--check", &check, "--policies", "2000"];
-    let mut load = rpc_demo(&[&load[..], &["--qps", "50", "--duration", "30s"]].concat())
+    let mut load = rpc_demo(&[&load[..], &["--qps", "50", "--duration", "2m"]].concat())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()

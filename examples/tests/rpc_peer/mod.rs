@@ -1,5 +1,8 @@
 //! A peer that speaks the wire byte by byte, so that it can speak it wrongly.
-#![allow(dead_code)] // each test file uses a part of it
+#![allow(dead_code, unused_imports)] // each test file uses a part of it
+
+#[path = "../address/mod.rs"]
+mod address;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,6 +16,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
+
+pub use address::address;
 
 pub const ECHO: &str = "/rpcdemo.Echo/Echo";
 pub const RAW: u32 = 4;
@@ -78,9 +83,9 @@ pub async fn start<L>(service: Service<L>) -> (Server, SocketAddr) {
 pub async fn start_with<L>(service: Service<L>, options: ServerOptions) -> (Server, SocketAddr) {
     let mut server = Server::new(options);
     let addr = server
-        .serve(service, "127.0.0.1:0")
+        .serve(service, address())
         .await
-        .expect("a free port");
+        .expect("the port is held for it");
     (server, addr)
 }
 
