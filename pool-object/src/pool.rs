@@ -149,7 +149,8 @@ impl<T, P> Pool<T, P> {
     }
 
     /// Whether an object that was out while its user panicked is kept all the same,
-    /// after its reset. By default it is dropped.
+    /// after its reset. By default it is dropped. A reset that panics too ends the process,
+    /// as any second panic does.
     ///
     /// ```
     /// # use pool_object::Pool;

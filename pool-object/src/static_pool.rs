@@ -267,14 +267,21 @@ fn from_front<S: StaticPool>(take: impl FnOnce(&Slot) -> Option<Object>) -> Opti
     }
 }
 
+fn front_is_full<S: StaticPool>() -> bool {
+    LOCALS_STAY && S::front().with(|front| front.slot.is_full())
+}
+
 #[inline(never)]
 fn take_past_the_front<S: StaticPool, E>(
     take: impl FnOnce() -> Result<Box<S::Object>, E>,
 ) -> Result<Box<S::Object>, E> {
-    if let Some(object) = from_front::<S>(Slot::take) {
+    if front_is_full::<S>() {
+        // Before there is an object in hand, as in `Depot::take`.
         S::pool().look_at_the_time();
-        // SAFETY: as in `get`.
-        return Ok(unsafe { object.into_box() });
+        if let Some(object) = from_front::<S>(Slot::take) {
+            // SAFETY: as in `get`.
+            return Ok(unsafe { object.into_box() });
+        }
     }
     let object = take()?;
     open_front::<S>();
