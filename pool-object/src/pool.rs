@@ -215,7 +215,6 @@ impl<T, P> Pool<T, P> {
         self.checker.checks = checks;
     }
 
-    #[cfg(not(loom_models))]
     pub(crate) fn look_at_the_time(&self) {
         self.depot.look_at_the_time();
     }
@@ -224,7 +223,6 @@ impl<T, P> Pool<T, P> {
     ///
     /// # Safety
     /// As there.
-    #[cfg(not(loom_models))]
     pub(crate) unsafe fn open_front(&self, front: std::ptr::NonNull<crate::slot::Slot>) -> bool {
         // SAFETY: promised by the caller.
         unsafe { self.depot.open_front(front) }
