@@ -68,8 +68,6 @@ async fn receive(
     StatusCode::NO_CONTENT
 }
 
-const ANY: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
-
 /// A stack with one policy, told on all channels, and the receiver of its webhook.
 struct System {
     folder: tempfile::TempDir,

@@ -9,7 +9,13 @@
 
 #[cfg(all(target_os = "linux", not(any(loom_models, miri))))]
 mod fences {
-    use std::sync::atomic::{Ordering, compiler_fence};
+    use std::sync::atomic::{AtomicBool, Ordering, compiler_fence};
+
+    /// A kernel or a sandbox that refuses the call once is not asked again by this
+    /// process. (A thread may be in a sandbox of its own; then all go without.) That it
+    /// was granted is not remembered: a sandbox may come later, and half way through a
+    /// sweep is too late to find out. Carries no data, hence relaxed.
+    static REFUSED: AtomicBool = AtomicBool::new(false);
 
     #[inline(always)]
     pub fn light() {
@@ -19,9 +25,16 @@ mod fences {
     /// Whether `heavy` can be used: an old kernel has no `membarrier`, a sandbox may
     /// refuse it.
     pub fn available() -> bool {
-        // A process is registered once; after that the second call is all.
-        heavy_succeeds()
-            || membarrier(libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) && heavy_succeeds()
+        if REFUSED.load(Ordering::Relaxed) {
+            return false;
+        }
+        // A process is registered once; after that the first call is all.
+        let granted = heavy_succeeds()
+            || membarrier(libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) && heavy_succeeds();
+        if !granted {
+            REFUSED.store(true, Ordering::Relaxed);
+        }
+        granted
     }
 
     /// Only once [`available`] has said so.

@@ -6,7 +6,7 @@ use crate::{
     magazine::Magazine,
     object::{Idle, Object},
     slot::Slot,
-    sync::{AtomicUsize, Ordering},
+    sync::{AtomicUsize, Ordering, UnsafeCell},
 };
 use std::{cell::Cell, ptr::NonNull};
 
@@ -37,7 +37,7 @@ pub(crate) struct Cache {
     /// The slot of a pool in a `static` (see `StaticPool`), on this thread: in the
     /// thread's own memory, which outlives the cache. Holds what weighs 1. Written by the
     /// owner, under the list's lock, so that it may read it without.
-    pub(crate) front: Cell<Option<NonNull<Slot>>>,
+    front: UnsafeCell<Option<NonNull<Slot>>>,
     /// Where the pool's list of caches has this one; guarded by the list's lock.
     pub(crate) position: Cell<usize>,
     pub(crate) magazine: Magazine,
@@ -54,7 +54,7 @@ impl Cache {
             gate: Gate::new(),
             counters: Counters::default(),
             home: Cell::new(home),
-            front: Cell::new(None),
+            front: UnsafeCell::new(None),
             position: Cell::new(0),
             magazine: Magazine::new(),
         }
@@ -137,7 +137,7 @@ impl Cache {
 
     /// Takes out of the slot and the front of an ended thread what is in them, with
     /// all places held for them; and how many more of these there are. Under the
-    /// list's lock, owner only.
+    /// list's lock: by the owner, or as the pool is dropped.
     pub(crate) fn retire_slots(&self, mut sink: impl FnMut(Idle)) -> usize {
         let rooms = [self.slot_room(), 1];
         let mut empty = 0;
@@ -179,9 +179,21 @@ impl Cache {
 
     /// The front, if there is one. Owner only, or under the list's lock.
     #[inline]
-    fn front(&self) -> Option<&Slot> {
+    pub(crate) fn front(&self) -> Option<&Slot> {
+        // SAFETY: it is written by the owner under the list's lock, so neither the owner
+        // nor who has that lock reads it meanwhile.
+        let front = self.front.with(|front| unsafe { *front });
         // SAFETY: the front is in the memory of the owner's thread, good until that
         // ends, and the end takes the cache off the list first, under its lock.
-        self.front.get().map(|front| unsafe { front.as_ref() })
+        front.map(|front| unsafe { front.as_ref() })
+    }
+
+    /// Takes a front in charge, for good. Owner only, under the list's lock.
+    ///
+    /// # Safety
+    /// The front is good until the owner has given its caches back.
+    pub(crate) unsafe fn set_front(&self, front: NonNull<Slot>) {
+        // SAFETY: readers are the owner, which is here, and who has the list's lock.
+        self.front.with_mut(|place| unsafe { *place = Some(front) });
     }
 }

@@ -58,8 +58,8 @@ events! {
     misses,
     /// Objects made ahead of use.
     prewarmed,
-    /// Those of them that found no place. They are among the dropped too.
-    surplus,
+    /// Those of them that were kept: idle without having come back.
+    kept_ahead,
     /// Dropped: no place was left.
     full,
     /// Dropped: not as many places were left as it weighed.

@@ -118,11 +118,15 @@ impl Depot {
     /// Calls `now_and_then` where it is cheap to look at the time: for a hit that
     /// [`take_slot`](Self::take_slot) passed by, and off the fast path.
     #[inline]
-    pub(crate) fn take(&self, now_and_then: impl FnOnce()) -> Option<Object> {
+    pub(crate) fn take(&self, now_and_then: impl Fn()) -> Option<Object> {
         if let Some(cache) = self.cache() {
-            if let Some(object) = cache.slot.take() {
+            // First the time: a trim drops objects, which may panic, and would lose the
+            // one in hand.
+            if cache.slot.is_full() {
                 now_and_then();
-                return Some(object);
+                if let Some(object) = cache.slot.take() {
+                    return Some(object);
+                }
             }
             if let Some(object) = cache.take_past_the_slot() {
                 return Some(object);

@@ -30,7 +30,6 @@ mod shard;
 mod size_class;
 mod slot;
 mod stamp;
-#[cfg(not(loom_models))]
 mod static_pool;
 mod stats;
 mod store;
@@ -52,7 +51,6 @@ pub use prometheus::PoolCollector;
 pub use loan::{Guard, Home, Loan, OwnedGuard};
 pub use policy::{Policy, TryPolicy, WithReset};
 pub use pool::{DEFAULT_MAX_IDLE, Pool};
-#[cfg(not(loom_models))]
 pub use static_pool::StaticPool;
 pub use stats::{Dropped, Hits, Stats};
 
@@ -60,7 +58,6 @@ pub use stats::{Dropped, Hits, Stats};
 #[doc(hidden)]
 pub use thread::end_of_thread;
 
-#[cfg(not(loom_models))]
 #[doc(hidden)]
 pub mod __private {
     pub use crate::static_pool::{Front, PoolOf, get, get_or_error, with};

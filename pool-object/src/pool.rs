@@ -153,7 +153,8 @@ impl<T, P> Pool<T, P> {
     }
 
     /// Whether an object that was out while its user panicked is kept all the same,
-    /// after its reset. By default it is dropped.
+    /// after its reset. By default it is dropped. A reset that panics too ends the process,
+    /// as any second panic does.
     ///
     /// ```
     /// # use pool_object::Pool;
@@ -218,7 +219,6 @@ impl<T, P> Pool<T, P> {
         self.checker.checks = checks;
     }
 
-    #[cfg(not(loom_models))]
     pub(crate) fn look_at_the_time(&self) {
         self.depot.look_at_the_time();
     }
@@ -227,7 +227,6 @@ impl<T, P> Pool<T, P> {
     ///
     /// # Safety
     /// As there.
-    #[cfg(not(loom_models))]
     pub(crate) unsafe fn open_front(&self, front: std::ptr::NonNull<crate::slot::Slot>) -> bool {
         // SAFETY: promised by the caller.
         unsafe { self.depot.open_front(front) }

@@ -5,7 +5,7 @@ mod state;
 use crate::{
     asymmetric,
     object::Object,
-    sync::{AtomicPtr, AtomicUsize, Ordering, yield_now},
+    sync::{AtomicPtr, AtomicUsize, Ordering, const_unless_loom, yield_now},
 };
 use state::State;
 use std::{
@@ -77,15 +77,6 @@ fn object(ptr: *mut ()) -> Option<Object> {
 #[cold]
 #[inline(always)]
 const fn cold() {}
-
-macro_rules! const_unless_loom {
-    ($(#[$attr:meta])* $vis:vis fn $($rest:tt)*) => {
-        #[cfg(not(loom_models))]
-        $(#[$attr])* $vis const fn $($rest)*
-        #[cfg(loom_models)]
-        $(#[$attr])* $vis fn $($rest)*
-    };
-}
 
 impl Slot {
     const_unless_loom! {
@@ -199,8 +190,8 @@ impl Slot {
         self.write(ptr::null_mut(), Ordering::Relaxed);
     }
 
-    /// Closes the slot for good and takes out what is in it. Owner only, with no
-    /// sweeper about.
+    /// Closes the slot for good and takes out what is in it. With no sweeper about: by
+    /// its owner, as that ends, or by who drops the pool, for whom there is none left.
     pub fn retire(&self) -> Option<Object> {
         let object = object(self.object.load(Ordering::Relaxed));
         self.write(CLOSED, Ordering::Relaxed);

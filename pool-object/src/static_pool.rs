@@ -6,8 +6,9 @@ use crate::{
     object::{Idle, Object},
     pool::IN_PLACE,
     slot::Slot,
+    sync::{LocalKey, const_unless_loom},
 };
-use std::{cell::Cell, convert::Infallible, marker::PhantomData, ptr::NonNull, thread::LocalKey};
+use std::{cell::Cell, convert::Infallible, marker::PhantomData, ptr::NonNull};
 
 /// The fastest pool: in a `static`, with each thread's slot at a fixed place of the
 /// thread's own memory, which saves looking it up. Implemented by
@@ -198,15 +199,17 @@ pub struct Front<T> {
 }
 
 impl<T> Front<T> {
-    /// One that is closed.
-    #[must_use]
-    #[allow(clippy::new_without_default)]
-    pub const fn new() -> Self {
-        Self {
-            slot: Slot::new_closed(),
-            taken: Cell::new(false),
-            missed: Cell::new(0),
-            objects: PhantomData,
+    const_unless_loom! {
+        /// One that is closed.
+        #[must_use]
+        #[allow(clippy::new_without_default)]
+        pub fn new() -> Self {
+            Self {
+                slot: Slot::new_closed(),
+                taken: Cell::new(false),
+                missed: Cell::new(0),
+                objects: PhantomData,
+            }
         }
     }
 
@@ -313,14 +316,21 @@ fn from_front<S: StaticPool>(take: impl FnOnce(&Slot) -> Option<Object>) -> Opti
     }
 }
 
+fn front_is_full<S: StaticPool>() -> bool {
+    LOCALS_STAY && S::front().with(|front| front.slot.is_full())
+}
+
 #[inline(never)]
 fn take_past_the_front<S: StaticPool, E>(
     take: impl FnOnce() -> Result<Box<S::Object>, E>,
 ) -> Result<Box<S::Object>, E> {
-    if let Some(object) = from_front::<S>(Slot::take) {
+    if front_is_full::<S>() {
+        // Before there is an object in hand, as in `Depot::take`.
         S::pool().look_at_the_time();
-        // SAFETY: as in `get`.
-        return Ok(unsafe { object.into_box() });
+        if let Some(object) = from_front::<S>(Slot::take) {
+            // SAFETY: as in `get`.
+            return Ok(unsafe { object.into_box() });
+        }
     }
     let object = take()?;
     open_front::<S>();
@@ -366,7 +376,7 @@ impl<S: StaticPool> Home for S {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom_models)))]
 mod tests {
     use super::*;
 

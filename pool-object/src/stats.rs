@@ -25,8 +25,8 @@ pub struct Stats {
     pub misses: u64,
     /// Objects made ahead of use by `prewarm`.
     pub prewarmed: u64,
-    /// Those of them that found no place, so that they never were idle.
-    surplus: u64,
+    /// Those of them that were kept, and so were idle without having come back.
+    kept_ahead: u64,
     /// Objects dropped instead of kept, by reason.
     pub dropped: Dropped,
     /// Objects that are idle now.
@@ -130,7 +130,7 @@ impl Stats {
     pub const fn returned(&self) -> u64 {
         let was_idle = self.hits.total() + self.dropped.aged + self.dropped.lowered + self.idle;
         // Counts that are read while others change them may not add up for a moment.
-        (was_idle + self.surplus).saturating_sub(self.prewarmed)
+        was_idle.saturating_sub(self.kept_ahead)
     }
 
     /// The share of objects handed out that were reused, from 0 to 1; 0 if none was.
@@ -164,7 +164,7 @@ impl Stats {
                 },
                 misses: count(&counters.misses),
                 prewarmed: count(&counters.prewarmed),
-                surplus: count(&counters.surplus),
+                kept_ahead: count(&counters.kept_ahead),
                 dropped: Dropped {
                     full: count(&counters.full),
                     byte_budget: count(&counters.byte_budget),
@@ -193,7 +193,7 @@ impl std::ops::Add for Stats {
             },
             misses: self.misses + other.misses,
             prewarmed: self.prewarmed + other.prewarmed,
-            surplus: self.surplus + other.surplus,
+            kept_ahead: self.kept_ahead + other.kept_ahead,
             dropped: Dropped {
                 full: self.dropped.full + other.dropped.full,
                 byte_budget: self.dropped.byte_budget + other.dropped.byte_budget,

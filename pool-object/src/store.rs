@@ -107,7 +107,7 @@ impl Store {
     /// `cache` is in this store's list, the caller is its owner, and `front` belongs to
     /// no other and is good until the caller's thread has given its caches back.
     pub(crate) unsafe fn open_front(&self, cache: &Cache, front: NonNull<Slot>) -> bool {
-        if cache.front.get().is_some() || self.budget.take_for_cache(1) == 0 {
+        if cache.front().is_some() || self.budget.take_for_cache(1) == 0 {
             return false;
         }
         if !asymmetric::available() {
@@ -115,8 +115,9 @@ impl Store {
             return false;
         }
         let _caches = lock(&self.caches);
-        cache.front.set(Some(front));
-        // SAFETY: good for now, says the caller.
+        // SAFETY: good for so long, says the caller.
+        unsafe { cache.set_front(front) };
+        // SAFETY: good for now.
         unsafe { front.as_ref() }.open();
         true
     }

@@ -12,7 +12,7 @@ pub(crate) use loom::{
         Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicIsize, AtomicPtr, AtomicUsize, fence},
     },
-    thread::yield_now,
+    thread::{LocalKey, yield_now},
 };
 
 #[cfg(not(loom_models))]
@@ -22,7 +22,7 @@ pub(crate) use std::{
         Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicIsize, AtomicPtr, AtomicUsize, fence},
     },
-    thread::yield_now,
+    thread::{LocalKey, yield_now},
 };
 
 pub(crate) use std::sync::atomic::Ordering;
@@ -99,4 +99,14 @@ macro_rules! global_mutex {
     };
 }
 
-pub(crate) use {global_mutex, per_thread};
+/// A `const fn`; loom's atomics are not made in one.
+macro_rules! const_unless_loom {
+    ($(#[$attr:meta])* $vis:vis fn $($rest:tt)*) => {
+        #[cfg(not(loom_models))]
+        $(#[$attr])* $vis const fn $($rest)*
+        #[cfg(loom_models)]
+        $(#[$attr])* $vis fn $($rest)*
+    };
+}
+
+pub(crate) use {const_unless_loom, global_mutex, per_thread};

@@ -45,9 +45,10 @@ struct Args {
 type Path = fn(u64);
 
 /// The paths, by name.
-const PATHS: [(&str, Path); 8] = [
+const PATHS: [(&str, Path); 9] = [
     ("object/get_put", object_get_put),
     ("object/with", object_with),
+    ("object/hold8", object_hold8),
     ("object/static", object_static),
     ("object/static_with", object_static_with),
     ("worker/func", worker_func),
@@ -223,7 +224,16 @@ fn object_with(times: u64) {
     }
 }
 
-/// The same two, of a pool in a static.
+/// Eight objects held at once, of which the thread's slot has but one.
+fn object_hold8(times: u64) {
+    let pool = std::hint::black_box(Pool::new(Buffers));
+    for _ in 0..times {
+        let mut held = [(); 8].map(|()| pool.get());
+        held.iter_mut().for_each(|buffer| buffer.push(1));
+    }
+}
+
+/// One object, of a pool in a static; then in its place.
 fn object_static(times: u64) {
     for _ in 0..times {
         BUFFERS.get().push(1);

@@ -132,18 +132,24 @@ pub fn case(name: &'static str, go: Option<&Go>) -> Option<Case> {
 
 /// Who takes part, by which program, and whether only beside the others.
 fn programs(pooled: bool, go: Option<&Go>) -> Vec<(&'static str, Program, bool)> {
-    let (ours, unpooled, also, also_who) = if pooled {
-        let unpooled = Kind::OursPooledUnpooled;
-        (Kind::OursPooled, unpooled, Kind::OursInline, "ours:inline")
+    let (ours, no_objects, no_buffers) = if pooled {
+        let no_buffers = Kind::OursPooledNoBufferPool;
+        (Kind::OursPooled, Kind::OursPooledNoObjectPool, no_buffers)
     } else {
-        let unpooled = Kind::OursInlineUnpooled;
-        (Kind::OursInline, unpooled, Kind::OursPooled, "ours:pooled")
+        let no_buffers = Kind::OursInlineNoBufferPool;
+        (Kind::OursInline, Kind::OursInlineNoObjectPool, no_buffers)
+    };
+    let (also, also_who) = if pooled {
+        (Kind::OursInline, "ours:inline")
+    } else {
+        (Kind::OursPooled, "ours:pooled")
     };
     let mut programs = vec![
         ("ours", this(ours, Wire::Trpc), false),
         ("ours:own-client", this(ours, Wire::Ours), true),
         (also_who, this(also, Wire::Trpc), true),
-        ("ours:recycles-nothing", this(unpooled, Wire::Trpc), true),
+        ("ours:no-object-pool", this(no_objects, Wire::Trpc), true),
+        ("ours:no-buffer-pool", this(no_buffers, Wire::Trpc), true),
         ("tokio:inline", this(Kind::FloorInline, Wire::Trpc), true),
         ("tokio:spawn", this(Kind::FloorSpawn, Wire::Trpc), true),
         ("tonic", this(Kind::Tonic, Wire::Tonic), false),
@@ -287,12 +293,15 @@ mod tests {
             (Kind::OursInline, Wire::Trpc),
             (Kind::OursPooled, Wire::Trpc),
             (Kind::OursInline, Wire::Ours),
-            (Kind::OursInlineUnpooled, Wire::Trpc),
-            (Kind::OursPooledUnpooled, Wire::Trpc),
             (Kind::FloorInline, Wire::Trpc),
             (Kind::FloorSpawn, Wire::Trpc),
             (Kind::Tonic, Wire::Tonic),
             (Kind::Tarpc, Wire::Tarpc),
+            // Last, for the process stays without.
+            (Kind::OursInlineNoObjectPool, Wire::Trpc),
+            (Kind::OursPooledNoObjectPool, Wire::Trpc),
+            (Kind::OursInlineNoBufferPool, Wire::Trpc),
+            (Kind::OursPooledNoBufferPool, Wire::Trpc),
         ];
         for (kind, wire) in kinds {
             let (addr, _ours) = runtime().block_on(server::start(kind)).unwrap();

@@ -22,11 +22,16 @@ pub enum Kind {
     OursInline,
     /// The demo's, which answers on its worker pool.
     OursPooled,
-    /// The demo's, which answers in the task of the connection, without its object
-    /// pools.
-    OursInlineUnpooled,
-    /// The demo's, which answers on its worker pool, without its object pools.
-    OursPooledUnpooled,
+    /// The demo's, which answers in the task of the connection, each request in a
+    /// parameter of its own.
+    OursInlineNoObjectPool,
+    /// The same on its worker pool.
+    OursPooledNoObjectPool,
+    /// The demo's, which answers in the task of the connection, with buffers of the
+    /// allocator.
+    OursInlineNoBufferPool,
+    /// The same on its worker pool.
+    OursPooledNoBufferPool,
     /// The bare loop.
     FloorInline,
     /// The bare loop with a task for each call.
@@ -40,21 +45,31 @@ pub enum Kind {
 /// How the demo's server is set up.
 struct Setup {
     on_workers: bool,
-    recycles: bool,
+    without: Without,
+}
+
+/// Which of its object pools the demo's server does without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Without {
+    Neither,
+    Objects,
+    Buffers,
 }
 
 impl Kind {
     fn ours(self) -> Option<Setup> {
-        let (on_workers, recycles) = match self {
-            Self::OursInline => (false, true),
-            Self::OursPooled => (true, true),
-            Self::OursInlineUnpooled => (false, false),
-            Self::OursPooledUnpooled => (true, false),
+        let (on_workers, without) = match self {
+            Self::OursInline => (false, Without::Neither),
+            Self::OursPooled => (true, Without::Neither),
+            Self::OursInlineNoObjectPool => (false, Without::Objects),
+            Self::OursPooledNoObjectPool => (true, Without::Objects),
+            Self::OursInlineNoBufferPool => (false, Without::Buffers),
+            Self::OursPooledNoBufferPool => (true, Without::Buffers),
             _ => return None,
         };
         Some(Setup {
             on_workers,
-            recycles,
+            without,
         })
     }
 }
@@ -79,8 +94,10 @@ pub(super) async fn start(
 ) -> Result<(SocketAddr, Option<Ours>), Box<dyn std::error::Error>> {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     if let Some(ours) = kind.ours() {
-        if !ours.recycles {
-            ObjectPools::keep_nothing();
+        match ours.without {
+            Without::Neither => {}
+            Without::Objects => ObjectPools::without_params(),
+            Without::Buffers => ObjectPools::without_buffers(),
         }
         let mut service = service::echo();
         if ours.on_workers {

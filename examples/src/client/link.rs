@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::error::CallError;
-use crate::wire::buffers::{BUFFERS, Buffer, WRITE};
+use crate::wire::buffers::{self, Buffer, WRITE, either};
 use crate::wire::frame::{self, VERSION};
 use crate::wire::{CallType, Frame, FrameError, RequestProtocol};
 
@@ -177,8 +177,9 @@ impl Link {
             }
         };
         head.request_id = id;
-        let out = state.out.get_or_insert_with(|| BUFFERS.get(WRITE));
-        let encoded = frame::encode(out, id, VERSION, head, body, self.max_frame);
+        let out = state.out.get_or_insert_with(|| buffers::get(WRITE));
+        let max = self.max_frame;
+        let encoded = either!(out, out => frame::encode(out, id, VERSION, head, body, max));
         if out.is_empty() {
             state.out = None;
         }

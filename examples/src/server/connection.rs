@@ -24,7 +24,7 @@ use super::registry::Registered;
 use super::reply;
 use super::session::Session;
 use crate::sampled;
-use crate::wire::buffers::{BUFFERS, READ};
+use crate::wire::buffers::{self, READ};
 use crate::wire::protocol::Framer;
 use crate::wire::{FrameError, FrameReader, Frames};
 
@@ -392,8 +392,8 @@ impl Connection {
             return Ok(());
         }
         let rest = async {
-            let mut thrown_away = BUFFERS.get(READ);
-            while self.stream.read_buf(&mut thrown_away).await? > 0 {
+            let mut thrown_away = buffers::get(READ);
+            while buffers::either!(&mut thrown_away, to => self.stream.read_buf(to).await?) > 0 {
                 thrown_away.clear();
             }
             Ok(())

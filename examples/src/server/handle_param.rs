@@ -1,6 +1,8 @@
 //! The recycled parameter of a pooled request (`handleParam` of trpc-go).
 
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -29,8 +31,34 @@ pub(super) struct HandleParam {
     pub(super) exchange: Exchange,
 }
 
-/// A parameter that goes back to its pool when it is dropped.
-pub(super) type Param = Loan<PARAMS>;
+/// A parameter that goes back to its pool when it is dropped, or one as it would be
+/// without that pool.
+pub(super) enum Param {
+    Pooled(Loan<PARAMS>),
+    Plain(Box<HandleParam>),
+}
+
+impl Deref for Param {
+    type Target = HandleParam;
+
+    #[inline]
+    fn deref(&self) -> &HandleParam {
+        match self {
+            Self::Pooled(param) => param,
+            Self::Plain(param) => param,
+        }
+    }
+}
+
+impl DerefMut for Param {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut HandleParam {
+        match self {
+            Self::Pooled(param) => param,
+            Self::Plain(param) => param,
+        }
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Params;
@@ -52,16 +80,28 @@ static_pool! {
     pub(super) static PARAMS: Pool<HandleParam, Params> = Pool::new(Params);
 }
 
+/// Whether parameters are made for one request each instead, see [`without_pool`].
+static WITHOUT_POOL: AtomicBool = AtomicBool::new(false);
+
+/// Has the process do without the pool from now on.
+pub(super) fn without_pool() {
+    WITHOUT_POOL.store(true, Ordering::Relaxed);
+}
+
 /// A parameter whose memory is wanted, for requests that are handled in line.
 #[inline]
 pub(super) fn blank() -> Param {
-    PARAMS.get()
+    if WITHOUT_POOL.load(Ordering::Relaxed) {
+        Param::Plain(Box::default())
+    } else {
+        Param::Pooled(PARAMS.get())
+    }
 }
 
 /// A parameter with its fields set.
 #[inline]
 pub(super) fn param(session: &Arc<Session>, frame: Bytes, read_at: Instant) -> Param {
-    let mut param = PARAMS.get();
+    let mut param = blank();
     param.session = Some(Arc::clone(session));
     param.frame = frame;
     param.read_at = Some(read_at);

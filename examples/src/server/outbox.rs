@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 
 use super::reply::Reply;
 use super::running::Running;
-use crate::wire::buffers::{BUFFERS, Buffer, WRITE};
+use crate::wire::buffers::{self, Buffer, WRITE};
 
 /// Replies that go out with one write.
 #[derive(Debug, Default)]
@@ -37,7 +37,7 @@ impl Batch {
         if reply.one_way {
             return 0;
         }
-        let buffer = self.buffer.get_or_insert_with(|| BUFFERS.get(WRITE));
+        let buffer = self.buffer.get_or_insert_with(|| buffers::get(WRITE));
         let before = buffer.len();
         let options = &running.options;
         if before + reply.len() > options.max_unwritten + options.max_in_flight_bytes {

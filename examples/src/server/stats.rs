@@ -11,11 +11,11 @@ use pool_worker::DelaySnapshot;
 use pool_worker::overload::ControlStats;
 use serde::{Serialize, Serializer};
 
-use super::handle_param::PARAMS;
+use super::handle_param::{self, PARAMS};
 use super::latency::LatencySnapshot;
 use super::registry::Registry;
 use super::running::Running;
-use crate::wire::buffers::BUFFERS;
+use crate::wire::buffers::{self, BUFFERS};
 
 /// The figures of one connection. Only its task writes, so that no locked
 /// instruction is needed and connections share no line.
@@ -234,12 +234,16 @@ impl ObjectPools {
         }
     }
 
-    /// Keeps nothing idle from now on, in this process: every parameter and every
-    /// buffer is made anew and dropped after its use. To measure what the pools
-    /// are worth.
-    pub fn keep_nothing() {
-        PARAMS.set_max_idle(0);
-        BUFFERS.set_max_idle_bytes(0);
+    /// Does without the pool of parameters from now on, in this process: each is
+    /// boxed for its request and dropped after it. To measure what the pool is worth.
+    pub fn without_params() {
+        handle_param::without_pool();
+    }
+
+    /// Does without the pool of buffers from now on, in this process: each is a new
+    /// `BytesMut`. To measure what the pool is worth.
+    pub fn without_buffers() {
+        buffers::without_pool();
     }
 }
 

@@ -14,7 +14,7 @@
 
 use std::collections::BTreeMap;
 
-use bytes::{BufMut, Bytes};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -133,7 +133,7 @@ impl Codec for PrefixedJson {
             .map_err(|_| FrameError::Unsayable("a reply that is not JSON"))?;
         let length = encoded.len() + PREFIX;
         match u32::try_from(encoded.len()) {
-            Ok(prefix) if length <= max => out.put_u32(prefix),
+            Ok(prefix) if length <= max => out.put_slice(&prefix.to_be_bytes()),
             _ => return Err(FrameError::TooLong { length, max }),
         }
         out.put_slice(&encoded);

@@ -9,7 +9,7 @@
 use bytes::Bytes;
 use prost::Message;
 
-use super::buffers::Buffer;
+use super::buffers::{Buffer, either};
 use super::frame::{self, Frame, FrameError};
 use super::head::{RequestProtocol, ResponseProtocol};
 
@@ -143,6 +143,6 @@ impl Codec for Trpc {
             head,
             body,
         } = *reply;
-        frame::encode(out, id, version, head, body, max)
+        either!(out, out => frame::encode(out, id, version, head, body, max))
     }
 }

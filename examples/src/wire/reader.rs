@@ -4,10 +4,10 @@ use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{BufMut, Bytes};
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::buffers::{BUFFERS, Buffer, READ};
+use super::buffers::{self, Buffer, READ, either};
 use super::frame::{Frame, FrameError};
 use super::protocol::{Framer, Trpc};
 
@@ -76,14 +76,14 @@ impl<F: Framer> FrameReader<F> {
         stream: &mut (impl AsyncRead + Unpin),
     ) -> Poll<io::Result<usize>> {
         let mut buffer = match self.buffer.take() {
-            None => BUFFERS.get(READ),
+            None => buffers::get(READ),
             Some(held) if held.capacity() < READ => moved(&held, READ),
             Some(buffer) => buffer,
         };
         if buffer.len() == buffer.capacity() {
             buffer.reserve(buffer.len());
         }
-        let filled = pin!(stream.read_buf(&mut buffer)).poll(cx);
+        let filled = either!(&mut buffer, buffer => pin!(stream.read_buf(buffer)).poll(cx));
         // An empty one goes back, so that who waits holds no memory.
         if !buffer.is_empty() {
             let is_little = filled.is_pending() && buffer.len() <= HELD;
@@ -124,7 +124,7 @@ impl<F: Framer> FrameReader<F> {
 
 /// The same bytes, in a buffer of another size.
 fn moved(bytes: &[u8], capacity: usize) -> Buffer {
-    let mut buffer = BUFFERS.get(capacity);
+    let mut buffer = buffers::get(capacity);
     buffer.put_slice(bytes);
     buffer
 }

@@ -59,9 +59,20 @@ impl<T, P: TryPolicy<T>> Pool<T, P> {
         }
     }
 
+    /// An object that was not out yet, ready to be kept.
+    pub(super) fn weighed(&self, object: Box<T>) -> Idle {
+        let panicked = CountPanic(&self.depot);
+        let weight = self.weight_of(&object);
+        std::mem::forget(panicked);
+        Idle {
+            object: Object::from_box(object),
+            weight,
+        }
+    }
+
     /// What the policy says it weighs, within what places can be counted.
     #[inline(always)]
-    pub(super) fn weight_of(&self, object: &T) -> usize {
+    fn weight_of(&self, object: &T) -> usize {
         self.policy.weigh(object).clamp(1, isize::MAX as usize)
     }
 
@@ -98,9 +109,11 @@ impl<T, P: TryPolicy<T>> Pool<T, P> {
     #[cold]
     #[inline(never)]
     pub(super) fn drop_full(&self, idle: Idle) {
-        self.depot.count_full(idle.weight);
+        // A box before the rest, which may drop others and so may panic.
         // SAFETY: whatever is idle in here was made from a `Box<T>`.
-        drop(unsafe { idle.object.into_box::<T>() });
+        let object = unsafe { idle.object.into_box::<T>() };
+        self.depot.count_full(idle.weight);
+        drop(object);
     }
 }
 

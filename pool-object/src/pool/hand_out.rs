@@ -1,10 +1,7 @@
 //! Where an object comes from that is asked for.
 
 use super::Pool;
-use crate::{
-    Guard, OwnedGuard, Policy, TryPolicy,
-    object::{Idle, Object},
-};
+use crate::{Guard, OwnedGuard, Policy, TryPolicy};
 use std::sync::Arc;
 
 impl<T, P: Policy<T>> Pool<T, P> {
@@ -59,6 +56,9 @@ impl<T, P: Policy<T>> Pool<T, P> {
     /// Makes up to `objects` objects ahead of their use, where every thread finds
     /// them; stops at the bound on idle objects. Says how many were made and kept.
     ///
+    /// A panic of the policy goes through to the caller; what was made before stays, and
+    /// an object whose weighing panicked is dropped.
+    ///
     /// ```
     /// # use pool_object::Pool;
     /// let pool = Pool::new(String::new).max_idle(8);
@@ -70,17 +70,14 @@ impl<T, P: Policy<T>> Pool<T, P> {
                 return kept;
             }
             let object = Box::new(self.policy.create());
-            let idle = Idle {
-                weight: self.weight_of(&object),
-                object: Object::from_box(object),
-            };
             self.depot.count(|counters| &counters.prewarmed, 1);
+            let idle = self.weighed(object);
             // The place may be gone, or the object heavier than what is left.
             if let Err(idle) = self.depot.put_shared(kept, idle) {
-                self.depot.count(|counters| &counters.surplus, 1);
                 self.drop_full(idle);
                 return kept;
             }
+            self.depot.count(|counters| &counters.kept_ahead, 1);
         }
         objects
     }
@@ -229,7 +226,7 @@ impl<T, P: TryPolicy<T>> Pool<T, P> {
 
     /// See [`Depot::take`](crate::depot::Depot::take).
     #[inline(always)]
-    pub(crate) fn take_past_the_slot_and(&self, now_and_then: impl FnOnce()) -> Option<Box<T>> {
+    pub(crate) fn take_past_the_slot_and(&self, now_and_then: impl Fn()) -> Option<Box<T>> {
         let object = self.depot.take(now_and_then)?;
         // SAFETY: every object in the depot was made from a `Box<T>`.
         Some(unsafe { object.into_box() })

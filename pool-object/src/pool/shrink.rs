@@ -10,7 +10,8 @@ impl<T, P> Pool<T, P> {
     /// first, and if that does not do, from every thread's cache. From then on the new
     /// bound holds, but for the one object that each thread that has used the pool may keep
     /// in its slot (two, of a static pool), as heavy as the heaviest that was there; a
-    /// thread that finds nothing idle is back to what weighs 1.
+    /// thread that finds nothing idle is back to what weighs 1. Caches that
+    /// [`clear`](Self::clear) cannot reach keep what they have.
     ///
     /// ```
     /// # use pool_object::Pool;
@@ -26,8 +27,8 @@ impl<T, P> Pool<T, P> {
     /// Drops the objects that are idle, also those in the caches of other threads, be
     /// they at work or asleep. Objects that are out are not touched.
     ///
-    /// Where Linux has no `membarrier(2)`, or a sandbox forbids it, other threads'
-    /// caches are out of reach and stay as they are.
+    /// Where Linux has no `membarrier(2)`, or a sandbox has forbidden it to a thread of the
+    /// process, other threads' caches are out of reach and stay as they are.
     ///
     /// It waits for other threads to move a pointer, never for an object.
     ///
