@@ -139,15 +139,13 @@ impl Slot {
     /// Lends the object where it is, if there is one, but for once in [`OFTEN`](state::OFTEN) hits.
     /// Owner only.
     #[inline(always)]
-    pub fn lend_often(&self) -> Option<(Lent<'_>, After)> {
+    pub fn lend_often(&self) -> Option<(Lent<'_>, Before)> {
         let before = self.state();
         if before.is_special() {
             cold();
             return None;
         }
-        // Counted at once: what is out has been a hit.
-        let after = before.hit();
-        self.set_state(after.lent(), Ordering::Relaxed);
+        self.set_state(before.lent(), Ordering::Relaxed);
         // Its partner is in `Store::sweep`.
         asymmetric::light();
         let Some(object) = object(self.object.load(Ordering::Relaxed)) else {
@@ -155,7 +153,7 @@ impl Slot {
             self.set_state(before, Ordering::Release);
             return None;
         };
-        Some((Lent { slot: self, object }, After(after)))
+        Some((Lent { slot: self, object }, Before(before)))
     }
 
     /// Puts an object in, or gives it back if one is here or the slot is closed.
@@ -192,10 +190,13 @@ impl Slot {
 
     /// Closes the slot for good and takes out what is in it. With no sweeper about: by
     /// its owner, as that ends, or by who drops the pool, for whom there is none left.
+    ///
+    /// What is lent is left to its use, and leaks: a thread that ends while it uses an
+    /// object has called `exit` there, and others may go on for a while.
     pub fn retire(&self) -> Option<Object> {
         let object = object(self.object.load(Ordering::Relaxed));
         self.write(CLOSED, Ordering::Relaxed);
-        object
+        object.filter(|_| !self.is_lent())
     }
 
     /// Step 1 of a sweep: what may become the sweeper's. `unused` spares what was not
@@ -255,15 +256,30 @@ impl Slot {
             .is_ok()
     }
 
-    /// Objects that the owner took or was lent.
-    #[inline(always)]
+    /// Objects that the owner took or was lent; also one that it is lent now, unless a
+    /// sweep is on.
+    #[inline]
     pub fn hits(&self) -> usize {
-        self.state().hits()
+        let (full, state) = self.look();
+        state.hits() + usize::from(full && state.is_lent())
     }
 
     /// Whether an idle object is in it. From another thread: as of a moment ago.
     pub fn is_full(&self) -> bool {
-        object(self.object.load(Ordering::Relaxed)).is_some() && !self.state().is_lent()
+        let (full, state) = self.look();
+        full && !state.is_lent()
+    }
+
+    /// Whether its owner uses what is in it.
+    pub fn is_lent(&self) -> bool {
+        self.state().is_lent()
+    }
+
+    fn look(&self) -> (bool, State) {
+        // Acquire, and in this order: with an object that was lent and has been taken
+        // since comes a state that counts it, so that hits never become less.
+        let full = object(self.object.load(Ordering::Acquire)).is_some();
+        (full, self.state())
     }
 }
 
@@ -275,9 +291,9 @@ pub struct Lent<'a> {
     object: Object,
 }
 
-/// What is to be the slot's state after that, which need not be loaded again then.
+/// What the slot's state was before that, which need not be loaded again for its end.
 #[derive(Clone, Copy, Debug)]
-pub struct After(State);
+pub struct Before(State);
 
 impl Lent<'_> {
     /// The object, the borrower's alone until the end.
@@ -286,19 +302,62 @@ impl Lent<'_> {
         &self.object
     }
 
-    /// Leaves it where it is.
+    /// Leaves it where it is, and counts the hit.
     #[inline(always)]
-    pub fn end(self, after: After) {
+    pub fn end(self, before: Before) {
         // Release: for a sweeper, who may take it as it is now.
-        self.slot.set_state(after.0, Ordering::Release);
+        self.slot.set_state(before.0.hit(), Ordering::Release);
     }
 
-    /// Takes it out.
+    /// Takes it out, and counts the hit.
     #[inline]
     pub fn take(self) -> Object {
         self.slot.write(ptr::null_mut(), Ordering::Relaxed);
-        let after = self.slot.state().free();
-        self.slot.set_state(after, Ordering::Release);
+        let before = self.slot.state().free();
+        self.slot.set_state(before.hit(), Ordering::Release);
         self.object
+    }
+}
+
+#[cfg(all(test, not(loom_models)))]
+mod tests {
+    use super::*;
+
+    fn slot_with_an_object() -> Slot {
+        let slot = Slot::new_closed();
+        slot.open();
+        slot.put(Object::from_box(Box::new(7))).unwrap();
+        let object = slot.take().unwrap();
+        slot.put(object).unwrap();
+        slot
+    }
+
+    fn into_box(object: Object) -> Box<i32> {
+        // SAFETY: all objects here are made from a `Box<i32>`.
+        unsafe { object.into_box() }
+    }
+
+    #[test]
+    fn who_looks_finds_an_object_idle_or_in_use() {
+        let slot = slot_with_an_object();
+        let look = || (slot.is_full(), slot.is_lent(), slot.hits());
+        assert_eq!(look(), (true, false, 1));
+        let (lent, before) = slot.lend_often().unwrap();
+        assert_eq!(look(), (false, true, 2));
+        lent.end(before);
+        assert_eq!(look(), (true, false, 2));
+        let (lent, _) = slot.lend_often().unwrap();
+        drop(into_box(lent.take()));
+        assert_eq!(look(), (false, false, 3));
+        assert!(slot.lend_often().is_none());
+        assert_eq!(look(), (false, false, 3));
+    }
+
+    #[test]
+    fn a_slot_that_is_retired_while_its_object_is_lent_leaves_it_to_its_use() {
+        let slot = slot_with_an_object();
+        let (lent, _) = slot.lend_often().unwrap();
+        assert!(slot.retire().is_none());
+        drop(into_box(lent.take()));
     }
 }

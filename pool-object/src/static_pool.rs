@@ -252,20 +252,24 @@ impl<T> Front<T> {
 #[inline(always)]
 #[cfg_attr(feature = "checks", track_caller)]
 pub fn get<S: StaticPool<Policy: Policy<S::Object>>>(pool: S) -> Loan<S> {
-    let object = match from_front::<S>(Slot::take_often) {
+    Loan::new(pool, take::<S>())
+}
+
+#[inline(always)]
+fn take<S: StaticPool<Policy: Policy<S::Object>>>() -> Box<S::Object> {
+    match from_front::<S>(Slot::take_often) {
         // SAFETY: what is in a `Front<T>` was made from a `Box<T>`, see `take_back`.
         Some(object) => unsafe { object.into_box() },
         None => take_past_the_front::<S, _>(|| Ok::<_, Infallible>(S::pool().take()))
             .unwrap_or_else(|never| match never {}),
-    };
-    Loan::new(pool, object)
+    }
 }
 
 /// The `with` of a static pool.
 #[inline(always)]
 #[cfg_attr(feature = "checks", track_caller)]
 pub fn with<S: StaticPool<Policy: Policy<S::Object>>, R>(
-    pool: S,
+    _: S,
     use_it: impl FnOnce(&mut S::Object) -> R,
 ) -> R {
     if IN_PLACE && LOCALS_STAY {
@@ -276,17 +280,16 @@ pub fn with<S: StaticPool<Policy: Policy<S::Object>>, R>(
             return S::pool().use_lent(lent, |weight| weight <= 1, put::<S>, use_it);
         }
     }
-    use_guarded(pool, use_it)
+    use_out_of_place::<S, R>(use_it)
 }
 
 #[cold]
 #[inline(never)]
 #[cfg_attr(feature = "checks", track_caller)]
-fn use_guarded<S: StaticPool<Policy: Policy<S::Object>>, R>(
-    pool: S,
+fn use_out_of_place<S: StaticPool<Policy: Policy<S::Object>>, R>(
     use_it: impl FnOnce(&mut S::Object) -> R,
 ) -> R {
-    use_it(&mut get(pool))
+    S::pool().use_taken(take::<S>(), put::<S>, use_it)
 }
 
 /// The `get_or_error` of a static pool.

@@ -95,9 +95,12 @@ impl Store {
         self.shards.push(ended.home.get(), objects.into_iter());
         self.counters.hits_thread.add(ended.slot_hits());
         self.counters.absorb(&ended.counters);
-        // SAFETY: leaked from a `Box` in `register`, no longer in the list, and its
-        // owner, the caller, gives it up.
-        drop(unsafe { Box::from_raw(cache.as_ptr()) });
+        // Or its use, which is not over, would end in memory that is freed.
+        if !ended.slots().any(Slot::is_lent) {
+            // SAFETY: leaked from a `Box` in `register`, no longer in the list, and its
+            // owner, the caller, gives it up.
+            drop(unsafe { Box::from_raw(cache.as_ptr()) });
+        }
     }
 
     /// Gives the thread's slot of a pool in a `static` a place and opens it, if there
@@ -137,7 +140,8 @@ impl Store {
     /// is empty, unless a sweep kept its owner out. Counts the hit. Owner only.
     pub(crate) fn refill(&self, cache: &Cache) -> Option<Object> {
         let _inside = self.enter(cache);
-        if let Some(object) = cache.pop() {
+        // A sweep that kept its owner out may have put back what it found in use.
+        if let Some(object) = cache.slot.take().or_else(|| cache.pop()) {
             return Some(object);
         }
         // A thread that has to come here gets more than it returns: the places it

@@ -1,7 +1,7 @@
 //! Finding misuse.
 #![cfg(feature = "checks")]
 
-use pool_object::{Checks, Guard, Policy, Pool};
+use pool_object::{Checks, Guard, Policy, Pool, static_pool};
 
 #[test]
 fn some_objects_are_dropped_at_random() {
@@ -48,6 +48,20 @@ fn loans_are_known_until_they_are_back() {
     assert!(pool.loans().is_empty());
     std::mem::forget(pool.get());
     assert_eq!(pool.loans().len(), 1);
+}
+
+#[test]
+fn a_use_is_a_loan_for_as_long_as_it_lasts() {
+    static_pool! {
+        static NAMES: Pool<String> = Pool::from_fn(String::new)
+            .checks(Checks::none().track_loans());
+    }
+    let pool = Pool::new(String::new).checks(Checks::none().track_loans());
+    for _ in 0..3 {
+        pool.with(|_| assert_eq!(pool.loans()[0].taken_at.line(), line!()));
+        NAMES.with(|_| assert_eq!(NAMES.loans()[0].taken_at.line(), line!()));
+        assert!(pool.loans().is_empty() && NAMES.loans().is_empty());
+    }
 }
 
 const LEAKS: u32 = line!() + 2;

@@ -164,6 +164,28 @@ fn a_panic_in_its_reset_or_weighing_drops_it() {
     }
 }
 
+/// Whichever way it takes: with nothing in the slot, and with something.
+#[test]
+fn a_use_in_the_course_of_a_panic_is_not_the_one_that_panicked() {
+    struct UseAsItDrops<'a>(&'a Pool<u8>);
+    impl Drop for UseAsItDrops<'_> {
+        fn drop(&mut self) {
+            self.0.with(|used| *used += 1);
+        }
+    }
+    let pool = Pool::from_fn(|| 0);
+    for uses in 1..5 {
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            let _guard = UseAsItDrops(&pool);
+            // Without the hook, which would print.
+            std::panic::resume_unwind(Box::new(()));
+        }));
+        assert!(panicked.is_err());
+        assert_eq!(pool.stats().dropped.panicked, 0);
+        assert_eq!(*pool.get(), uses);
+    }
+}
+
 #[test]
 fn an_object_of_no_size_may_have_any_alignment() {
     #[repr(align(64))]

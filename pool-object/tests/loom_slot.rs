@@ -63,7 +63,7 @@ fn take_and_put(slot: &Slot, uses: usize) -> usize {
 /// there was one.
 fn use_in_place(slot: &Slot, uses: usize, take_out: bool) -> usize {
     for left in (0..uses).rev() {
-        let Some((lent, after)) = slot.lend_often() else {
+        let Some((lent, before)) = slot.lend_often() else {
             continue;
         };
         assert!(slot.take().is_none(), "it is lent");
@@ -73,7 +73,7 @@ fn use_in_place(slot: &Slot, uses: usize, take_out: bool) -> usize {
             mark(&into_box(lent.take()));
             return 1;
         }
-        lent.end(after);
+        lent.end(before);
     }
     0
 }

@@ -4,9 +4,12 @@ use super::Pool;
 use crate::{
     Policy, TryPolicy,
     object::Idle,
-    slot::{After, Lent},
+    slot::{Before, Lent},
 };
-use std::mem::ManuallyDrop;
+use std::{
+    mem::ManuallyDrop,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+};
 
 /// Who checks the use of objects is to see each of them come and go.
 pub(crate) const IN_PLACE: bool = cfg!(not(feature = "checks"));
@@ -42,15 +45,15 @@ impl<T, P: Policy<T>> Pool<T, P> {
             let keep = |idle| self.put_idle(idle);
             self.use_lent(lent, fits, keep, use_it)
         } else {
-            self.use_guarded(use_it)
+            self.use_out_of_place(use_it)
         }
     }
 
     #[cold]
     #[inline(never)]
     #[cfg_attr(feature = "checks", track_caller)]
-    fn use_guarded<R>(&self, use_it: impl FnOnce(&mut T) -> R) -> R {
-        use_it(&mut self.get())
+    fn use_out_of_place<R>(&self, use_it: impl FnOnce(&mut T) -> R) -> R {
+        self.use_taken(self.take(), |idle| self.put_idle(idle), use_it)
     }
 }
 
@@ -59,7 +62,7 @@ impl<T, P: TryPolicy<T>> Pool<T, P> {
     #[inline(always)]
     pub(crate) fn use_lent<'a, R>(
         &'a self,
-        (lent, after): (Lent<'a>, After),
+        (lent, before): (Lent<'a>, Before),
         fits: impl FnOnce(usize) -> bool,
         keep: impl FnOnce(Idle),
         use_it: impl FnOnce(&mut T) -> R,
@@ -71,7 +74,7 @@ impl<T, P: TryPolicy<T>> Pool<T, P> {
         let (lent, result) = self.guarded::<_, IN_USE>(lent, || use_it(object));
         let (lent, weight) = self.guarded::<_, IN_RESET>(lent, || self.reset(object));
         match weight {
-            Some(weight) if fits(weight) => lent.end(after),
+            Some(weight) if fits(weight) => lent.end(before),
             Some(weight) => keep(Idle {
                 object: lent.take(),
                 weight,
@@ -80,6 +83,33 @@ impl<T, P: TryPolicy<T>> Pool<T, P> {
             None => self.drop_refused(unsafe { lent.take().into_box() }),
         }
         result
+    }
+
+    /// Uses what was taken; `keep` takes it back.
+    ///
+    /// A guard would ask whether the thread panics, and that it may do for another reason.
+    #[cfg_attr(feature = "checks", track_caller)]
+    pub(crate) fn use_taken<R>(
+        &self,
+        mut object: Box<T>,
+        keep: impl FnOnce(Idle),
+        use_it: impl FnOnce(&mut T) -> R,
+    ) -> R {
+        #[cfg(feature = "checks")]
+        let ticket = self.checker().open_loan();
+        let used = catch_unwind(AssertUnwindSafe(|| use_it(&mut object)));
+        #[cfg(feature = "checks")]
+        self.checker().close_loan(ticket);
+        match used {
+            Ok(result) => {
+                self.reset_and(object, keep);
+                result
+            }
+            Err(panic) => {
+                self.put_while_panicking(object);
+                resume_unwind(panic)
+            }
+        }
     }
 
     /// Does that with what is lent, which is taken out if it panics.

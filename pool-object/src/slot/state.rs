@@ -3,19 +3,18 @@
 /// So many hits in a slot pass between two looks at the time.
 pub const OFTEN: usize = 1024;
 
-/// What an owner is at. The lower half is the hits that are left of this round of
-/// [`OFTEN`], the upper half the rounds; what keeps the owner busy is taken off, which
-/// makes the lower half negative, as a signed number.
+/// What an owner is at. The lower bits are the hits that are left of this round of
+/// [`OFTEN`], the others the rounds; what keeps the owner busy is taken off, which makes
+/// the lower bits negative, as a signed number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct State(usize);
 
-#[cfg(target_pointer_width = "64")]
-type Half = i32;
-#[cfg(not(target_pointer_width = "64"))]
-type Half = i16;
+/// The lower bits: of 64 half, which is tested in one instruction, and otherwise as few as
+/// do, for the sake of the rounds.
+const LOWER: u32 = if usize::BITS >= 64 { 32 } else { 13 };
 
 impl State {
-    const ROUND: usize = 1 << Half::BITS;
+    const ROUND: usize = 1 << LOWER;
     const TAKING: usize = Self::ROUND / 2;
     const LENT: usize = Self::ROUND / 4;
 
@@ -32,19 +31,20 @@ impl State {
         self.0
     }
 
+    /// The lower bits, as a signed number; a multiple of it.
     #[inline(always)]
-    const fn half(self) -> Half {
-        self.0 as Half
+    const fn lower(self) -> isize {
+        (self.0 << (usize::BITS - LOWER)) as isize
     }
 
     /// Busy, or at the end of a round.
     #[inline(always)]
     pub const fn is_special(self) -> bool {
-        self.half() <= 0
+        self.lower() <= 0
     }
 
     pub const fn is_busy(self) -> bool {
-        self.half() < 0
+        self.lower() < 0
     }
 
     pub const fn is_lent(self) -> bool {
@@ -57,7 +57,7 @@ impl State {
 
     /// Of a free one: with hits left, in a new round if need be.
     pub const fn renewed(self) -> Self {
-        if self.half() == 0 {
+        if self.lower() == 0 {
             Self(self.0.wrapping_add(Self::ROUND + OFTEN))
         } else {
             self
@@ -91,10 +91,12 @@ impl State {
         }
     }
 
+    /// Begins anew after as many rounds as there is room for.
     pub const fn hits(self) -> usize {
         let free = self.free().0;
         let (rounds, left) = (free / Self::ROUND, free % Self::ROUND);
-        rounds.wrapping_mul(OFTEN).wrapping_sub(left)
+        let most = OFTEN << (usize::BITS - LOWER);
+        (rounds * OFTEN).wrapping_sub(left) % most
     }
 }
 
@@ -112,6 +114,16 @@ mod tests {
             assert_eq!((state.is_special(), state.hits()), (false, hits));
             state = state.hit();
         }
+    }
+
+    #[test]
+    fn hits_begin_anew_without_a_jump() {
+        let last = State(0_usize.wrapping_sub(State::ROUND));
+        let anew = last.renewed();
+        assert_eq!(anew.hits(), last.hits());
+        assert_eq!(anew.hit().hits(), last.hits() + 1);
+        let end = State(anew.0 - OFTEN);
+        assert_eq!((end.is_special(), end.hits()), (true, 0));
     }
 
     #[test]
