@@ -163,6 +163,7 @@ impl<E: Send + 'static> Group<E> {
     /// hand, or a task dropped by the runtime.
     pub async fn try_wait(mut self) -> Result<(), WaitError<E>> {
         let ended = poll_fn(|cx| self.handle.shared.state.poll_join(cx)).await;
+        self.handle.shared.spares.clear();
         ended.map_err(|why| why.convert(self.on_panic.take()))
     }
 

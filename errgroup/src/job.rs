@@ -96,6 +96,11 @@ impl<E: 'static> Spares<E> {
         }
     }
 
+    /// Frees them: handles may outlive the group's end by long.
+    pub(crate) fn clear(&self) {
+        while self.0.get().is_some_and(|spares| spares.pop().is_some()) {}
+    }
+
     #[cfg(test)]
     fn count(&self) -> usize {
         self.0.get().map_or(0, ArrayQueue::len)
@@ -164,5 +169,7 @@ mod tests {
             spares.keep(job);
         }
         assert_eq!(spares.count(), MOST_SPARE);
+        spares.clear();
+        assert_eq!(spares.count(), 0);
     }
 }

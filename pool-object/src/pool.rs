@@ -7,7 +7,6 @@ mod hand_out;
 mod in_place;
 mod shrink;
 
-#[cfg(not(loom_models))]
 pub(crate) use in_place::IN_PLACE;
 
 use crate::{Policy, Stats, TryPolicy, WithReset, depot::Depot, object::Object};

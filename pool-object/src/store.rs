@@ -140,15 +140,15 @@ impl Store {
     /// is empty, unless a sweep kept its owner out. Counts the hit. Owner only.
     pub(crate) fn refill(&self, cache: &Cache) -> Option<Object> {
         let _inside = self.enter(cache);
-        // A sweep that kept its owner out may have put back what it found in use.
-        if let Some(object) = cache.slot.take().or_else(|| cache.pop()) {
+        if let Some(object) = cache.pop() {
             return Some(object);
         }
         // A thread that has to come here gets more than it returns: the places it
         // holds would lie idle while the ones that return lack them.
         self.budget.give_back(cache.magazine.narrow());
-        // Nor shall what once was in the slot stand above a bound that was lowered.
-        if self.budget.excess() > 0 {
+        // Nor shall what once was in the slot stand above a bound that was lowered. It may
+        // be there again: a sweep that kept the owner out puts back what it found in use.
+        if self.budget.excess() > 0 && !cache.slot.is_full() {
             self.budget.give_back(cache.narrow_slot());
         }
         let home = cache.home.get();

@@ -54,13 +54,15 @@ impl StaticPool for Marks {
 }
 
 /// One thread uses the pool by its front and ends, another is at the pool meanwhile; then
-/// all is counted. All interleavings of whole pools are too many, see `loom_sweep`.
+/// all is counted. All interleavings of whole pools are too many, see `loom_sweep`: those
+/// with so many switches where none is due.
 fn race(
+    switches: usize,
     worker: impl Fn() + Copy + Send + Sync + 'static,
     other: impl Fn(&Pool<Marked>) + Copy + Send + Sync + 'static,
 ) {
     let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(2);
+    model.preemption_bound = Some(switches);
     model.check(move || {
         let pool = Marks::pool();
         // Before the threads start: that its shared part is made once is `once_cell`'s
@@ -95,6 +97,7 @@ fn use_twice() {
 #[test]
 fn a_clear_races_the_opening_and_the_uses_of_a_front() {
     race(
+        2,
         || {
             use_twice();
             end_of_thread();
@@ -109,6 +112,7 @@ fn a_clear_races_the_opening_and_the_uses_of_a_front() {
 #[test]
 fn two_trims_race_the_uses_of_a_front() {
     race(
+        2,
         || {
             use_twice();
             end_of_thread();
@@ -128,6 +132,7 @@ fn two_trims_race_the_uses_of_a_front() {
 #[test]
 fn a_thread_retires_its_front_while_another_uses_the_pool() {
     race(
+        1,
         || {
             get(Marks).mark();
             let late = get(Marks);
