@@ -2,12 +2,13 @@
 //! worker takes the step that it is told to.
 
 use std::future::Future;
+use std::io;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use super::{Dispatcher, Rest};
+use super::{Dispatcher, NotLaunched, Rest};
 use crate::options::{Builder, Options};
 use crate::submit::Submission;
 use crate::threads::FuncPool;
@@ -22,10 +23,14 @@ fn by_hand(capacity: usize, queue: usize) -> (Arc<Dispatcher<u32>>, Made) {
         ..builder.capacity(capacity).queue(queue).options
     };
     let made = Made::default();
-    let workers = Arc::clone(&made);
-    let launch = Box::new(move |worker| {
-        workers.lock().unwrap().push(worker);
-        Ok(())
+    // Once a test is over, the system refuses: workers own the pool, which owns this.
+    let workers = Arc::downgrade(&made);
+    let launch = Box::new(move |worker| match workers.upgrade() {
+        Some(workers) => {
+            workers.lock().unwrap().push(worker);
+            Ok(())
+        }
+        None => Err(NotLaunched(io::Error::other("the test is over"))),
     });
     (Dispatcher::new(options, launch), made)
 }
