@@ -1,10 +1,10 @@
-//! Whom the failures of a scope concern besides itself.
+//! Whom the failures of a group or a scope concern besides itself.
 
 use std::sync::Arc;
 
 use crate::sync::{Mutex, lock};
 
-/// Cancels another scope.
+/// Cancels another one.
 type Escalation<'scope> = Arc<dyn Fn() + Send + Sync + 'scope>;
 
 /// Called at each failure.

@@ -9,11 +9,11 @@ use tokio::runtime::Handle as Runtime;
 use crate::carried::Carried;
 use crate::cause::Cause;
 use crate::engine::Engine;
+use crate::escalations::Escalations;
 use crate::grace::graceful;
 use crate::job::{Job, Spares};
 use crate::runner::Runner;
 use crate::state::{BACKLOG, State};
-use crate::sync::{Mutex, lock};
 
 pub(crate) struct Shared<E> {
     pub(crate) state: State<Job<E>, E>,
@@ -24,11 +24,8 @@ pub(crate) struct Shared<E> {
     /// How long tasks live after the cancel, if that is limited.
     pub(crate) grace: OnceLock<Duration>,
     /// Called after each failure.
-    escalations: Mutex<Vec<Escalation>>,
+    escalations: Escalations<'static>,
 }
-
-/// Cancels another group.
-type Escalation = Arc<dyn Fn() + Send + Sync>;
 
 impl<E: Send + 'static> Shared<E> {
     pub(crate) fn new() -> Arc<Self> {
@@ -39,7 +36,7 @@ impl<E: Send + 'static> Shared<E> {
             spares: Spares::new(),
             runtime: OnceLock::new(),
             grace: OnceLock::new(),
-            escalations: Mutex::default(),
+            escalations: Escalations::new(),
         })
     }
 
@@ -67,13 +64,7 @@ impl<E: Send + 'static> Shared<E> {
 
     /// Has this called at each failure, and at once if there was one.
     pub(crate) fn escalate_by(&self, escalation: impl Fn() + Send + Sync + 'static) {
-        let escalation: Escalation = Arc::new(escalation);
-        lock(&self.escalations).push(Arc::clone(&escalation));
-        // A failure is noted before its task looks at the list: either it finds the
-        // newcomer there or is seen here.
-        if self.state.has_failed() {
-            escalation();
-        }
+        self.escalations.add(escalation, || self.state.has_failed());
     }
 
     /// Called before a task is queued, so that there is a runtime for it.
@@ -92,9 +83,7 @@ impl<E: Send + 'static> Engine for Arc<Shared<E>> {
     }
 
     fn escalate(&self) {
-        // Cancelling runs foreign code, so not under the lock.
-        let escalations = lock(&self.escalations).clone();
-        escalations.iter().for_each(|escalation| escalation());
+        self.escalations.call();
     }
 
     fn start_runner(&self) {

@@ -25,7 +25,8 @@ impl<T, P> Pool<T, P> {
     }
 
     /// Drops the objects that are idle, also those in the caches of other threads, be
-    /// they at work or asleep. Objects that are out are not touched.
+    /// they at work or asleep. Objects that are out are not touched, nor those that are
+    /// used in their place ([`with`](Self::with)) or are just about to be.
     ///
     /// Where Linux has no `membarrier(2)`, or a sandbox has forbidden it to a thread of the
     /// process, other threads' caches are out of reach and stay as they are.
