@@ -4,13 +4,23 @@ use std::future::poll_fn;
 
 use loom::future::block_on;
 use loom::sync::Arc;
-use loom::sync::atomic::Ordering::Relaxed;
-use loom::thread;
+use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use loom::thread::{self, JoinHandle};
 
 use crate::machine::{
-    each_once, end, limited, marks, model, occupy, refill, spawn, spawn_wait, vacate,
+    Group, each_once, end, limited, marks, model, occupy, refill, spawn, spawn_wait, vacate,
 };
 use crate::state::Next;
+
+/// Waits for room for that task, on a thread of its own.
+fn caller_of<const N: usize>(
+    group: &Arc<Group>,
+    marks: &Arc<[AtomicUsize; N]>,
+    task: usize,
+) -> JoinHandle<()> {
+    let (group, marks) = (Arc::clone(group), Arc::clone(marks));
+    thread::spawn(move || assert!(spawn_wait(&group, task, &*marks)))
+}
 
 /// Two callers take turns in the only slot. Catches: room made without a look
 /// at the callers; a caller that does not look for room once it has said that
@@ -20,10 +30,7 @@ fn a_caller_sleeps_while_there_is_room() {
     model(|| {
         let group = limited(1);
         let marks = marks::<2>();
-        let other = {
-            let (group, marks) = (Arc::clone(&group), Arc::clone(&marks));
-            thread::spawn(move || assert!(spawn_wait(&group, 0, &*marks)))
-        };
+        let other = caller_of(&group, &marks, 0);
         assert!(spawn_wait(&group, 1, &*marks));
         other.join().unwrap();
         end(&group);
@@ -42,10 +49,7 @@ fn a_caller_sleeps_while_the_backlog_has_room() {
         let marks = marks::<2>();
         occupy(&group);
         assert!(spawn_wait(&group, 0, &*marks), "the backlog has room");
-        let caller = {
-            let (group, marks) = (Arc::clone(&group), Arc::clone(&marks));
-            thread::spawn(move || assert!(spawn_wait(&group, 1, &*marks)))
-        };
+        let caller = caller_of(&group, &marks, 1);
         // The end of the first task; the second one runs until the caller came.
         let Next::Run { job, .. } = group.next(false, true) else {
             panic!("a task was pending");
@@ -71,10 +75,7 @@ fn a_task_waits_for_a_caller_who_waits_for_room() {
         for task in 0..3 {
             assert!(spawn(&group, task, &[]), "the backlog has room");
         }
-        let caller = {
-            let (group, marks) = (Arc::clone(&group), Arc::clone(&marks));
-            thread::spawn(move || assert!(spawn_wait(&group, 3, &*marks)))
-        };
+        let caller = caller_of(&group, &marks, 3);
         let Next::Run { job, .. } = group.next(false, true) else {
             panic!("tasks were pending");
         };
@@ -101,10 +102,7 @@ fn a_caller_sleeps_though_a_place_of_a_small_backlog_is_free() {
         for task in 0..2 {
             assert!(spawn(&group, task, &[]), "the backlog has room");
         }
-        let caller = {
-            let (group, marks) = (Arc::clone(&group), Arc::clone(&marks));
-            thread::spawn(move || assert!(spawn_wait(&group, 2, &*marks)))
-        };
+        let caller = caller_of(&group, &marks, 2);
         let Next::Run { job, .. } = group.next(false, true) else {
             panic!("tasks were pending");
         };
@@ -130,10 +128,7 @@ fn room_is_left_by_a_runner_that_is_one_too_many() {
         assert!(spawn(&group, 0, &[]) && spawn(&group, 1, &[]));
         group.set_limit(1);
         refill(&group, &*marks);
-        let caller = {
-            let (group, marks) = (Arc::clone(&group), Arc::clone(&marks));
-            thread::spawn(move || assert!(spawn_wait(&group, 2, &*marks)))
-        };
+        let caller = caller_of(&group, &marks, 2);
         assert!(matches!(
             group.next(false, true),
             Next::Gone { start: false }
@@ -155,10 +150,7 @@ fn a_grown_backlog_passes_a_caller_who_just_waits() {
         let group = limited(1);
         let marks = marks::<1>();
         occupy(&group);
-        let caller = {
-            let (group, marks) = (Arc::clone(&group), Arc::clone(&marks));
-            thread::spawn(move || assert!(spawn_wait(&group, 0, &*marks)))
-        };
+        let caller = caller_of(&group, &marks, 0);
         group.set_backlog(1);
         refill(&group, &*marks);
         caller.join().unwrap();
@@ -182,10 +174,7 @@ fn room_is_lost_with_the_caller_who_was_told() {
             assert!(group.poll_reserve(&mut first, cx).is_pending());
             std::task::Poll::Ready(())
         }));
-        let second = {
-            let (group, marks) = (Arc::clone(&group), Arc::clone(&marks));
-            thread::spawn(move || assert!(spawn_wait(&group, 0, &*marks)))
-        };
+        let second = caller_of(&group, &marks, 0);
         vacate(&group, &[]);
         group.forget_caller(first.unwrap());
         second.join().unwrap();
