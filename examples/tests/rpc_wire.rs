@@ -174,7 +174,9 @@ proptest! {
         prop_assert_eq!(read.len(), messages.len());
         for (frame, (id, head, body)) in read.into_iter().zip(&messages) {
             prop_assert_eq!(frame.id, *id);
-            prop_assert_eq!(&RequestProtocol::decode(frame.head()).unwrap(), head);
+            let mut read = RequestProtocol::default();
+            frame.read_head(&mut read).unwrap();
+            prop_assert_eq!(&read, head);
             prop_assert_eq!(&frame.into_body()[..], &body[..]);
         }
     }
@@ -204,7 +206,7 @@ proptest! {
         prop_assert_eq!(whole.len(), messages.len());
         prop_assert_eq!(&frames_of(PrefixedJson, &bytes, &cuts), &whole);
         for (frame, (id, _, body)) in whole.iter().zip(&messages) {
-            let incoming = PrefixedJson.decode(frame.clone());
+            let incoming = PrefixedJson.decode(frame.clone(), &mut RequestProtocol::default());
             let incoming = incoming.unwrap_or_else(|_| panic!("{frame:?} is not read"));
             prop_assert_eq!(incoming.id, *id);
             let text: String = serde_json::from_slice(&incoming.body).unwrap();

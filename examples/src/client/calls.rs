@@ -9,7 +9,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use pool_worker::overload::Level;
-use prost::Message;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout_at};
 
@@ -278,7 +277,9 @@ impl Inner {
     /// What the server says.
     fn answer(&self, link: &Link, frame: Frame) -> Result<Answer, CallError> {
         let undecodable = |error| CallError::Decode(Arc::new(error));
-        let head = ResponseProtocol::decode(frame.head())
+        let mut head = ResponseProtocol::default();
+        frame
+            .read_head(&mut head)
             .map_err(|error| undecodable(ContentError::Protobuf(error)))?;
         self.admission.told(urgency::admitted(&head.trans_info));
         if head.ret != 0 || head.func_ret != 0 {

@@ -17,7 +17,6 @@ use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, timeout};
 
-use super::exchange::Begun;
 use super::handle_param;
 use super::outbox::{Batch, Load, Phase};
 use super::registry::Registered;
@@ -289,18 +288,15 @@ impl Connection {
                 let frame = frame.take().unwrap_or_default();
                 Poll::Ready(exchange.begin(cx, &self.session, frame, self.read_at, &mut now))
             });
-            let reply = match begun.await {
-                Begun::Done(reply) => reply,
-                Begun::Waiting(reply) => {
-                    // The replies before it do not wait with it.
-                    poll_fn(|cx| Poll::Ready(self.write(cx))).await?;
-                    let reply = Box::pin(param.exchange.finish(reply)).await;
-                    now = Instant::now();
-                    self.active_at = now;
-                    reply
-                }
-            };
-            self.out.push(&reply, &self.session.running);
+            if begun.await.is_pending() {
+                // The replies before it do not wait with it.
+                poll_fn(|cx| Poll::Ready(self.write(cx))).await?;
+                Box::pin(param.exchange.finish()).await;
+                now = Instant::now();
+                self.active_at = now;
+            }
+            self.out
+                .push(param.exchange.reply(), &self.session.running);
         }
         Ok(())
     }

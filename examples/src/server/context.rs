@@ -10,6 +10,8 @@ use bytes::Bytes;
 use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
 use tokio::time::Instant;
+// Whether it has one owner is found out without a locked instruction.
+use triomphe::Arc as Owned;
 use uuid::Uuid;
 
 use super::failure::Failure;
@@ -22,7 +24,7 @@ use crate::wire::{Code, ContentType, Encoding, RequestProtocol};
 /// The context of a request. It derives from its service's: when the service
 /// stops, [`cancelled`](Self::cancelled) completes. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct Context(Arc<Inner>);
+pub struct Context(Owned<Inner>);
 
 #[derive(Default)]
 struct Inner {
@@ -86,19 +88,19 @@ fn parent(head: &RequestProtocol) -> Option<TraceParent> {
 
 /// For the server.
 impl Context {
-    /// Makes this the context of a request; in the memory it has, unless
-    /// somebody has kept the one it was.
+    /// Makes this the context of a request, whose head is to be read into what this
+    /// gives; in the memory it has, unless somebody has kept the one it was.
     #[inline]
-    pub(super) fn begin(&mut self, head: RequestProtocol, session: &Arc<Session>) {
-        if Arc::get_mut(&mut self.0).is_none() {
+    pub(super) fn begin(&mut self, session: &Arc<Session>) -> &mut RequestProtocol {
+        if !Owned::is_unique(&self.0) {
             *self = Self::default();
         }
-        let inner = Arc::get_mut(&mut self.0).expect("nobody else knows it");
-        inner.head = head;
+        let inner = Owned::get_mut(&mut self.0).expect("nobody else knows it");
         let same = |own: &Arc<Session>| Arc::ptr_eq(own, session);
         if !inner.session.as_ref().is_some_and(same) {
             inner.session = Some(Arc::clone(session));
         }
+        &mut inner.head
     }
 
     /// Says what has been found out of it.
@@ -110,7 +112,7 @@ impl Context {
         began: Instant,
         deadline: Deadline,
     ) {
-        let inner = Arc::get_mut(&mut self.0).expect("the request has not begun");
+        let inner = Owned::get_mut(&mut self.0).expect("the request has not begun");
         inner.attachment = attachment;
         inner.limit = Some(Limit {
             read_at,
@@ -123,7 +125,7 @@ impl Context {
     /// connection unless it is `kept` for the next one.
     #[inline]
     pub(super) fn end(&mut self, kept: bool) {
-        let Some(inner) = Arc::get_mut(&mut self.0) else {
+        let Some(inner) = Owned::get_mut(&mut self.0) else {
             // Somebody has kept it.
             *self = Self::default();
             return;
@@ -178,8 +180,11 @@ impl Context {
 
     /// Takes what the handler wants to be sent along.
     #[inline]
-    pub(super) fn take_extras(&self) -> Extras {
-        std::mem::take(&mut *self.0.answer.lock())
+    pub(super) fn take_extras(&mut self) -> Extras {
+        match Owned::get_mut(&mut self.0) {
+            Some(inner) => std::mem::take(inner.answer.get_mut()),
+            None => std::mem::take(&mut self.0.answer.lock()),
+        }
     }
 }
 

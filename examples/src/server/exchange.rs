@@ -23,18 +23,12 @@ use crate::wire::{Code, RequestProtocol};
 /// A time that is never over, as far as anybody here is concerned.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// A request that has been begun.
-pub(super) enum Begun {
-    /// It did not have to wait.
-    Done(Reply),
-    /// It waits; what is known of its reply.
-    Waiting(Reply),
-}
-
 /// What handling a request needs memory for, to be used for one after another.
 #[derive(Default)]
 pub(super) struct Exchange {
     context: Context,
+    /// What is known of it.
+    reply: Reply,
     slot: Slot,
     /// Of the method that was called last.
     figures: Option<Arc<Figures>>,
@@ -49,7 +43,7 @@ impl Exchange {
         session: &Arc<Session>,
         frame: Bytes,
         read_at: Instant,
-    ) -> Reply {
+    ) {
         let mut now = Instant::now();
         session.running.waited.record(now - read_at);
         let mut frame = Some(frame);
@@ -57,13 +51,25 @@ impl Exchange {
             let frame = frame.take().unwrap_or_default();
             Poll::Ready(self.begin(cx, session, frame, read_at, &mut now))
         });
-        match begun.await {
-            Begun::Done(reply) => reply,
-            Begun::Waiting(reply) => Box::pin(self.finish(reply)).await,
+        if begun.await.is_pending() {
+            Box::pin(self.finish()).await;
         }
     }
 
-    /// Calls the handler and polls it once, which is all that most need.
+    /// The reply, when the request has been handled to its end.
+    #[inline]
+    pub(super) fn reply(&self) -> &Reply {
+        &self.reply
+    }
+
+    /// As [`reply`](Self::reply).
+    #[inline]
+    pub(super) fn take_reply(&mut self) -> Reply {
+        std::mem::take(&mut self.reply)
+    }
+
+    /// Calls the handler and polls it once, which is all that most need; if it has to
+    /// wait, [`finish`](Self::finish) it.
     ///
     /// `now` is a time that has just been, and is set anew: one look at the
     /// clock a request.
@@ -75,32 +81,33 @@ impl Exchange {
         frame: Bytes,
         read_at: Instant,
         now: &mut Instant,
-    ) -> Begun {
-        let Incoming {
-            id,
-            version,
-            head,
-            body,
-        } = match session.running.codec.decode(frame) {
+    ) -> Poll<()> {
+        let head = self.context.begin(session);
+        let Incoming { id, version, body } = match session.running.codec.decode(frame, head) {
             Ok(incoming) => incoming,
-            Err(error) => return Begun::Done(reply::undecodable(session, error)),
+            Err(error) => {
+                self.reply = reply::undecodable(session, error);
+                self.context.end(true);
+                return Poll::Ready(());
+            }
         };
-        let reply = Reply::to(id, version, &head);
-        self.context.begin(head, session);
+        self.reply = Reply::to(id, version, head);
         if let Err(failure) = self.call(&session.running, body, read_at, *now) {
             self.tell_if_slow(session, *now - read_at, failure.number());
-            let reply = reply.failed(session, &self.context.head().func, failure);
+            let method = &self.context.head().func;
+            self.reply.fail(session, method, failure);
             self.context.end(true);
-            return Begun::Done(reply);
+            return Poll::Ready(());
         }
         match self.slot.poll(cx) {
             Poll::Ready(outcome) => {
                 *now = outcome.at;
-                Begun::Done(self.end(reply, outcome))
+                self.end(outcome);
+                Poll::Ready(())
             }
             Poll::Pending => {
                 self.busy = true;
-                Begun::Waiting(reply)
+                Poll::Pending
             }
         }
     }
@@ -151,7 +158,7 @@ impl Exchange {
 
     /// Waits for the handler, or until the server will wait no longer; it is
     /// dropped then.
-    pub(super) async fn finish(&mut self, mut reply: Reply) -> Reply {
+    pub(super) async fn finish(&mut self) {
         let session = Arc::clone(self.context.session());
         let mut stop = session.running.stop.subscribe();
         let outcome = tokio::select! {
@@ -159,7 +166,7 @@ impl Exchange {
             outcome = poll_fn(|cx| self.slot.poll(cx)) => outcome,
             // The sender is in the session, which is held here.
             _ = stop.wait_for(|stop| *stop == Stop::Abort) => {
-                reply.aborted = true;
+                self.reply.aborted = true;
                 Outcome {
                     result: Err(Failure::framework(Code::SERVER_SYSTEM, "the server has stopped")),
                     at: Instant::now(),
@@ -168,21 +175,25 @@ impl Exchange {
             }
         };
         self.busy = false;
-        self.end(reply, outcome)
+        self.end(outcome);
     }
 
-    /// The reply of a request that ended so.
+    /// Makes up the reply of a request that ended so.
     #[inline]
-    fn end(&mut self, mut reply: Reply, outcome: Outcome) -> Reply {
+    fn end(&mut self, outcome: Outcome) {
         let Outcome {
             result,
             at,
             panicked,
         } = outcome;
+        let Extras {
+            meta,
+            attachment,
+            packed,
+        } = self.context.take_extras();
         let session = self.context.session();
         let running = &session.running;
         let ran = at - self.context.began();
-        running.latency.record(ran);
         if let Some(figures) = &self.figures {
             figures.ended(ran, result.is_err());
         }
@@ -196,13 +207,9 @@ impl Exchange {
             let ran = took.saturating_sub(waited);
             self.tell_slow(&Times { waited, ran }, code);
         }
-        let Extras {
-            meta,
-            attachment,
-            packed,
-        } = self.context.take_extras();
+        let reply = &mut self.reply;
         reply.head.trans_info = meta;
-        let reply = match result {
+        match result {
             Ok(body) => {
                 reply.body = body;
                 if packed {
@@ -211,12 +218,10 @@ impl Exchange {
                 if !attachment.is_empty() {
                     reply.attach(&attachment);
                 }
-                reply
             }
-            Err(failure) => reply.failed(session, &self.context.head().func, failure),
-        };
+            Err(failure) => reply.fail(session, &self.context.head().func, failure),
+        }
         self.context.end(true);
-        reply
     }
 
     /// One that has not been called may have waited for too long.
@@ -246,6 +251,7 @@ impl Exchange {
             self.context.take_extras();
         }
         self.context.end(false);
+        self.reply = Reply::default();
     }
 }
 
@@ -296,12 +302,10 @@ mod tests {
             let (mut now, mut cx) = (Instant::now(), task::Context::from_waker(Waker::noop()));
             exchange.begin(&mut cx, &session, request(method), now, &mut now)
         };
-        let begun = begin(&mut exchange, "/rpcdemo.Echo/Never");
-        assert!(matches!(begun, Begun::Waiting(_)));
+        assert!(begin(&mut exchange, "/rpcdemo.Echo/Never").is_pending());
         exchange.reset();
-        let Begun::Done(reply) = begin(&mut exchange, "/rpcdemo.Echo/Echo") else {
-            panic!("it waits for nothing");
-        };
+        assert!(begin(&mut exchange, "/rpcdemo.Echo/Echo").is_ready());
+        let reply = exchange.reply();
         assert!(reply.head.trans_info.is_empty(), "{reply:?}");
         assert_eq!(reply.body, "body");
     }

@@ -116,7 +116,8 @@ pub(super) async fn handle(mut param: Param) {
         return;
     };
     let frame = param.frame.clone();
-    let reply = param.exchange.answer(session, frame, read_at).await;
+    param.exchange.answer(session, frame, read_at).await;
+    let reply = param.exchange.take_reply();
     param.answer(reply);
 }
 
@@ -124,7 +125,8 @@ impl HandleParam {
     /// What the request asks for, and until when it is of use.
     pub(super) fn head(&self) -> Option<(RequestProtocol, Instant)> {
         let running = &self.session.as_ref()?.running;
-        let head = running.codec.decode(self.frame.clone()).ok()?.head;
+        let mut head = RequestProtocol::default();
+        running.codec.decode(self.frame.clone(), &mut head).ok()?;
         let caller = match head.timeout {
             0 => running.timeout,
             millis => Duration::from_millis(millis.into()),

@@ -1,9 +1,8 @@
 //! How long handlers take, and requests wait for them: a histogram that many threads write.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::window::Window;
 
 /// Each power of two of nanoseconds is cut into so many buckets.
 const CUTS: usize = 8;
@@ -51,7 +50,6 @@ impl LatencySnapshot {
 
 pub(super) struct Latency {
     shards: Box<[Shard]>,
-    window: Window,
 }
 
 /// What has been recorded, at one moment.
@@ -76,7 +74,6 @@ impl Latency {
         let count = num_cpus::get().next_power_of_two().min(MOST_SHARDS);
         Self {
             shards: (0..count).map(|_| shard()).collect(),
-            window: Window::default(),
         }
     }
 
@@ -96,22 +93,28 @@ impl Latency {
         self.counts().snapshot()
     }
 
-    /// Of the last seconds.
-    pub(super) fn recent(&self) -> LatencySnapshot {
-        self.window.read(Instant::now(), self.counts()).snapshot()
+    pub(super) fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        self.add_to(&mut counts);
+        counts
     }
 
-    pub(super) fn counts(&self) -> Counts {
-        let mut buckets = Box::new([0; BUCKETS]);
+    /// Adds what has been recorded.
+    pub(super) fn add_to(&self, counts: &mut Counts) {
         for shard in &self.shards {
-            for (sum, bucket) in buckets.iter_mut().zip(&shard.buckets) {
+            for (sum, bucket) in counts.buckets.iter_mut().zip(&shard.buckets) {
                 *sum += bucket.load(Relaxed);
             }
+            counts.max = counts.max.max(shard.max.load(Relaxed));
         }
-        let max = self.shards.iter().map(|shard| shard.max.load(Relaxed));
-        Counts {
-            max: max.max().unwrap_or(0),
-            buckets,
+    }
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self {
+            buckets: Box::new([0; BUCKETS]),
+            max: 0,
         }
     }
 }

@@ -12,7 +12,7 @@ use tokio_util::sync::ReusableBoxFuture;
 
 use super::filter::{self, Filter, Outcome};
 use super::handler::Request;
-use super::latency::Latency;
+use super::latency::{Counts, Latency};
 use super::stats::MethodStats;
 use crate::logging::Sampler;
 
@@ -85,6 +85,11 @@ impl Figures {
             self.failed.fetch_add(1, Relaxed);
         }
         self.latency.record(took);
+    }
+
+    /// Adds how long handlers took.
+    pub(super) fn add_to(&self, counts: &mut Counts) {
+        self.latency.add_to(counts);
     }
 
     pub(super) fn count_error(&self, number: i32) {

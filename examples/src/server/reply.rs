@@ -14,7 +14,7 @@ use crate::wire::protocol::{Incoming, Outgoing, Undecodable};
 use crate::wire::{CallType, Code, FrameError, RequestProtocol, ResponseProtocol};
 
 /// A reply, ready to be encoded.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Reply {
     id: u32,
     version: u8,
@@ -60,7 +60,7 @@ impl Reply {
     }
 
     #[cold]
-    pub(super) fn failed(mut self, session: &Session, method: &[u8], failure: Failure) -> Self {
+    pub(super) fn fail(&mut self, session: &Session, method: &[u8], failure: Failure) {
         session.running.count_failed(method, failure.number());
         let method = String::from_utf8_lossy(method);
         tracing::debug!(peer = %session.peer, %method, %failure, "request failed");
@@ -68,7 +68,6 @@ impl Reply {
         self.head.func_ret = failure.func_code;
         self.head.error_msg = failure.message.into();
         self.body = Bytes::new();
-        self
     }
 
     /// Appends the frame of the reply to `out`.
@@ -132,18 +131,18 @@ impl Reply {
 /// The reply to a request that is not handled.
 #[cold]
 pub(super) fn refuse(session: &Session, frame: Bytes, failure: Failure) -> Reply {
-    match session.running.codec.decode(frame) {
-        Ok(Incoming {
-            id, version, head, ..
-        }) => Reply::to(id, version, &head).failed(session, &head.func, failure),
+    let mut head = RequestProtocol::default();
+    let decoded = session.running.codec.decode(frame, &mut head);
+    let (id, version) = match &decoded {
+        Ok(Incoming { id, version, .. }) => (*id, *version),
         Err(Undecodable { id, version, .. }) => {
-            let head = RequestProtocol {
-                request_id: id,
-                ..RequestProtocol::default()
-            };
-            Reply::to(id, version, &head).failed(session, &head.func, failure)
+            head = nothing_but(*id);
+            (*id, *version)
         }
-    }
+    };
+    let mut reply = Reply::to(id, version, &head);
+    reply.fail(session, &head.func, failure);
+    reply
 }
 
 /// The reply to a request that comes when the server is about to stop: it has
@@ -164,10 +163,17 @@ pub(super) fn undecodable(session: &Session, error: Undecodable) -> Reply {
         version,
         reason,
     } = error;
-    let head = RequestProtocol {
+    let head = nothing_but(id);
+    let mut reply = Reply::to(id, version, &head);
+    let failure = Failure::framework(Code::SERVER_DECODE, reason);
+    reply.fail(session, &head.func, failure);
+    reply
+}
+
+/// The head of a request of which no more is known.
+fn nothing_but(id: u32) -> RequestProtocol {
+    RequestProtocol {
         request_id: id,
         ..RequestProtocol::default()
-    };
-    let failure = Failure::framework(Code::SERVER_DECODE, reason);
-    Reply::to(id, version, &head).failed(session, &head.func, failure)
+    }
 }

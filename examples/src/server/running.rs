@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use tokio::sync::watch;
 
 use super::failure::Failure;
-use super::latency::Latency;
+use super::latency::{Counts, Latency};
 use super::method::Method;
 use super::service::Service;
 use super::stats::{MethodStats, ServiceStats};
+use super::window::Window;
 use super::workers::Workers;
 use crate::wire::Code;
 use crate::wire::frame::MAX_FRAME;
@@ -98,9 +99,11 @@ pub(super) struct Running {
     pub(super) stop: watch::Sender<Stop>,
     /// Its workers; none for a service that is handled in line.
     pub(super) workers: Option<Workers>,
-    pub(super) latency: Latency,
+    /// How long handlers took of late.
+    recent_latency: Window,
     /// From a request's reading to its start on a worker.
     pub(super) waited: Latency,
+    recent_waited: Window,
     panics: AtomicU64,
     /// Errors are rare enough for a lock.
     errors: Mutex<BTreeMap<i32, u64>>,
@@ -144,8 +147,9 @@ impl Running {
             options,
             stop,
             workers,
-            latency: Latency::new(),
+            recent_latency: Window::default(),
             waited: Latency::new(),
+            recent_waited: Window::default(),
             panics: AtomicU64::new(0),
             errors: Mutex::default(),
             broken: Mutex::default(),
@@ -189,6 +193,15 @@ impl Running {
         }
     }
 
+    /// How long the handlers of all methods took.
+    fn latency(&self) -> Counts {
+        let mut counts = Counts::default();
+        for method in self.methods.values().chain(&self.any) {
+            method.figures.add_to(&mut counts);
+        }
+        counts
+    }
+
     fn method_stats(&self) -> Vec<MethodStats> {
         let named = self.methods.iter().map(|(name, method)| {
             let name = String::from_utf8_lossy(name);
@@ -218,6 +231,8 @@ impl Running {
 
     pub(super) fn stats(&self) -> ServiceStats {
         let methods = self.method_stats();
+        let (latency, waited, now) = (self.latency(), self.waited.counts(), Instant::now());
+        let recent = |window: &Window, counts: &Counts| window.read(now, counts).snapshot();
         ServiceStats {
             name: self.name.to_string(),
             addr: self.addr,
@@ -228,10 +243,13 @@ impl Running {
             methods,
             delay: self.workers.as_ref().map(Workers::delay),
             control: self.workers.as_ref().and_then(Workers::control),
-            latency: self.latency.snapshot(),
-            waited: self.workers.as_ref().map(|_| self.waited.snapshot()),
-            recent_latency: self.latency.recent(),
-            recent_delay: self.workers.as_ref().map(|_| self.waited.recent()),
+            recent_latency: recent(&self.recent_latency, &latency),
+            recent_delay: self
+                .workers
+                .as_ref()
+                .map(|_| recent(&self.recent_waited, &waited)),
+            latency: latency.snapshot(),
+            waited: self.workers.as_ref().map(|_| waited.snapshot()),
             panics: self.panics.load(Relaxed),
             errors: self.errors.lock().clone(),
             broken: self.broken.lock().clone(),

@@ -28,7 +28,7 @@ struct Mark {
 
 impl Window {
     /// What was recorded lately, of what is recorded at `now`.
-    pub(super) fn read(&self, now: Instant, counts: Counts) -> Counts {
+    pub(super) fn read(&self, now: Instant, counts: &Counts) -> Counts {
         let mut marks = self.marks.lock();
         let age = |mark: &Mark| now.saturating_duration_since(mark.at);
         // The youngest of those that are old enough.
@@ -44,7 +44,10 @@ impl Window {
             marks.clear();
         }
         if marks.back().is_none_or(|last| age(last) >= LENGTH / MARKS) {
-            marks.push_back(Mark { at: now, counts });
+            marks.push_back(Mark {
+                at: now,
+                counts: counts.clone(),
+            });
         }
         recent
     }
@@ -61,7 +64,7 @@ mod tests {
         let read = |second: &u64| {
             latency.record(Duration::from_micros(second + 1));
             let at = start + Duration::from_secs(*second);
-            window.read(at, latency.counts()).snapshot().count
+            window.read(at, &latency.counts()).snapshot().count
         };
         seconds.iter().map(read).collect()
     }
@@ -89,10 +92,10 @@ mod tests {
         let (latency, window, start) = (Latency::new(), Window::default(), Instant::now());
         let millisecond = Duration::from_millis(1);
         (0..100).for_each(|_| latency.record(1000 * millisecond));
-        window.read(start, latency.counts());
+        window.read(start, &latency.counts());
         (0..100).for_each(|_| latency.record(millisecond));
         let recent = window
-            .read(start + millisecond, latency.counts())
+            .read(start + millisecond, &latency.counts())
             .snapshot();
         assert_eq!(recent.count, 100);
         for told in [recent.p50, recent.p99, recent.max] {

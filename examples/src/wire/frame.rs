@@ -12,7 +12,7 @@
 //! | 15 | reserved |
 
 use bytes::{Buf, BufMut, Bytes};
-use prost::Message;
+use prost::{DecodeError, Message};
 
 /// The first two bytes of every frame.
 pub const MAGIC: u16 = 0x0930;
@@ -184,8 +184,22 @@ impl Frame {
 
     /// The protobuf head, encoded.
     #[must_use]
-    pub fn head(&self) -> Bytes {
-        self.bytes.slice(..self.head)
+    #[inline]
+    pub fn head(&self) -> &[u8] {
+        &self.bytes[..self.head]
+    }
+
+    /// Reads the protobuf head into `head`, which is empty. Bytes in it are slices of
+    /// the frame.
+    ///
+    /// # Errors
+    /// When it is none.
+    #[inline]
+    pub fn read_head(&self, head: &mut impl Message) -> Result<(), DecodeError> {
+        head.merge(Shared {
+            whole: &self.bytes,
+            rest: self.head(),
+        })
     }
 
     /// The body, with the attachment if there is one.
@@ -193,6 +207,37 @@ impl Frame {
     pub fn into_body(mut self) -> Bytes {
         self.bytes.advance(self.head);
         self.bytes
+    }
+}
+
+/// What is left to read of shared bytes. To read on costs nothing, unlike that of
+/// [`Bytes`] themselves: only what is kept is counted as an owner.
+struct Shared<'a> {
+    whole: &'a Bytes,
+    rest: &'a [u8],
+}
+
+impl Buf for Shared<'_> {
+    #[inline]
+    fn remaining(&self) -> usize {
+        self.rest.len()
+    }
+
+    #[inline]
+    fn chunk(&self) -> &[u8] {
+        self.rest
+    }
+
+    #[inline]
+    fn advance(&mut self, count: usize) {
+        self.rest = &self.rest[count..];
+    }
+
+    #[inline]
+    fn copy_to_bytes(&mut self, count: usize) -> Bytes {
+        let (kept, rest) = self.rest.split_at(count);
+        self.rest = rest;
+        self.whole.slice_ref(kept)
     }
 }
 

@@ -78,7 +78,7 @@ impl Framer for PrefixedJson {
 }
 
 impl Codec for PrefixedJson {
-    fn decode(&self, frame: Bytes) -> Result<Incoming, Undecodable> {
+    fn decode(&self, frame: Bytes, head: &mut RequestProtocol) -> Result<Incoming, Undecodable> {
         let text = frame.slice(PREFIX..);
         let request: Request<'_> = serde_json::from_slice(&text).map_err(|error| Undecodable {
             // What cannot be read as a whole may still say who it is.
@@ -96,19 +96,19 @@ impl Codec for PrefixedJson {
             CallType::Unary
         };
         let meta = request.meta.into_iter();
+        *head = RequestProtocol {
+            request_id: request.id,
+            call_type: call_type.into(),
+            timeout: request.timeout_ms,
+            func: request.method.into(),
+            trans_info: meta.map(|(key, value)| (key, value.into())).collect(),
+            content_type: ContentType::JSON.0,
+            ..RequestProtocol::default()
+        };
         Ok(Incoming {
             id: request.id,
             version: 0,
             body,
-            head: RequestProtocol {
-                request_id: request.id,
-                call_type: call_type.into(),
-                timeout: request.timeout_ms,
-                func: request.method.into(),
-                trans_info: meta.map(|(key, value)| (key, value.into())).collect(),
-                content_type: ContentType::JSON.0,
-                ..RequestProtocol::default()
-            },
         })
     }
 

@@ -7,7 +7,6 @@
 //! have left empty.
 
 use bytes::Bytes;
-use prost::Message;
 
 use super::buffers::{Buffer, either};
 use super::frame::{self, Frame, FrameError};
@@ -43,11 +42,13 @@ impl Framer for Box<dyn Framer> {
 /// Reads requests out of frames, and puts replies into them (`codec.Codec` of
 /// trpc-go, on the server's side).
 pub trait Codec: Send + Sync + 'static {
-    /// Reads a request from its whole frame.
+    /// Reads a request from its whole frame, and what it asks for into `head`, which is
+    /// empty: that is where it will stay.
     ///
     /// # Errors
-    /// When it is none: the caller is told with code 1.
-    fn decode(&self, frame: Bytes) -> Result<Incoming, Undecodable>;
+    /// When it is none: the caller is told with code 1. What `head` holds then is of no
+    /// use.
+    fn decode(&self, frame: Bytes, head: &mut RequestProtocol) -> Result<Incoming, Undecodable>;
 
     /// Appends the frame of a reply to `out`, which grows as needed.
     ///
@@ -57,15 +58,13 @@ pub trait Codec: Send + Sync + 'static {
     fn encode(&self, out: &mut Buffer, reply: &Outgoing<'_>, max: usize) -> Result<(), FrameError>;
 }
 
-/// A request, read from its frame.
+/// A request, read from its frame, but for its head.
 #[derive(Clone, Debug, Default)]
 pub struct Incoming {
     /// Its number, which the reply echoes.
     pub id: u32,
     /// The version of the frame, which the reply echoes.
     pub version: u8,
-    /// What it asks for.
-    pub head: RequestProtocol,
     /// Its body, with the attachment if there is one.
     pub body: Bytes,
 }
@@ -113,22 +112,25 @@ impl Framer for Trpc {
 
 impl Codec for Trpc {
     #[inline]
-    fn decode(&self, mut frame: Bytes) -> Result<Incoming, Undecodable> {
+    fn decode(
+        &self,
+        mut frame: Bytes,
+        head: &mut RequestProtocol,
+    ) -> Result<Incoming, Undecodable> {
         let frame = Frame::take(&mut frame);
-        let (id, version, encoded) = (frame.id, frame.version, frame.head());
+        let (id, version) = (frame.id, frame.version);
         let undecodable = |reason| Undecodable {
             id,
             version,
             reason,
         };
-        if encoded.is_empty() {
+        if frame.head().is_empty() {
             return Err(undecodable("there is no head".to_owned()));
         }
-        match RequestProtocol::decode(encoded) {
-            Ok(head) => Ok(Incoming {
+        match frame.read_head(head) {
+            Ok(()) => Ok(Incoming {
                 id,
                 version,
-                head,
                 body: frame.into_body(),
             }),
             Err(error) => Err(undecodable(error.to_string())),

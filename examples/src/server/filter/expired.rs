@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{self, Poll};
 
 use bytes::Bytes;
-use tokio::time::Sleep;
+use tokio::time::{Sleep, sleep_until};
 use tower::Service;
 
 use crate::server::context::Deadline;
@@ -47,8 +47,8 @@ pin_project_lite::pin_project! {
     pub struct InTime<F> {
         #[pin]
         future: F,
-        #[pin]
-        timer: Option<Sleep>,
+        // Boxed: it is large, and seldom there.
+        timer: Option<Pin<Box<Sleep>>>,
         deadline: Deadline,
     }
 }
@@ -58,15 +58,12 @@ impl<F: Future<Output = Result<Bytes, Failure>>> Future for InTime<F> {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
+        let this = self.project();
         if let Poll::Ready(result) = this.future.poll(cx) {
             return Poll::Ready(result);
         }
-        if this.timer.is_none() {
-            let timer = tokio::time::sleep_until(this.deadline.at);
-            this.timer.set(Some(timer));
-        }
-        let timer = this.timer.as_mut().as_pin_mut().expect("was set");
-        timer.poll(cx).map(|()| Err(this.deadline.over()))
+        let at = this.deadline.at;
+        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
+        timer.as_mut().poll(cx).map(|()| Err(this.deadline.over()))
     }
 }

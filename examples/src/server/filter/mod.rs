@@ -37,7 +37,6 @@ pub(super) use unpacked::Unpacked;
 
 use bytes::Bytes;
 use tower::Layer;
-use tower::util::Oneshot;
 
 use super::failure::Failure;
 use super::handler::Request;
@@ -78,6 +77,6 @@ where
 pub(super) fn run<S: Filter>(
     chain: &Chain<S>,
     request: Request,
-) -> Measured<Oneshot<Chain<S>, Request>> {
-    Measured::new(Oneshot::new(chain.clone(), request))
+) -> Measured<<Chain<S> as tower::Service<Request>>::Future> {
+    Measured::new(chain.guard(request))
 }

@@ -28,43 +28,77 @@ pub(in crate::server) struct PanicGuard<S>(pub(super) S);
 
 impl<S> Service<Request> for PanicGuard<S>
 where
-    S: Service<Request, Response = Bytes, Error = Failure>,
+    S: Service<Request, Response = Bytes, Error = Failure> + Clone,
 {
     type Response = Bytes;
     type Error = Fault;
-    type Future = Guarded<S::Future>;
+    type Future = Guarded<S, S::Future>;
 
+    /// Always: whether the guarded one is ready is asked by the future, where that is
+    /// guarded, too.
     #[inline]
-    fn poll_ready(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), Fault>> {
-        caught(|| self.0.poll_ready(cx)).map_or(Poll::Ready(Err(Fault::Panicked)), |ready| {
-            ready.map_err(Fault::Failed)
-        })
+    fn poll_ready(&mut self, _: &mut task::Context<'_>) -> Poll<Result<(), Fault>> {
+        Poll::Ready(Ok(()))
     }
 
     #[inline]
     fn call(&mut self, request: Request) -> Self::Future {
-        // A handler may panic before it gives its future.
-        Guarded {
-            future: caught(|| self.0.call(request)),
+        self.guard(request)
+    }
+}
+
+impl<S: Service<Request> + Clone> PanicGuard<S> {
+    /// The future of a request, which has not been begun.
+    #[inline]
+    pub(super) fn guard(&self, request: Request) -> Guarded<S, S::Future> {
+        Guarded::Waits {
+            service: self.0.clone(),
+            request: Some(request),
         }
     }
 }
 
 pin_project_lite::pin_project! {
-    /// The future of [`PanicGuard`]; none, if the call has panicked.
-    pub(in crate::server) struct Guarded<F> {
-        #[pin]
-        future: Option<F>,
+    /// The future of [`PanicGuard`]. What it guards is called where it will run, not
+    /// moved there: futures of a chain of filters are large.
+    #[project = GuardedProjection]
+    pub(in crate::server) enum Guarded<S, F> {
+        /// Until the service is ready.
+        Waits {
+            service: S,
+            request: Option<Request>,
+        },
+        /// It has been called.
+        Runs {
+            #[pin]
+            future: F,
+        },
     }
 }
 
-impl<F: Future<Output = Result<Bytes, Failure>>> Future for Guarded<F> {
+impl<S, F> Future for Guarded<S, F>
+where
+    S: Service<Request, Response = Bytes, Error = Failure, Future = F>,
+    F: Future<Output = Result<Bytes, Failure>>,
+{
     type Output = Result<Bytes, Fault>;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
-        let polled = self.project().future.as_pin_mut();
-        let polled = polled.and_then(|future| caught(|| future.poll(cx)));
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
+        let polled = caught(|| {
+            loop {
+                match self.as_mut().project() {
+                    GuardedProjection::Waits { service, request } => {
+                        ready!(service.poll_ready(cx))?;
+                        // A handler may panic before it gives its future.
+                        let request = request.take().expect("called once");
+                        let future = service.call(request);
+                        self.set(Self::Runs { future });
+                    }
+                    GuardedProjection::Runs { future } => return future.poll(cx),
+                }
+            }
+        });
         let Some(polled) = polled else {
             return Poll::Ready(Err(Fault::Panicked));
         };

@@ -34,11 +34,10 @@ where
     fn call(&mut self, request: Request) -> Self::Future {
         // Asked first: where `tracing` also feeds `log`, a span that nobody
         // wants would still have its fields made, the id with its entropy.
-        let span = if tracing::span_enabled!(Level::DEBUG) {
-            span(&request.context)
-        } else {
-            Span::none()
-        };
+        if !tracing::span_enabled!(Level::DEBUG) {
+            return self.0.call(request).instrument(Span::none());
+        }
+        let span = span(&request.context);
         let future = span.in_scope(|| self.0.call(request));
         future.instrument(span)
     }
