@@ -2,18 +2,15 @@
 
 mod rpc_peer;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use errgroup::Group;
 use parking_lot::Mutex;
-use pool_worker::overload::{Control, Dagor, Level};
 use rpc_demo::client::{CallOptions, Client, ClientOptions};
 use rpc_demo::server::filter::{CarriedLayer, ShedLateLayer, auth};
-use rpc_demo::server::{Context, Failure, PRIORITY, PoolOptions, Request, Server, Service};
-use rpc_demo::urgency::ADMITTED;
+use rpc_demo::server::{Context, Failure, PoolOptions, Request, Service};
 use rpc_demo::wire::{Code, ContentType, RequestProtocol};
 use rpc_peer::{ECHO, Peer, echo, head, start};
 use tokio::sync::{Semaphore, mpsc};
@@ -235,173 +232,4 @@ async fn a_call_in_a_request_whose_time_is_over_is_not_sent() {
     let error = over.run(call).await.unwrap_err();
     assert_eq!(error.code(), Code::CLIENT_TIMEOUT);
     assert_eq!(server.stats().accepted, 0);
-}
-
-/// A service that is controlled and has one worker, and what lets `Wait` end.
-async fn controlled(control: Control) -> (Server, SocketAddr, Arc<Semaphore>) {
-    let gate = Arc::new(Semaphore::new(0));
-    let wait = Arc::clone(&gate);
-    let one = PoolOptions {
-        capacity: 1,
-        queue: 10,
-    };
-    let service = echo().controlled(one, control).raw("Wait", move |_, body| {
-        let wait = Arc::clone(&wait);
-        async move {
-            wait.acquire().await.unwrap().forget();
-            Ok(body)
-        }
-    });
-    let (server, addr) = start(service).await;
-    (server, addr, gate)
-}
-
-fn of_priority(id: u32, method: &str, priority: u8) -> RequestProtocol {
-    let mut head = head(id, method, 4);
-    let told = Bytes::from(priority.to_string());
-    head.trans_info.insert(PRIORITY.to_owned(), told);
-    head
-}
-
-/// Waits until so many run and so many wait.
-async fn until(server: &Server, running: usize, queued: usize) {
-    loop {
-        let stats = server.stats().services[0].control.clone().unwrap();
-        if (stats.total.running, stats.total.queued) == (running, queued) {
-            return;
-        }
-        tokio::task::yield_now().await;
-    }
-}
-
-#[tokio::test]
-async fn the_urgent_overtake_and_the_late_are_told_so() {
-    let (server, addr, gate) = controlled(Control::new()).await;
-    let mut peer = Peer::connect(addr).await;
-    let wait = of_priority(1, "/rpcdemo.Echo/Wait", 0);
-    peer.send(&rpc_peer::request(&wait, b"")).await;
-    until(&server, 1, 0).await;
-    let mut late = of_priority(4, ECHO, 1);
-    late.timeout = 1;
-    for head in [of_priority(2, ECHO, 9), of_priority(3, ECHO, 5), late] {
-        peer.send(&rpc_peer::request(&head, b"")).await;
-    }
-    until(&server, 1, 3).await;
-    tokio::time::sleep(Duration::from_millis(5)).await;
-    gate.add_permits(1);
-    let mut replies = Vec::new();
-    for _ in 0..4 {
-        let reply = peer.reply().await;
-        replies.push((reply.id, reply.head.ret));
-    }
-    assert_eq!(replies, [(1, 0), (4, 21), (3, 0), (2, 0)]);
-}
-
-#[tokio::test]
-async fn the_less_urgent_are_refused_with_code_22_under_overload() {
-    // Any wait is too long, and two requests are a window.
-    let dagor = Dagor::new(Duration::ZERO).window(Duration::from_secs(60), 2);
-    let (server, addr, _gate) = controlled(Control::new().dagor(dagor)).await;
-    let mut peer = Peer::connect(addr).await;
-    for id in 0..2 {
-        let reply = peer.call(&of_priority(id, ECHO, 20), b"").await;
-        assert_eq!(reply.head.ret, 0);
-    }
-    let refused = peer.call(&of_priority(2, ECHO, 20), b"").await;
-    assert_eq!(refused.head.ret, 22);
-    assert!(refused.head.error_msg.starts_with(b"overloaded"));
-    let urgent = peer.call(&of_priority(3, ECHO, 3), b"").await;
-    assert_eq!(urgent.head.ret, 0);
-    let control = server.stats().services[0].control.clone().unwrap();
-    assert!(control.level.business() <= 20);
-}
-
-/// Any wait is too long, and this many requests are a window, in which the level stands.
-const WINDOW: u32 = 8;
-
-fn impatient() -> Control {
-    let dagor = Dagor::new(Duration::ZERO);
-    Control::new().dagor(dagor.window(Duration::from_secs(60), WINDOW))
-}
-
-/// A service that lets in only what is more urgent than 40, from the next request on.
-async fn overloaded() -> (Server, SocketAddr, Arc<Semaphore>, Peer) {
-    let (server, addr, gate) = controlled(impatient()).await;
-    let mut peer = Peer::connect(addr).await;
-    for id in 0..WINDOW {
-        let reply = peer.call(&of_priority(id, ECHO, 40), b"").await;
-        assert_eq!(reply.head.ret, 0);
-        assert!(!reply.head.trans_info.contains_key(ADMITTED));
-    }
-    (server, addr, gate, peer)
-}
-
-#[tokio::test]
-async fn answers_and_refusals_tell_what_is_let_in_under_overload() {
-    let (_server, _, _gate, mut peer) = overloaded().await;
-    for (id, priority, ret) in [(20, 40, 22), (21, 3, 0)] {
-        let reply = peer.call(&of_priority(id, ECHO, priority), b"").await;
-        assert_eq!(reply.head.ret, ret);
-        let told = String::from_utf8(reply.head.trans_info[ADMITTED].to_vec()).unwrap();
-        let told = Level::from_number(told.parse().unwrap());
-        assert!(Level::of(39, 126) < told && told < Level::of(40, 127));
-    }
-}
-
-#[tokio::test]
-async fn a_client_does_not_send_what_would_be_refused() {
-    let (server, addr, _gate) = controlled(impatient()).await;
-    let heedless = ClientOptions {
-        refuse_early: false,
-        ..ClientOptions::default()
-    };
-    let heedless = Client::new(addr, heedless);
-    let client = Client::new(addr, ClientOptions::default());
-    let call = async |client: &Client, priority: u8| {
-        let told = Bytes::from(priority.to_string());
-        let options = CallOptions {
-            meta: [(PRIORITY.to_owned(), told)].into(),
-            ..CallOptions::default()
-        };
-        let call = client.call_raw(ECHO, ContentType::RAW, Bytes::new(), &options);
-        call.await.map_err(|error| error.code())
-    };
-    for _ in 0..WINDOW {
-        assert_eq!(call(&client, 40).await, Ok(Bytes::new()));
-    }
-    assert_eq!(client.admitted(), Level::ALL);
-    // The first is told by the server, the others by the client itself.
-    let overloaded = Err(Code::SERVER_OVERLOAD);
-    assert_eq!(call(&client, 40).await, overloaded);
-    assert!(client.admitted() < Level::of(40, 127));
-    assert_eq!(call(&client, 40).await, Err(Code::CLIENT_OVERLOAD));
-    assert_eq!(call(&client, 3).await, Ok(Bytes::new()));
-    assert_eq!(call(&client, 40).await, Err(Code::CLIENT_OVERLOAD));
-    assert_eq!(server.stats().accepted, u64::from(WINDOW) + 2);
-    // One that does not heed what it is told asks each time.
-    assert_eq!(call(&heedless, 40).await, overloaded);
-    assert_eq!(call(&heedless, 40).await, overloaded);
-    assert_eq!(server.stats().accepted, u64::from(WINDOW) + 4);
-}
-
-#[tokio::test]
-async fn the_urgent_are_answered_while_others_are_refused_by_a_pool_that_stalls() {
-    let (server, _, gate, mut peer) = overloaded().await;
-    let stall = of_priority(20, "/rpcdemo.Echo/Wait", 0);
-    peer.send(&rpc_peer::request(&stall, b"")).await;
-    until(&server, 1, 0).await;
-    for id in 21..24 {
-        peer.send(&rpc_peer::request(&of_priority(id, ECHO, 1), b""))
-            .await;
-    }
-    until(&server, 1, 3).await;
-    for id in 24..27 {
-        let reply = peer.call(&of_priority(id, ECHO, 40), b"").await;
-        assert_eq!((reply.id, reply.head.ret), (id, 22));
-    }
-    gate.add_permits(1);
-    for id in 20..24 {
-        let reply = peer.reply().await;
-        assert_eq!((reply.id, reply.head.ret), (id, 0));
-    }
 }

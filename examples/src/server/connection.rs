@@ -295,8 +295,7 @@ impl Connection {
                 now = Instant::now();
                 self.active_at = now;
             }
-            self.out
-                .push(param.exchange.reply(), &self.session.running);
+            self.out.push(param.exchange.reply(), &self.session.running);
         }
         Ok(())
     }

@@ -38,12 +38,7 @@ pub(super) struct Exchange {
 
 impl Exchange {
     /// Handles a request to its end, on a worker that has just taken it.
-    pub(super) async fn answer(
-        &mut self,
-        session: &Arc<Session>,
-        frame: Bytes,
-        read_at: Instant,
-    ) {
+    pub(super) async fn answer(&mut self, session: &Arc<Session>, frame: Bytes, read_at: Instant) {
         let mut now = Instant::now();
         session.running.waited.record(now - read_at);
         let mut frame = Some(frame);

@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-
 /// Each power of two of nanoseconds is cut into so many buckets.
 const CUTS: usize = 8;
 const CUT_BITS: u32 = CUTS.trailing_zeros();
