@@ -217,17 +217,13 @@ impl std::fmt::Display for Report {
     }
 }
 
-/// More than could be served: who was, and why the others were not.
+/// More than could be served: what became of each call; and, in the last four columns, why
+/// the service turned calls away.
 fn overloaded(overload: &OverloadReport) -> Table {
-    let OverloadReport {
-        offered_per_second,
-        capacity_per_second,
-        ..
-    } = overload;
     let title = format!(
         "overload: {} calls/s for {}",
-        HumanCount((*offered_per_second).into()),
-        HumanCount((*capacity_per_second).into())
+        HumanCount(overload.offered_per_second as u64),
+        HumanCount(overload.capacity_per_second.into())
     );
     let mut table = table(&[
         &title,
@@ -235,24 +231,30 @@ fn overloaded(overload: &OverloadReport) -> Table {
         "served",
         "p99 (us)",
         "not sent",
+        "refused",
+        "late",
+        "failed",
         "not let in",
         "shed",
         "no room",
-        "late",
+        "expired",
     ]);
     for (name, class) in overload.by_urgency() {
         let count = |count: u64| HumanCount(count).to_string();
-        let refused = class.refused;
+        let why = class.by_service;
         table.add_row([
             name.to_owned(),
             count(class.calls),
             count(class.served),
             format!("{:.0}", class.latency_us.p99),
-            count(refused.not_sent),
-            count(refused.not_let_in),
-            count(refused.shed),
-            count(refused.no_room),
+            count(class.not_sent),
+            count(class.refused),
             count(class.late),
+            count(class.failed),
+            count(why.not_let_in),
+            count(why.shed),
+            count(why.no_room),
+            count(why.expired),
         ]);
     }
     table

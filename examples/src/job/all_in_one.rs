@@ -12,7 +12,7 @@ use crate::client::{Client, ClientOptions};
 use crate::config::{ConfigError, Settings};
 use crate::listen::Listen;
 use crate::load::figures::CallFigures;
-use crate::load::overload::{self, Tally};
+use crate::load::overload::{self, Load, Tally};
 use crate::load::profile::Profile;
 use crate::load::{driver, echo};
 use crate::report::{Report, Sent};
@@ -28,8 +28,8 @@ pub(super) async fn run(settings: Settings, json: Option<PathBuf>) -> Result<(),
     let json = json
         .map(|path| create(&path).map(|file| (path, file)))
         .transpose()?;
-    let too_much = OVERLOAD.min(settings.duration / 9);
-    let usual = settings.duration - too_much;
+    let too_much = Load::double(OVERLOAD.min(settings.duration / 9));
+    let usual = settings.duration - too_much.run;
     let profile = Profile::new(settings.qps, settings.peak, usual).map_err(ConfigError::from)?;
     let stop = shutdown::requested(settings.grace)?.shared();
     let mut stack = start(&settings).await?;
@@ -51,7 +51,7 @@ pub(super) async fn run(settings: Settings, json: Option<PathBuf>) -> Result<(),
     let sent = Sent {
         checks: checks.snapshot(),
         echoes: Some(echoes.snapshot()),
-        overload: tally.map(|tally| tally.report(last.control(overload::NAME))),
+        overload: tally.map(|tally| tally.report(too_much, last.control(overload::NAME))),
         seconds: took.as_secs_f64(),
     };
     finish(&Report::new(sent, Some(&last)), json)
@@ -94,22 +94,22 @@ async fn usual_load(
 /// More than can be served, for a moment, of a service of its own.
 async fn overload(
     stack: &mut Stack,
-    duration: Duration,
-    settled: Duration,
+    load: Load,
+    after: Duration,
     stop: impl Future<Output = ()>,
 ) -> Result<Arc<Tally>, JobError> {
-    let addr = stack.serve(overload::service(), Listen::FREE.echo).await;
+    let addr = stack.serve(overload::controlled(), Listen::FREE.echo).await;
     let client = Client::new(addr.map_err(StartError::from)?, ClientOptions::default());
     let tally = Arc::<Tally>::default();
-    let view = View::overload(duration, settled);
+    let view = View::overload(load.run, after);
     let show = async {
         let start = Instant::now();
-        let mut ticks = tokio::time::interval((duration / 3).max(Duration::from_millis(1)));
+        let mut ticks = tokio::time::interval((load.run / 3).max(Duration::from_millis(1)));
         ticks.tick().await;
         loop {
             ticks.tick().await;
             let [calls, served, other] = tally.now();
-            let [offered, capacity] = [overload::OFFERED, overload::CAPACITY];
+            let (offered, capacity) = (load.per_second, overload::CAPACITY);
             let text = format!(
                 "{offered} calls/s for {capacity}  {calls:>6} calls  {served:>6} served  \
                  {other:>6} turned away or late"
@@ -118,7 +118,7 @@ async fn overload(
         }
     };
     tokio::select! {
-        () = overload::drive(client.clone(), duration, Arc::clone(&tally), stop) => {}
+        () = overload::drive(client.clone(), load, Arc::clone(&tally), stop) => {}
         () = show => {}
     }
     view.finish();
