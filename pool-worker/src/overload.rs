@@ -9,7 +9,7 @@
 //!
 //! | what is wanted | by |
 //! |---|---|
-//! | what nobody waits for any more is not run | [`Class::deadline`] |
+//! | what nobody waits for any more is not run, and its owner told, whatever the workers do | [`Class::deadline`] |
 //! | the queue never stands | [`Control::codel`]: the one to begin with |
 //! | those who are served are served soon, also at the height of it | and [`Control::newest_first`] |
 //! | the urgent are served whatever comes | [`Class::priority`] |
@@ -29,6 +29,7 @@
 //! Each job costs a lock at submission, one at its start and one at its end, beside
 //! what the pool costs; a level is told without.
 
+mod alarm;
 mod class;
 mod codel;
 mod control;

@@ -71,7 +71,11 @@ impl Class {
     }
 
     /// When nobody waits for it any more. A job that has not started by then is not
-    /// run.
+    /// run, and is given back though no worker comes for it, as where all are stuck or the
+    /// pool is paused: by whoever submits next, who gives back all that has expired,
+    /// wherever it waits, or else by the alarm of the pool. That is a thread. It begins
+    /// with the first job that has a deadline, sleeps until the earliest, and ends with
+    /// the pool; where the system gives none, it is asked for one again later.
     #[must_use]
     pub const fn deadline(mut self, deadline: Instant) -> Self {
         self.deadline = Some(deadline);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use super::alarm::alarm;
 use super::class::Class;
 use super::desk::{Desk, TurnedAway};
 use super::figures::ControlStats;
@@ -33,11 +34,13 @@ impl<T: Send + 'static> Clone for Controlled<T> {
 }
 
 impl<T: Send + 'static> Controlled<T> {
-    /// The desk is to resize the pool from now on.
+    /// The desk is to resize the pool from now on, and has an alarm.
     pub(crate) fn new(desk: Desk<T>, tokens: &Arc<Dispatcher<Carried<Token<T>>>>) -> Self {
+        let desk = Arc::new(desk);
         desk.resize_by(tokens.resizer());
+        desk.wake_by(alarm(&tokens.options.name, Arc::downgrade(&desk)));
         Self {
-            desk: Arc::new(desk),
+            desk,
             tokens: Arc::clone(tokens),
         }
     }

@@ -5,6 +5,9 @@
 //! it met jobs to shed, it went on to the next, so there may be fewer jobs than
 //! tokens, and never more.
 
+mod expiry;
+mod running;
+
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use std::time::Duration;
@@ -17,10 +20,13 @@ use super::figures::{Copied, Figures};
 use super::schedule::{Next, Schedule, Waiting};
 use super::unserved::{Unserved, WhyUnserved};
 use crate::error::Reason;
-use crate::outcome::Outcome;
 use crate::panic;
 use crate::span::Carried;
 use crate::sync::{Mutex, MutexGuard};
+
+pub(crate) use expiry::Alarm;
+use running::Became;
+pub(crate) use running::Running;
 
 pub(crate) struct Desk<T> {
     state: Mutex<State<T>>,
@@ -30,6 +36,8 @@ pub(crate) struct Desk<T> {
     unserved: Box<dyn Fn(Unserved<T>) + Send + Sync>,
     /// Sets the capacity of the pool behind.
     resize: OnceLock<Resize>,
+    /// Rings when a deadline passes.
+    alarm: OnceLock<Alarm>,
     epoch: Epoch,
 }
 
@@ -48,6 +56,8 @@ struct State<T> {
     resizing: bool,
     figures: Figures,
     running: usize,
+    /// When the alarm rings next.
+    rings_at: Option<Duration>,
     /// Of the job that left the queue last.
     last_delay: Duration,
 }
@@ -64,23 +74,8 @@ pub(super) struct TurnedAway<T> {
 enum Room<T> {
     /// Of a job that was shed, whose token is still there.
     Spare,
-    /// Of one that waited no longer worth it, or less urgent.
-    Of(Job<T>, WhyUnserved),
-}
-
-/// A job that runs, until this is dropped.
-pub(crate) struct Running<'a, T> {
-    desk: &'a Desk<T>,
-    since: Duration,
-    priority: u8,
-    became: Became,
-}
-
-#[derive(Clone, Copy)]
-enum Became {
-    Ran,
-    Panicked,
-    Cancelled,
+    /// Of one that made room.
+    Of(Job<T>),
 }
 
 impl<T> Desk<T> {
@@ -107,11 +102,13 @@ impl<T> Desk<T> {
                 resizing: false,
                 figures: Figures::new(),
                 running: 0,
+                rings_at: None,
                 last_delay: Duration::ZERO,
             }),
             level: AtomicU16::new(Level::ALL.number()),
             unserved: Box::new(unserved),
             resize: OnceLock::new(),
+            alarm: OnceLock::new(),
             epoch,
         }
     }
@@ -124,7 +121,7 @@ impl<T> Desk<T> {
 
     /// Accepts the job if its level is let in and the pool takes a token for it, or
     /// there is a job that makes room. Then what the token gave is to be done. Who is
-    /// turned away is not counted yet.
+    /// turned away is not counted yet. All that has expired is given back first.
     pub(super) fn submit<A>(
         &self,
         class: Class,
@@ -134,6 +131,7 @@ impl<T> Desk<T> {
         let carried = Carried::new(job);
         let mut state = self.state.lock();
         let now = self.epoch.now();
+        let expired = state.expire(now);
         // Where all workers are stuck nothing starts, so whoever comes has to look.
         let stands = state.schedule.stands(now);
         let admitted = self.admit(&mut state, now, class, stands);
@@ -155,6 +153,7 @@ impl<T> Desk<T> {
             Err(reason) => {
                 let delay = state.last_delay.max(stands);
                 drop(state);
+                self.give_back_expired(expired, now);
                 let job = carried.into_job();
                 return Err(TurnedAway { job, reason, delay });
             }
@@ -171,11 +170,15 @@ impl<T> Desk<T> {
             cost: class.cost,
             accepted_at: now,
             expires_at: class.deadline.map(|at| self.epoch.at(at)),
+            nth: 0,
         });
+        let rings = state.rings(now);
         self.resize(state);
-        if let Some(Room::Of(job, why)) = room {
+        self.set_alarm(rings);
+        self.give_back_expired(expired, now);
+        if let Some(Room::Of(job)) = room {
             // Its owner's panic is not the submitter's.
-            panic::contain(|| self.give_back(job, why, now));
+            panic::contain(|| self.give_back(job, WhyUnserved::Displaced, now));
         }
         Ok(after)
     }
@@ -326,17 +329,10 @@ impl<T> State<T> {
         if self.schedule.len() < self.tokens {
             return Some(Room::Spare);
         }
-        let expired = self.schedule.take_expired(now);
-        let (job, why) = match expired {
-            Some(job) => (job, WhyUnserved::Expired),
-            None => {
-                let job = self.schedule.take_less_urgent(now, priority)?;
-                (job, WhyUnserved::Displaced)
-            }
-        };
+        let job = self.schedule.take_less_urgent(now, priority)?;
         let delay = now.saturating_sub(job.accepted_at);
-        self.left(job.priority, why, delay);
-        Some(Room::Of(job, why))
+        self.left(job.priority, WhyUnserved::Displaced, delay);
+        Some(Room::Of(job))
     }
 
     /// A job left the queue, not to be run.
@@ -351,43 +347,6 @@ impl<T> State<T> {
         if let Some(gate) = &mut self.gate {
             gate.waited(delay, runs);
         }
-    }
-}
-
-impl<T> Running<'_, T> {
-    /// It came to its end.
-    pub(crate) fn ended(mut self, outcome: &Outcome) {
-        self.became = match outcome {
-            Outcome::Ran => Became::Ran,
-            Outcome::Panicked(_) | Outcome::NamedPanicked(..) => Became::Panicked,
-            Outcome::Cancelled | Outcome::CalledOff => Became::Cancelled,
-        };
-    }
-}
-
-impl<T> Drop for Running<'_, T> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.became = Became::Panicked;
-        }
-        let mut state = self.desk.state.lock();
-        let now = self.desk.epoch.now();
-        let took = now.saturating_sub(self.since);
-        let account = state.figures.of(self.priority);
-        *match self.became {
-            Became::Ran => &mut account.ran,
-            Became::Panicked => &mut account.panicked,
-            Became::Cancelled => &mut account.cancelled,
-        } += 1;
-        state.figures.ended(took);
-        let running = state.running;
-        state.running -= 1;
-        let stands = state.schedule.stands(now);
-        if let Some(sizer) = &mut state.sizer {
-            sizer.ended(took, running);
-            sizer.delayed(now, stands, running - 1);
-        }
-        self.desk.resize(state);
     }
 }
 

@@ -36,9 +36,10 @@ macro_rules! controlled {
                 Builder::new()
             }
 
-            /// Accepts a job of this class, or refuses it at once. Where the queue is
-            /// full, a job that has expired makes room, or else the least urgent, if
-            /// it is less urgent than this; that is then given back.
+            /// Accepts a job of this class, or refuses it at once. Jobs that have
+            /// expired by then are given back first, wherever they wait. If the queue is
+            /// full all the same, the least urgent makes room, if it is less urgent than
+            /// this; that is given back too.
             ///
             /// # Errors
             /// [`Reason::Refused`](crate::Reason::Refused) when its level is not let

@@ -54,9 +54,9 @@ impl<T: Send + 'static> ControlledPool<T> {
 
 impl<T: Send + 'static> Builder<ControlledPool<T>> {
     /// The pool that runs this function, and gives what it does not run to
-    /// `unserved`, which must not block: on a worker, or on the thread that submits a
-    /// job for which another made room, or where the runtime of the workers is shut
-    /// down.
+    /// `unserved`, which must not block: on a worker, on a thread that submits, on the
+    /// thread of the pool's alarm when a [deadline](Class::deadline) passes, or where the
+    /// runtime of the workers is shut down.
     ///
     /// # Panics
     /// As `build` of a [`FuncPool`], where an [elastic](Control::elastic) size counts as

@@ -72,8 +72,9 @@ impl<T: Send + 'static> ControlledPool<T> {
 
 impl<T: Send + 'static> Builder<ControlledPool<T>> {
     /// The pool that runs this function, and gives what it does not run to
-    /// `unserved`: on a worker, which has to wait for it, or on the thread that submits
-    /// a job for which another made room.
+    /// `unserved`, which should not block: on a worker, on a thread that submits, or,
+    /// when a [deadline](Class::deadline) passes, on the thread of the pool's alarm. Each
+    /// of these has to wait for it.
     ///
     /// # Panics
     /// When the capacity is 0, when capacity and queue bound together are

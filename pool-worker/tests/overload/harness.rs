@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pool_worker::overload::{Class, Control, ControlStats, Level, Unserved, WhyUnserved};
 use pool_worker::{DelaySnapshot, ReopenError, SubmitError, Window};
@@ -57,6 +57,19 @@ impl Events {
 
     pub fn all(&self) -> Vec<Event> {
         self.0.lock().unwrap().clone()
+    }
+
+    /// All, once there are so many.
+    pub fn wait_for(&self, count: usize) -> Vec<Event> {
+        let patience = Instant::now() + LONG;
+        loop {
+            let all = self.all();
+            if all.len() >= count {
+                return all;
+            }
+            assert!(Instant::now() < patience, "no more than {all:?}");
+            std::thread::yield_now();
+        }
     }
 }
 

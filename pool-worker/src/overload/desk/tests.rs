@@ -2,6 +2,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Weak};
 
 use super::*;
+use crate::outcome::Outcome;
 use crate::overload::{Codel, Elastic};
 
 const MS: Duration = Duration::from_millis(1);
@@ -143,4 +144,74 @@ fn a_pool_that_nobody_uses_has_shrunk_when_it_is_looked_at() {
     set_time(1000);
     desk.look();
     assert_eq!(told.load(Relaxed), 1);
+}
+
+/// The times that the desk's alarm is set for, in milliseconds.
+fn alarm_of(desk: &Desk<u32>) -> Arc<Mutex<Vec<u64>>> {
+    let began = desk.epoch.moment(Duration::ZERO);
+    let set_for = Arc::new(Mutex::new(Vec::new()));
+    let alarm = Arc::clone(&set_for);
+    desk.wake_by(Box::new(move |at| {
+        let after = at.duration_since(began);
+        alarm.lock().push(after.as_millis() as u64);
+    }));
+    set_for
+}
+
+fn submit_until(desk: &Desk<u32>, at: u64, job: u32) {
+    let at = desk.epoch.moment(Duration::from_millis(at));
+    let submitted = desk.submit(Class::new().deadline(at), job, || Ok(()));
+    assert!(submitted.is_ok());
+}
+
+fn expired(job: u32, after: u32) -> (u32, WhyUnserved, Duration) {
+    (job, WhyUnserved::Expired, after * MS)
+}
+
+#[test]
+fn the_alarm_gives_back_what_expires_where_nobody_comes() {
+    let (desk, set_time, back) = desk(Control::new());
+    let set_for = alarm_of(&desk);
+    submit(&desk, 0, 1);
+    assert_eq!(*set_for.lock(), [0; 0], "nothing expires");
+    submit_until(&desk, 50, 2);
+    submit_until(&desk, 30, 3);
+    submit_until(&desk, 40, 4);
+    assert_eq!(*set_for.lock(), [50, 30], "the earliest comes first");
+    set_time(30);
+    desk.ring();
+    assert_eq!(*back.lock(), [expired(3, 30)]);
+    assert_eq!(*set_for.lock(), [50, 30, 40]);
+    set_time(60);
+    desk.ring();
+    assert_eq!(back.lock()[1..], [expired(4, 60), expired(2, 60)]);
+    assert_eq!(*set_for.lock(), [50, 30, 40], "none is left to expire");
+    assert_eq!(next(&desk), Some(1));
+    let (figures, queued, _) = desk.look();
+    assert_eq!((figures.total().expired, queued), (3, 0));
+}
+
+#[test]
+fn an_alarm_that_was_lost_is_set_anew_by_who_submits() {
+    let (desk, set_time, back) = desk(Control::new());
+    let set_for = alarm_of(&desk);
+    submit_until(&desk, 10, 1);
+    set_time(20);
+    submit_until(&desk, 50, 2);
+    assert_eq!(*back.lock(), [expired(1, 20)]);
+    assert_eq!(*set_for.lock(), [10, 50]);
+}
+
+#[test]
+fn what_has_expired_makes_room_wherever_it_waits() {
+    let (desk, set_time, back) = desk(Control::new());
+    submit(&desk, 0, 1);
+    submit_until(&desk, 10, 2);
+    submit(&desk, 5, 3);
+    set_time(10);
+    // Neither the first of all, nor less urgent than this.
+    assert_eq!(squeeze(&desk, 5, 4), Ok(()));
+    assert_eq!(*back.lock(), [expired(2, 10)]);
+    assert_eq!(squeeze(&desk, 5, 5), Err((Reason::Full, 10 * MS)));
+    assert_eq!([(); 3].map(|()| next(&desk)), [1, 3, 4].map(Some));
 }
