@@ -22,7 +22,8 @@
 //! CoDel answers within an interval and needs nothing from callers; DAGOR needs
 //! priorities, takes some windows to answer, and spares callers the wait. Together,
 //! CoDel sheds what was let in before DAGOR knew. Beside any of them, a full queue has
-//! the less urgent make room for the more urgent. `src/overload/simulation` holds each
+//! the less urgent make room for the more urgent, and where shares are fair, those of who
+//! has many there for those of who has few. `src/overload/simulation` holds each
 //! of these to what it promises, at half the capacity and up to four times of it, in
 //! virtual time; `examples/overload/` shows them on real workers.
 //!

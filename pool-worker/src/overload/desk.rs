@@ -143,7 +143,7 @@ impl<T> Desk<T> {
                 Ok((Some(after), None))
             }
             Err(Reason::Full) => {
-                let room = state.make_room(now, class.priority).ok_or(Reason::Full)?;
+                let room = state.make_room(now, class).ok_or(Reason::Full)?;
                 Ok((None, Some(room)))
             }
             Err(reason) => Err(reason),
@@ -324,12 +324,14 @@ impl<T> Desk<T> {
 }
 
 impl<T> State<T> {
-    /// In a queue that is full, for a job of this priority.
-    fn make_room(&mut self, now: Duration, priority: u8) -> Option<Room<T>> {
+    /// In a queue that is full, for a job of this class.
+    fn make_room(&mut self, now: Duration, class: Class) -> Option<Room<T>> {
         if self.schedule.len() < self.tokens {
             return Some(Room::Spare);
         }
-        let job = self.schedule.take_less_urgent(now, priority)?;
+        let less_urgent = self.schedule.take_less_urgent(now, class.priority);
+        let of_more = || self.schedule.take_of_more(class.priority, class.key);
+        let job = less_urgent.or_else(of_more)?;
         let delay = now.saturating_sub(job.accepted_at);
         self.left(job.priority, WhyUnserved::Displaced, delay);
         Some(Room::Of(job))

@@ -39,7 +39,8 @@ macro_rules! controlled {
             /// Accepts a job of this class, or refuses it at once. Jobs that have
             /// expired by then are given back first, wherever they wait. If the queue is
             /// full all the same, the least urgent makes room, if it is less urgent than
-            /// this; that is given back too.
+            /// this, or else, where shares are [fair](Control::fair), a job of the key
+            /// that has more there than this one's; that is given back too.
             ///
             /// # Errors
             /// [`Reason::Refused`](crate::Reason::Refused) when its level is not let

@@ -19,6 +19,8 @@ pub(super) struct Lane<J> {
     turns: BTreeSet<Turn>,
     /// When the oldest job of each share came, where there may be more than one.
     oldest: BTreeSet<(Duration, u64)>,
+    /// How many jobs each share has, likewise.
+    lengths: BTreeSet<(usize, u64)>,
     /// Whether there may be.
     fair: bool,
     /// The round that the last job was served in.
@@ -52,6 +54,7 @@ impl<J> Lane<J> {
             shares: HashMap::new(),
             turns: BTreeSet::new(),
             oldest: BTreeSet::new(),
+            lengths: BTreeSet::new(),
             fair: order.fair,
             round: 0,
             count: 0,
@@ -98,11 +101,14 @@ impl<J> Lane<J> {
         if self.is_empty() {
             self.passed_over_since = job.accepted_at;
         }
-        if let Some(share) = self.shares.get_mut(&job.key) {
+        let (key, saved) = (job.key, job.cost);
+        if let Some(share) = self.shares.get_mut(&key) {
             share.jobs.push_back(job);
+            let length = share.jobs.len();
+            self.is_now(key, length - 1, length);
             return;
         }
-        let (key, saved) = (job.key, job.cost);
+        self.is_now(key, 0, 1);
         let turn = self.put_down(key, self.round + u64::from(saved));
         if self.fair {
             self.oldest.insert((job.accepted_at, key));
@@ -133,9 +139,18 @@ impl<J> Lane<J> {
         self.take(key, place)
     }
 
-    /// The newest job, or the oldest, of the key whose turn is last. The lane has a job.
+    /// How many jobs this key has, and how many the one that has most.
+    pub(super) fn lengths(&self, key: u64) -> (usize, usize) {
+        let of_key = self.shares.get(&key).map_or(0, |share| share.jobs.len());
+        let most = self.lengths.last().map_or(of_key, |&(length, _)| length);
+        (of_key, most)
+    }
+
+    /// The newest job, or the oldest, of the key that has most. The lane has a job.
     pub(super) fn take_last(&mut self, oldest: bool) -> Waiting<J> {
-        let key = self.turns.last().expect("a lane that is filled").key;
+        let longest = self.lengths.last().map(|&(_, key)| key);
+        let only = || self.turns.first().expect("a lane that is filled").key;
+        let key = longest.unwrap_or_else(only);
         let place = if oldest {
             0
         } else {
@@ -151,6 +166,8 @@ impl<J> Lane<J> {
         let first = share.jobs[0].accepted_at;
         let job = share.jobs.remove(place);
         let now_first = share.jobs.front().map(|job| job.accepted_at);
+        let length = share.jobs.len();
+        self.is_now(key, length + 1, length);
         if now_first.is_none() {
             self.shares.remove(&key);
             self.turns.remove(&turn);
@@ -160,6 +177,16 @@ impl<J> Lane<J> {
             self.oldest.extend(now_first.map(|first| (first, key)));
         }
         job.expect("a share has the job")
+    }
+
+    /// A key has so many jobs, and had as many before.
+    fn is_now(&mut self, key: u64, before: usize, now: usize) {
+        if self.fair {
+            self.lengths.remove(&(before, key));
+            if now > 0 {
+                self.lengths.insert((now, key));
+            }
+        }
     }
 
     fn share(&mut self, key: u64) -> &mut Share<J> {

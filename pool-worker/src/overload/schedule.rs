@@ -140,8 +140,8 @@ impl<J> Schedule<J> {
         first.map(|(&(expires, _nth), _)| expires)
     }
 
-    /// The job that is farthest from its turn, if it is less urgent by now than this
-    /// priority.
+    /// The job that is to be served last of the least urgent, if that is less urgent by
+    /// now than this priority.
     pub(super) fn take_less_urgent(&mut self, now: Duration, than: u8) -> Option<Waiting<J>> {
         let least = self
             .lanes_filled()
@@ -149,11 +149,23 @@ impl<J> Schedule<J> {
         if self.urgency(now, least).0 <= i128::from(than) {
             return None;
         }
-        let lane = &mut self.lanes[least];
+        Some(self.take_last(least))
+    }
+
+    /// The job that is to be served last of the key that has most of this priority, where
+    /// keys take turns, if this key has fewer all the same once it has one more.
+    pub(super) fn take_of_more(&mut self, priority: u8, key: u64) -> Option<Waiting<J>> {
+        let lane = usize::from(priority);
+        let (of_key, most) = self.lanes[lane].lengths(key);
+        (self.order.fair && of_key + 1 < most).then(|| self.take_last(lane))
+    }
+
+    fn take_last(&mut self, lane: usize) -> Waiting<J> {
+        let lane = &mut self.lanes[lane];
         let oldest = self.order.newest_first && lane.is_overloaded();
         let job = lane.take_last(oldest);
         self.left(&job);
-        Some(job)
+        job
     }
 
     /// For how long at most none was run of a priority that has jobs.

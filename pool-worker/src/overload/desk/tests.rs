@@ -203,6 +203,35 @@ fn an_alarm_that_was_lost_is_set_anew_by_who_submits() {
 }
 
 #[test]
+fn a_full_queue_is_shared_by_its_keys() {
+    let (desk, set_time, back) = desk(Control::new().fair());
+    let of = |key| Class::new().priority(3).key(key);
+    for job in 1..=4 {
+        let taken = desk.submit(of(7), job, || Ok(()));
+        assert!(taken.is_ok());
+    }
+    let squeeze = |class, job| {
+        let taken = desk.submit(class, job, || Err::<(), _>(Reason::Full));
+        taken.map_err(|away| away.reason)
+    };
+    set_time(2);
+    assert_eq!(squeeze(of(7), 9), Err(Reason::Full), "it has most itself");
+    assert_eq!(squeeze(of(8), 5), Ok(None));
+    assert_eq!(squeeze(of(8), 6), Ok(None));
+    assert_eq!(squeeze(of(8), 9), Err(Reason::Full), "each has two");
+    let other = of(8).priority(4);
+    assert_eq!(squeeze(other, 9), Err(Reason::Full), "less urgent");
+    let displaced = |job| (job, WhyUnserved::Displaced, 2 * MS);
+    assert_eq!(
+        *back.lock(),
+        [4, 3].map(displaced),
+        "the newest of the many"
+    );
+    let order = [(); 4].map(|()| next(&desk));
+    assert_eq!(order, [1, 5, 2, 6].map(Some));
+}
+
+#[test]
 fn what_has_expired_makes_room_wherever_it_waits() {
     let (desk, set_time, back) = desk(Control::new());
     submit(&desk, 0, 1);

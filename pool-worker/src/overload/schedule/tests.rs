@@ -179,6 +179,20 @@ fn the_least_urgent_makes_room_for_what_is_more_urgent_alone() {
 }
 
 #[test]
+fn of_the_least_urgent_the_key_that_has_most_makes_room() {
+    let order = Order {
+        fair: true,
+        ..Order::default()
+    };
+    let mut schedule = Schedule::new(order);
+    for (name, key) in [(1, 8), (2, 7), (3, 7), (4, 9)] {
+        schedule.push(job(name, 5, key));
+    }
+    let displaced = schedule.take_less_urgent(MS, 0);
+    assert!(displaced.is_some_and(|job| job.job == 3));
+}
+
+#[test]
 fn what_has_risen_does_not_make_room() {
     let order = Order {
         ageing: Some(10 * MS),

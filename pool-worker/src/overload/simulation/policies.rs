@@ -252,6 +252,22 @@ fn a_tenant_within_its_share_loses_nothing_to_one_that_floods() {
     assert!(unfair.run(2.0, SEEDS[0]).lost[0] > 1000);
 }
 
+/// With nothing but a short queue, which one of them would have to itself.
+#[test]
+fn a_tenant_within_its_share_has_its_place_in_a_short_queue_too() {
+    let short = Pool {
+        queue: 5 * WORKERS,
+        control: Control::new().fair(),
+        ..fair()
+    };
+    holds(short, 2.0);
+    let unfair = Pool {
+        control: Control::new(),
+        ..short
+    };
+    assert!(unfair.run(2.0, SEEDS[0]).lost[0] > 1000);
+}
+
 #[test]
 fn an_elastic_size_takes_in_what_fixed_workers_cannot_and_gives_way_again() {
     for seed in SEEDS {
