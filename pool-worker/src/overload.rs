@@ -28,7 +28,7 @@
 //! virtual time; `examples/overload/` shows them on real workers.
 //!
 //! Each job costs a lock at submission, one at its start and one at its end, beside
-//! what the pool costs; a level is told without.
+//! what the pool costs; a level is told without, but once in a window.
 
 mod alarm;
 mod class;
@@ -41,6 +41,7 @@ mod elastic;
 mod epoch;
 mod face;
 mod figures;
+mod gate;
 mod lane;
 mod schedule;
 #[cfg(test)]

@@ -9,14 +9,15 @@ mod expiry;
 mod running;
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::class::Class;
 use super::control::{Control, Sizer};
-use super::dagor::{Gate, Level};
+use super::dagor::Level;
 use super::epoch::Epoch;
 use super::figures::{Copied, Figures};
+use super::gate::Gate;
 use super::schedule::{Next, Schedule, Waiting};
 use super::unserved::{Unserved, WhyUnserved};
 use crate::error::Reason;
@@ -32,6 +33,8 @@ pub(crate) struct Desk<T> {
     state: Mutex<State<T>>,
     /// The number of the level that is let in, for those who only look.
     level: AtomicU16,
+    /// When a window of the level ends, in nanoseconds; none does of a desk without.
+    turns_at: AtomicU64,
     /// Gets back what is not run.
     unserved: Box<dyn Fn(Unserved<T>) + Send + Sync>,
     /// Sets the capacity of the pool behind.
@@ -106,6 +109,7 @@ impl<T> Desk<T> {
                 last_delay: Duration::ZERO,
             }),
             level: AtomicU16::new(Level::ALL.number()),
+            turns_at: AtomicU64::new(control.dagor.map_or(u64::MAX, |_| 0)),
             unserved: Box::new(unserved),
             resize: OnceLock::new(),
             alarm: OnceLock::new(),
@@ -205,8 +209,15 @@ impl<T> Desk<T> {
             return Ok(());
         };
         let admits = gate.admits(now, class.level(), stands);
-        self.level.store(gate.level().number(), Relaxed);
+        self.tell(gate);
         if admits { Ok(()) } else { Err(Reason::Refused) }
+    }
+
+    /// For those who only look.
+    fn tell(&self, gate: &Gate) {
+        self.level.store(gate.level().number(), Relaxed);
+        let turns_at = u64::try_from(gate.turns_at().as_nanos());
+        self.turns_at.store(turns_at.unwrap_or(u64::MAX), Relaxed);
     }
 
     /// The job that a worker with a token is to run, if there is one.
@@ -297,6 +308,16 @@ impl<T> Desk<T> {
 
     /// What is less urgent is refused.
     pub(crate) fn level(&self) -> Level {
+        let turns_at = self.turns_at.load(Relaxed);
+        if turns_at != u64::MAX && self.epoch.now() >= Duration::from_nanos(turns_at) {
+            let mut state = self.state.lock();
+            let now = self.epoch.now();
+            let stands = state.schedule.stands(now);
+            if let Some(gate) = &mut state.gate {
+                gate.pass(now, stands);
+                self.tell(gate);
+            }
+        }
         Level::from_number(self.level.load(Relaxed))
     }
 

@@ -52,7 +52,10 @@ macro_rules! controlled {
             }
 
             /// What is less urgent than this is refused. To be told to callers, who
-            /// then need not ask: compare it with [`Class::level`]. One atomic load.
+            /// then need not ask: compare it with [`Class::level`]. It follows the time
+            /// though nothing is submitted: whoever looks first after the end of a window
+            /// takes the lock of the queue; all others, where there is a
+            /// [level](Control::dagor) at all, look at the clock.
             pub fn level(&self) -> Level {
                 self.controlled.desk.level()
             }

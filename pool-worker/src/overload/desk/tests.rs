@@ -3,7 +3,7 @@ use std::sync::{Arc, Weak};
 
 use super::*;
 use crate::outcome::Outcome;
-use crate::overload::{Codel, Elastic};
+use crate::overload::{Codel, Dagor, Elastic};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -144,6 +144,29 @@ fn a_pool_that_nobody_uses_has_shrunk_when_it_is_looked_at() {
     set_time(1000);
     desk.look();
     assert_eq!(told.load(Relaxed), 1);
+}
+
+#[test]
+fn the_level_that_is_read_follows_the_time_though_nobody_submits() {
+    let dagor = Dagor::new(MS).window(10 * MS, 1000);
+    let (desk, set_time, _back) = desk(Control::new().dagor(dagor));
+    for at in 1..20 {
+        for user in 0..100 {
+            let class = Class::new().priority(7).user(user);
+            let _ = desk.submit(class, 1, || Ok(()));
+        }
+        set_time(10 * at);
+        while desk.look().1 > 0 {
+            next(&desk);
+        }
+    }
+    let read = |at| {
+        set_time(at);
+        desk.level()
+    };
+    let levels = [190, 200, 210, 1_000_000].map(read);
+    assert!(levels.is_sorted_by(|a, b| a < b), "{levels:?}");
+    assert_eq!(levels[3], Level::ALL);
 }
 
 /// The times that the desk's alarm is set for, in milliseconds.
