@@ -149,7 +149,7 @@ impl Sizer {
         }
     }
 
-    /// A job that ran as one of so many took so long.
+    /// A job that ran to its end, as one of so many, took so long.
     pub(super) fn ended(&mut self, took: Duration, running: usize) {
         if let Self::Vegas(limit) = self {
             limit.sample(took, running);

@@ -50,7 +50,10 @@ impl<T> Drop for Running<'_, T> {
         state.running -= 1;
         let stands = state.schedule.stands(now);
         if let Some(sizer) = &mut state.sizer {
-            sizer.ended(took, running);
+            // What did not come to its end tells nothing of how long that takes.
+            if matches!(self.became, Became::Ran) {
+                sizer.ended(took, running);
+            }
             sizer.delayed(now, stands, running - 1);
         }
         self.desk.resize(state);

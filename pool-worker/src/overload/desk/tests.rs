@@ -3,7 +3,7 @@ use std::sync::{Arc, Weak};
 
 use super::*;
 use crate::outcome::Outcome;
-use crate::overload::{Codel, Dagor, Elastic};
+use crate::overload::{Codel, Dagor, Elastic, Vegas};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -167,6 +167,25 @@ fn the_level_that_is_read_follows_the_time_though_nobody_submits() {
     let levels = [190, 200, 210, 1_000_000].map(read);
     assert!(levels.is_sorted_by(|a, b| a < b), "{levels:?}");
     assert_eq!(levels[3], Level::ALL);
+}
+
+#[test]
+fn jobs_that_do_not_end_well_say_nothing_of_the_limit() {
+    let limit_after = |outcome: fn() -> Outcome| {
+        let (desk, _set_time, _back) = desk(Control::new().vegas(Vegas::new(2, 20)));
+        let told = Arc::new(AtomicUsize::new(2));
+        let sizes = Arc::clone(&told);
+        desk.resize_by(Box::new(move |size| sizes.store(size, Relaxed)));
+        for _ in 0..10 {
+            [1, 2].map(|job| submit(&desk, 0, job));
+            let running = [(); 2].map(|()| desk.next().unwrap().1);
+            running.map(|running| running.ended(&outcome()));
+        }
+        told.load(Relaxed)
+    };
+    assert!(limit_after(|| Outcome::Ran) > 2, "a window of short jobs");
+    assert_eq!(limit_after(|| Outcome::Panicked(None)), 2);
+    assert_eq!(limit_after(|| Outcome::Cancelled), 2);
 }
 
 /// The times that the desk's alarm is set for, in milliseconds.
