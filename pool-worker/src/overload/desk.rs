@@ -21,7 +21,6 @@ use super::gate::Gate;
 use super::schedule::{Next, Schedule, Waiting};
 use super::unserved::{Unserved, WhyUnserved};
 use crate::error::Reason;
-use crate::panic;
 use crate::span::Carried;
 use crate::sync::{Mutex, MutexGuard};
 
@@ -35,7 +34,7 @@ pub(crate) struct Desk<T> {
     level: AtomicU16,
     /// When a window of the level ends, in nanoseconds; none does of a desk without.
     turns_at: AtomicU64,
-    /// Gets back what is not run.
+    /// Gets back what is not run. Does not panic.
     unserved: Box<dyn Fn(Unserved<T>) + Send + Sync>,
     /// Sets the capacity of the pool behind.
     resize: OnceLock<Resize>,
@@ -181,8 +180,7 @@ impl<T> Desk<T> {
         self.set_alarm(rings);
         self.give_back_expired(expired, now);
         if let Some(Room::Of(job)) = room {
-            // Its owner's panic is not the submitter's.
-            panic::contain(|| self.give_back(job, WhyUnserved::Displaced, now));
+            self.give_back(job, WhyUnserved::Displaced, now);
         }
         Ok(after)
     }
@@ -270,7 +268,7 @@ impl<T> Desk<T> {
         let (Next::Run(job, delay) | Next::Shed(job, delay) | Next::Expired(job, delay)) = next;
         state.left(job.priority, WhyUnserved::Dropped, delay);
         drop(state);
-        panic::contain(|| self.give_back(job, WhyUnserved::Dropped, now));
+        self.give_back(job, WhyUnserved::Dropped, now);
     }
 
     fn give_back(&self, job: Job<T>, why: WhyUnserved, now: Duration) {

@@ -108,6 +108,17 @@ macro_rules! controlled {
                 self.tokens.reopen()
             }
 
+            /// Changes how many jobs run at once, as [`FuncPool::set_capacity`] does. Has
+            /// no effect where the number is not for the pool to say, but [elastic](Control::elastic) or a
+            /// [limit](Control::vegas) that is looked for.
+            ///
+            /// # Panics
+            /// When `capacity` is 0, or above
+            /// [`max_capacity`](crate::Builder::max_capacity).
+            pub fn set_capacity(&self, capacity: usize) {
+                self.controlled.set_capacity(capacity);
+            }
+
             /// Lets no job start from now on; those that wait grow older, and may
             /// be shed for it. A close ends the pause.
             pub fn pause(&self) {

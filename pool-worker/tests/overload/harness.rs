@@ -83,6 +83,7 @@ pub trait Pool: Sync {
     fn oldest_waiting(&self) -> Option<Duration>;
     fn window(&self, length: Duration) -> Window;
     fn reopen(&self) -> Result<(), ReopenError>;
+    fn set_capacity(&self, capacity: usize);
     fn pause(&self);
     fn resume(&self);
     fn wait_idle(&self);
@@ -120,6 +121,9 @@ pub mod threads {
         }
         fn reopen(&self) -> Result<(), ReopenError> {
             self.reopen()
+        }
+        fn set_capacity(&self, capacity: usize) {
+            self.set_capacity(capacity);
         }
         fn pause(&self) {
             self.pause();
@@ -192,6 +196,9 @@ pub mod tasks {
         }
         fn reopen(&self) -> Result<(), ReopenError> {
             self.pool.reopen()
+        }
+        fn set_capacity(&self, capacity: usize) {
+            self.pool.set_capacity(capacity);
         }
         fn pause(&self) {
             self.pool.pause();

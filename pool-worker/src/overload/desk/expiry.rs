@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use super::{Desk, Job, State};
 use crate::overload::WhyUnserved;
-use crate::panic;
 
 /// Is to [`ring`](Desk::ring) at this moment, or later; not before.
 pub(crate) type Alarm = Box<dyn Fn(Instant) + Send + Sync>;
@@ -38,7 +37,7 @@ impl<T> Desk<T> {
 
     pub(super) fn give_back_expired(&self, expired: Vec<Job<T>>, now: Duration) {
         for job in expired {
-            panic::contain(|| self.give_back(job, WhyUnserved::Expired, now));
+            self.give_back(job, WhyUnserved::Expired, now);
         }
     }
 }

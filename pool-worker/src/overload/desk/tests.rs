@@ -177,9 +177,12 @@ fn jobs_that_do_not_end_well_say_nothing_of_the_limit() {
         let sizes = Arc::clone(&told);
         desk.resize_by(Box::new(move |size| sizes.store(size, Relaxed)));
         for _ in 0..10 {
-            [1, 2].map(|job| submit(&desk, 0, job));
-            let running = [(); 2].map(|()| desk.next().unwrap().1);
-            running.map(|running| running.ended(&outcome()));
+            for job in 1..=2 {
+                submit(&desk, 0, job);
+            }
+            for (_job, running) in [(); 2].map(|()| desk.next().unwrap()) {
+                running.ended(&outcome());
+            }
         }
         told.load(Relaxed)
     };
