@@ -254,7 +254,8 @@ impl<P: Buildable> Builder<P> {
         self
     }
 
-    /// Called on the worker with the panic of a job. Without a handler the
+    /// Called on the worker with the panic of a job; and with that of who gets a job back
+    /// from a pool that is [controlled](crate::overload), wherever it is given back. Without a handler the
     /// panic is counted, and the standard panic hook has printed it. The
     /// worker survives either way, even when the handler panics too.
     pub fn panic_handler<H>(mut self, handler: H) -> Self

@@ -9,7 +9,7 @@
 //!
 //! | what is wanted | by |
 //! |---|---|
-//! | what nobody waits for any more is not run | [`Class::deadline`] |
+//! | what nobody waits for any more is not run, and its owner told, whatever the workers do | [`Class::deadline`] |
 //! | the queue never stands | [`Control::codel`]: the one to begin with |
 //! | those who are served are served soon, also at the height of it | and [`Control::newest_first`] |
 //! | the urgent are served whatever comes | [`Class::priority`] |
@@ -22,13 +22,15 @@
 //! CoDel answers within an interval and needs nothing from callers; DAGOR needs
 //! priorities, takes some windows to answer, and spares callers the wait. Together,
 //! CoDel sheds what was let in before DAGOR knew. Beside any of them, a full queue has
-//! the less urgent make room for the more urgent. `src/overload/simulation` holds each
+//! the less urgent make room for the more urgent, and where shares are fair, those of who
+//! has many there for those of who has few. `src/overload/simulation` holds each
 //! of these to what it promises, at half the capacity and up to four times of it, in
 //! virtual time; `examples/overload/` shows them on real workers.
 //!
 //! Each job costs a lock at submission, one at its start and one at its end, beside
-//! what the pool costs; a level is told without.
+//! what the pool costs; a level is told without, but once in a window.
 
+mod alarm;
 mod class;
 mod codel;
 mod control;
@@ -39,6 +41,7 @@ mod elastic;
 mod epoch;
 mod face;
 mod figures;
+mod gate;
 mod lane;
 mod schedule;
 #[cfg(test)]
@@ -57,6 +60,6 @@ pub use unserved::{Unserved, WhyUnserved};
 pub use vegas::Vegas;
 
 pub(crate) use controlled::Controlled;
-pub(crate) use desk::{Desk, Resize};
+pub(crate) use desk::Resize;
 pub(crate) use face::controlled;
 pub(crate) use token::Token;

@@ -6,7 +6,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use pool_worker::threads::{FuncPool, Pool};
+use pool_worker::overload::Control;
+use pool_worker::threads::{ControlledPool, FuncPool, Pool};
 use pool_worker::{Builder, ReopenReason};
 
 mod gate;
@@ -84,6 +85,34 @@ fn a_pool_without_a_thread_is_an_error_and_leaves_nothing() {
     let inside = Arc::clone(&held);
     let builder = FuncPool::builder().thread_stack_size(TOO_LARGE);
     let built = builder.try_build(move |()| _ = Arc::strong_count(&inside));
+    assert!(built.is_err());
+    assert_eq!((Arc::strong_count(&held), threads()), (1, before));
+
+    // Each with a hold on `held`, as one that is left behind would have.
+    let holds = || {
+        let held = Arc::clone(&held);
+        move || _ = Arc::strong_count(&held)
+    };
+    let builder = || FuncPool::builder().thread_stack_size(TOO_LARGE);
+    let inside = holds();
+    assert!(builder().try_build_calls(move |()| inside()).is_err());
+    let (make, inside) = (holds(), holds());
+    let built = builder().try_build_with_state(make, move |(): &mut (), ()| inside());
+    assert!(built.is_err());
+    let builder = || {
+        ControlledPool::builder()
+            .name("api")
+            .thread_stack_size(TOO_LARGE)
+    };
+    let (inside, back) = (holds(), holds());
+    let built = builder().try_build(Control::new(), move |()| inside(), move |_| back());
+    assert_eq!(built.unwrap_err().pool(), "api");
+    let inside = holds();
+    let built = builder().try_build_calls(Control::new(), move |()| inside());
+    assert!(built.is_err());
+    let (make, inside, back) = (holds(), holds(), holds());
+    let run = move |(): &mut (), ()| inside();
+    let built = builder().try_build_with_state(Control::new(), make, run, move |_| back());
     assert!(built.is_err());
     assert_eq!((Arc::strong_count(&held), threads()), (1, before));
 

@@ -9,7 +9,16 @@ pub(super) const PRIORITIES: usize = 64;
 
 /// How urgent a job is, whose it is, and until when it is of use.
 ///
-/// What the pool's [`Control`](super::Control) does not ask for has no effect.
+/// What the pool's [`Control`](super::Control) does not ask for has no effect. Who gets a
+/// job back ([`Unserved::class`](super::Unserved::class)) can read what it was:
+///
+/// ```
+/// use pool_worker::overload::Class;
+///
+/// let class = Class::new().priority(3).key(17);
+/// assert_eq!((class.get_priority(), class.get_key()), (3, 17));
+/// assert_eq!((class.get_cost(), class.get_deadline()), (1, None));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Class {
     pub(super) priority: u8,
@@ -71,11 +80,45 @@ impl Class {
     }
 
     /// When nobody waits for it any more. A job that has not started by then is not
-    /// run.
+    /// run, and is given back though no worker comes for it, as where all are stuck or the
+    /// pool is paused: by whoever submits next, who gives back all that has expired,
+    /// wherever it waits, or else by the alarm of the pool. That is a thread. It begins
+    /// with the first job that has a deadline, sleeps until the earliest, and ends with
+    /// the pool; where the system gives none, it is asked for one again later.
     #[must_use]
     pub const fn deadline(mut self, deadline: Instant) -> Self {
         self.deadline = Some(deadline);
         self
+    }
+
+    /// The [priority](Self::priority), 0 to 63.
+    #[must_use]
+    pub const fn get_priority(&self) -> u8 {
+        self.priority
+    }
+
+    /// The hash of the [user](Self::user); 0 by default.
+    #[must_use]
+    pub const fn get_user(&self) -> u64 {
+        self.user
+    }
+
+    /// The [key](Self::key); 0 by default.
+    #[must_use]
+    pub const fn get_key(&self) -> u64 {
+        self.key
+    }
+
+    /// The [cost](Self::cost), at least 1.
+    #[must_use]
+    pub const fn get_cost(&self) -> u8 {
+        self.cost
+    }
+
+    /// The [deadline](Self::deadline), if there is one.
+    #[must_use]
+    pub const fn get_deadline(&self) -> Option<Instant> {
+        self.deadline
     }
 
     /// The priority as it is admitted.
@@ -92,7 +135,16 @@ mod tests {
     #[test]
     fn what_is_less_urgent_than_the_least_counts_as_that() {
         for (told, counts) in [(0, 0), (63, 63), (64, 63), (255, 63)] {
-            assert_eq!(Class::new().priority(told).priority, counts);
+            assert_eq!(Class::new().priority(told).get_priority(), counts);
         }
+    }
+
+    #[test]
+    fn a_class_tells_what_it_was_made_of() {
+        let at = Instant::now();
+        let class = Class::new().priority(3).user(5).key(7).cost(0).deadline(at);
+        let told = (class.get_priority(), class.get_user(), class.get_key());
+        assert_eq!(told, (3, 5, 7));
+        assert_eq!((class.get_cost(), class.get_deadline()), (1, Some(at)));
     }
 }

@@ -67,7 +67,8 @@ impl Control {
 
     /// Has the [keys](super::Class::key) of one priority take turns, by the cost of
     /// their jobs (deficit round robin), so that none takes more than its share
-    /// while others wait.
+    /// while others wait; of the queue neither. Where that is full, a job of a key that
+    /// has fewer of its priority there has the newest make room of the key that has most.
     pub fn fair(mut self) -> Self {
         self.order.fair = true;
         self
@@ -148,7 +149,7 @@ impl Sizer {
         }
     }
 
-    /// A job that ran as one of so many took so long.
+    /// A job that ran to its end, as one of so many, took so long.
     pub(super) fn ended(&mut self, took: Duration, running: usize) {
         if let Self::Vegas(limit) = self {
             limit.sample(took, running);

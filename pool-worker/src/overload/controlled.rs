@@ -1,18 +1,23 @@
 //! A desk and the pool behind it, as both engines have them.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use super::alarm::alarm;
 use super::class::Class;
+use super::control::Control;
 use super::desk::{Desk, TurnedAway};
 use super::figures::ControlStats;
 use super::token::Token;
+use super::unserved::Unserved;
 use crate::any_pool::Core;
 use crate::dispatcher::Dispatcher;
 use crate::error::{CloseError, ReopenError, SubmitError};
 use crate::histogram::Merged;
 use crate::identity::Identity;
+use crate::panic::{self, JobPanic};
 use crate::span::Carried;
 use crate::stats::Stats;
 use crate::wait::End;
@@ -21,6 +26,8 @@ use crate::wakers::Key;
 pub(crate) struct Controlled<T: Send + 'static> {
     pub(crate) desk: Arc<Desk<T>>,
     pub(crate) tokens: Arc<Dispatcher<Carried<Token<T>>>>,
+    /// Whether the control says how many workers there are.
+    sized: bool,
 }
 
 impl<T: Send + 'static> Clone for Controlled<T> {
@@ -28,17 +35,40 @@ impl<T: Send + 'static> Clone for Controlled<T> {
         Self {
             desk: Arc::clone(&self.desk),
             tokens: Arc::clone(&self.tokens),
+            sized: self.sized,
         }
     }
 }
 
 impl<T: Send + 'static> Controlled<T> {
-    /// The desk is to resize the pool from now on.
-    pub(crate) fn new(desk: Desk<T>, tokens: &Arc<Dispatcher<Carried<Token<T>>>>) -> Self {
+    /// A desk that resizes the pool of tokens, has an alarm, and tells the pool's panic
+    /// handler when `unserved` panics.
+    pub(crate) fn new(
+        control: Control,
+        unserved: impl Fn(Unserved<T>) + Send + Sync + 'static,
+        tokens: &Arc<Dispatcher<Carried<Token<T>>>>,
+    ) -> Self {
+        let name = Arc::clone(&tokens.options.name);
+        let handler = tokens.options.panic_handler.clone();
+        let unserved = move |job| {
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| unserved(job))) {
+                let (pool, job) = (&*name, None);
+                panic::report(handler.as_ref(), JobPanic { pool, job, payload });
+            }
+        };
+        let desk = Arc::new(Desk::new(control, unserved));
         desk.resize_by(tokens.resizer());
+        desk.wake_by(alarm(&tokens.options.name, Arc::downgrade(&desk)));
         Self {
-            desk: Arc::new(desk),
+            desk,
             tokens: Arc::clone(tokens),
+            sized: control.sizes().is_some(),
+        }
+    }
+
+    pub(crate) fn set_capacity(&self, capacity: usize) {
+        if !self.sized {
+            self.tokens.set_capacity(capacity);
         }
     }
 
@@ -127,7 +157,7 @@ impl<T: Send + 'static> Core for Controlled<T> {
         self.tokens.reopen()
     }
     fn set_capacity(&self, capacity: usize) {
-        self.tokens.set_capacity(capacity);
+        Self::set_capacity(self, capacity);
     }
     fn identity(&self) -> &Identity {
         &self.tokens.identity

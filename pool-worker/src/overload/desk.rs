@@ -5,31 +5,41 @@
 //! it met jobs to shed, it went on to the next, so there may be fewer jobs than
 //! tokens, and never more.
 
+mod expiry;
+mod running;
+
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::class::Class;
 use super::control::{Control, Sizer};
-use super::dagor::{Gate, Level};
+use super::dagor::Level;
 use super::epoch::Epoch;
 use super::figures::{Copied, Figures};
+use super::gate::Gate;
 use super::schedule::{Next, Schedule, Waiting};
 use super::unserved::{Unserved, WhyUnserved};
 use crate::error::Reason;
-use crate::outcome::Outcome;
-use crate::panic;
 use crate::span::Carried;
 use crate::sync::{Mutex, MutexGuard};
+
+pub(crate) use expiry::Alarm;
+use running::Became;
+pub(crate) use running::Running;
 
 pub(crate) struct Desk<T> {
     state: Mutex<State<T>>,
     /// The number of the level that is let in, for those who only look.
     level: AtomicU16,
-    /// Gets back what is not run.
+    /// When a window of the level ends, in nanoseconds; none does of a desk without.
+    turns_at: AtomicU64,
+    /// Gets back what is not run. Does not panic.
     unserved: Box<dyn Fn(Unserved<T>) + Send + Sync>,
     /// Sets the capacity of the pool behind.
     resize: OnceLock<Resize>,
+    /// Rings when a deadline passes.
+    alarm: OnceLock<Alarm>,
     epoch: Epoch,
 }
 
@@ -48,6 +58,8 @@ struct State<T> {
     resizing: bool,
     figures: Figures,
     running: usize,
+    /// When the alarm rings next.
+    rings_at: Option<Duration>,
     /// Of the job that left the queue last.
     last_delay: Duration,
 }
@@ -64,23 +76,8 @@ pub(super) struct TurnedAway<T> {
 enum Room<T> {
     /// Of a job that was shed, whose token is still there.
     Spare,
-    /// Of one that waited no longer worth it, or less urgent.
-    Of(Job<T>, WhyUnserved),
-}
-
-/// A job that runs, until this is dropped.
-pub(crate) struct Running<'a, T> {
-    desk: &'a Desk<T>,
-    since: Duration,
-    priority: u8,
-    became: Became,
-}
-
-#[derive(Clone, Copy)]
-enum Became {
-    Ran,
-    Panicked,
-    Cancelled,
+    /// Of one that made room.
+    Of(Job<T>),
 }
 
 impl<T> Desk<T> {
@@ -107,11 +104,14 @@ impl<T> Desk<T> {
                 resizing: false,
                 figures: Figures::new(),
                 running: 0,
+                rings_at: None,
                 last_delay: Duration::ZERO,
             }),
             level: AtomicU16::new(Level::ALL.number()),
+            turns_at: AtomicU64::new(control.dagor.map_or(u64::MAX, |_| 0)),
             unserved: Box::new(unserved),
             resize: OnceLock::new(),
+            alarm: OnceLock::new(),
             epoch,
         }
     }
@@ -124,7 +124,7 @@ impl<T> Desk<T> {
 
     /// Accepts the job if its level is let in and the pool takes a token for it, or
     /// there is a job that makes room. Then what the token gave is to be done. Who is
-    /// turned away is not counted yet.
+    /// turned away is not counted yet. All that has expired is given back first.
     pub(super) fn submit<A>(
         &self,
         class: Class,
@@ -134,6 +134,7 @@ impl<T> Desk<T> {
         let carried = Carried::new(job);
         let mut state = self.state.lock();
         let now = self.epoch.now();
+        let expired = state.expire(now);
         // Where all workers are stuck nothing starts, so whoever comes has to look.
         let stands = state.schedule.stands(now);
         let admitted = self.admit(&mut state, now, class, stands);
@@ -145,7 +146,7 @@ impl<T> Desk<T> {
                 Ok((Some(after), None))
             }
             Err(Reason::Full) => {
-                let room = state.make_room(now, class.priority).ok_or(Reason::Full)?;
+                let room = state.make_room(now, class).ok_or(Reason::Full)?;
                 Ok((None, Some(room)))
             }
             Err(reason) => Err(reason),
@@ -155,6 +156,7 @@ impl<T> Desk<T> {
             Err(reason) => {
                 let delay = state.last_delay.max(stands);
                 drop(state);
+                self.give_back_expired(expired, now);
                 let job = carried.into_job();
                 return Err(TurnedAway { job, reason, delay });
             }
@@ -171,11 +173,14 @@ impl<T> Desk<T> {
             cost: class.cost,
             accepted_at: now,
             expires_at: class.deadline.map(|at| self.epoch.at(at)),
+            nth: 0,
         });
+        let rings = state.rings(now);
         self.resize(state);
-        if let Some(Room::Of(job, why)) = room {
-            // Its owner's panic is not the submitter's.
-            panic::contain(|| self.give_back(job, why, now));
+        self.set_alarm(rings);
+        self.give_back_expired(expired, now);
+        if let Some(Room::Of(job)) = room {
+            self.give_back(job, WhyUnserved::Displaced, now);
         }
         Ok(after)
     }
@@ -202,8 +207,15 @@ impl<T> Desk<T> {
             return Ok(());
         };
         let admits = gate.admits(now, class.level(), stands);
-        self.level.store(gate.level().number(), Relaxed);
+        self.tell(gate);
         if admits { Ok(()) } else { Err(Reason::Refused) }
+    }
+
+    /// For those who only look.
+    fn tell(&self, gate: &Gate) {
+        self.level.store(gate.level().number(), Relaxed);
+        let turns_at = u64::try_from(gate.turns_at().as_nanos());
+        self.turns_at.store(turns_at.unwrap_or(u64::MAX), Relaxed);
     }
 
     /// The job that a worker with a token is to run, if there is one.
@@ -256,7 +268,7 @@ impl<T> Desk<T> {
         let (Next::Run(job, delay) | Next::Shed(job, delay) | Next::Expired(job, delay)) = next;
         state.left(job.priority, WhyUnserved::Dropped, delay);
         drop(state);
-        panic::contain(|| self.give_back(job, WhyUnserved::Dropped, now));
+        self.give_back(job, WhyUnserved::Dropped, now);
     }
 
     fn give_back(&self, job: Job<T>, why: WhyUnserved, now: Duration) {
@@ -294,6 +306,16 @@ impl<T> Desk<T> {
 
     /// What is less urgent is refused.
     pub(crate) fn level(&self) -> Level {
+        let turns_at = self.turns_at.load(Relaxed);
+        if turns_at != u64::MAX && self.epoch.now() >= Duration::from_nanos(turns_at) {
+            let mut state = self.state.lock();
+            let now = self.epoch.now();
+            let stands = state.schedule.stands(now);
+            if let Some(gate) = &mut state.gate {
+                gate.pass(now, stands);
+                self.tell(gate);
+            }
+        }
         Level::from_number(self.level.load(Relaxed))
     }
 
@@ -321,22 +343,17 @@ impl<T> Desk<T> {
 }
 
 impl<T> State<T> {
-    /// In a queue that is full, for a job of this priority.
-    fn make_room(&mut self, now: Duration, priority: u8) -> Option<Room<T>> {
+    /// In a queue that is full, for a job of this class.
+    fn make_room(&mut self, now: Duration, class: Class) -> Option<Room<T>> {
         if self.schedule.len() < self.tokens {
             return Some(Room::Spare);
         }
-        let expired = self.schedule.take_expired(now);
-        let (job, why) = match expired {
-            Some(job) => (job, WhyUnserved::Expired),
-            None => {
-                let job = self.schedule.take_less_urgent(now, priority)?;
-                (job, WhyUnserved::Displaced)
-            }
-        };
+        let less_urgent = self.schedule.take_less_urgent(now, class.priority);
+        let of_more = || self.schedule.take_of_more(class.priority, class.key);
+        let job = less_urgent.or_else(of_more)?;
         let delay = now.saturating_sub(job.accepted_at);
-        self.left(job.priority, why, delay);
-        Some(Room::Of(job, why))
+        self.left(job.priority, WhyUnserved::Displaced, delay);
+        Some(Room::Of(job))
     }
 
     /// A job left the queue, not to be run.
@@ -351,43 +368,6 @@ impl<T> State<T> {
         if let Some(gate) = &mut self.gate {
             gate.waited(delay, runs);
         }
-    }
-}
-
-impl<T> Running<'_, T> {
-    /// It came to its end.
-    pub(crate) fn ended(mut self, outcome: &Outcome) {
-        self.became = match outcome {
-            Outcome::Ran => Became::Ran,
-            Outcome::Panicked(_) | Outcome::NamedPanicked(..) => Became::Panicked,
-            Outcome::Cancelled | Outcome::CalledOff => Became::Cancelled,
-        };
-    }
-}
-
-impl<T> Drop for Running<'_, T> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.became = Became::Panicked;
-        }
-        let mut state = self.desk.state.lock();
-        let now = self.desk.epoch.now();
-        let took = now.saturating_sub(self.since);
-        let account = state.figures.of(self.priority);
-        *match self.became {
-            Became::Ran => &mut account.ran,
-            Became::Panicked => &mut account.panicked,
-            Became::Cancelled => &mut account.cancelled,
-        } += 1;
-        state.figures.ended(took);
-        let running = state.running;
-        state.running -= 1;
-        let stands = state.schedule.stands(now);
-        if let Some(sizer) = &mut state.sizer {
-            sizer.ended(took, running);
-            sizer.delayed(now, stands, running - 1);
-        }
-        self.desk.resize(state);
     }
 }
 

@@ -42,4 +42,9 @@ impl Epoch {
     pub(super) fn at(&self, moment: Instant) -> Duration {
         moment.saturating_duration_since(self.began)
     }
+
+    /// The moment that [`at`](Self::at) was told of.
+    pub(super) fn moment(&self, at: Duration) -> Instant {
+        self.began + at
+    }
 }

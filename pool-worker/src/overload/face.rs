@@ -36,9 +36,11 @@ macro_rules! controlled {
                 Builder::new()
             }
 
-            /// Accepts a job of this class, or refuses it at once. Where the queue is
-            /// full, a job that has expired makes room, or else the least urgent, if
-            /// it is less urgent than this; that is then given back.
+            /// Accepts a job of this class, or refuses it at once. Jobs that have
+            /// expired by then are given back first, wherever they wait. If the queue is
+            /// full all the same, the least urgent makes room, if it is less urgent than
+            /// this, or else, where shares are [fair](Control::fair), a job of the key
+            /// that has more there than this one's; that is given back too.
             ///
             /// # Errors
             /// [`Reason::Refused`](crate::Reason::Refused) when its level is not let
@@ -50,7 +52,10 @@ macro_rules! controlled {
             }
 
             /// What is less urgent than this is refused. To be told to callers, who
-            /// then need not ask: compare it with [`Class::level`]. One atomic load.
+            /// then need not ask: compare it with [`Class::level`]. It follows the time
+            /// though nothing is submitted: whoever looks first after the end of a window
+            /// takes the lock of the queue; all others, where there is a
+            /// [level](Control::dagor) at all, look at the clock.
             pub fn level(&self) -> Level {
                 self.controlled.desk.level()
             }
@@ -101,6 +106,17 @@ macro_rules! controlled {
             /// See [`ReopenError`](crate::ReopenError).
             pub fn reopen(&self) -> Result<(), crate::ReopenError> {
                 self.tokens.reopen()
+            }
+
+            /// Changes how many jobs run at once, as [`FuncPool::set_capacity`] does. Has
+            /// no effect where the number is not for the pool to say, but [elastic](Control::elastic) or a
+            /// [limit](Control::vegas) that is looked for.
+            ///
+            /// # Panics
+            /// When `capacity` is 0, or above
+            /// [`max_capacity`](crate::Builder::max_capacity).
+            pub fn set_capacity(&self, capacity: usize) {
+                self.controlled.set_capacity(capacity);
             }
 
             /// Lets no job start from now on; those that wait grow older, and may

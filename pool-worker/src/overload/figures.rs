@@ -32,7 +32,7 @@ pub struct ClassStats {
     pub accepted: u64,
     /// Not accepted: its level was not let in.
     pub refused: u64,
-    /// Not accepted: the queue was full, of what is no less urgent.
+    /// Not accepted: the queue was full, of what does not make room for it.
     pub full: u64,
     /// Not accepted: the pool was closed.
     pub closed: u64,
@@ -48,7 +48,7 @@ pub struct ClassStats {
     pub shed: u64,
     /// Accepted and not run: its deadline passed.
     pub expired: u64,
-    /// Accepted and not run: it made room for a more urgent one.
+    /// Accepted and not run: it made room, for a more urgent one or for that of another key.
     pub displaced: u64,
     /// Accepted and not run: the runtime of the workers went away.
     pub dropped: u64,

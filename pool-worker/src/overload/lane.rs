@@ -19,6 +19,8 @@ pub(super) struct Lane<J> {
     turns: BTreeSet<Turn>,
     /// When the oldest job of each share came, where there may be more than one.
     oldest: BTreeSet<(Duration, u64)>,
+    /// How many jobs each share has, likewise.
+    lengths: BTreeSet<(usize, u64)>,
     /// Whether there may be.
     fair: bool,
     /// The round that the last job was served in.
@@ -41,7 +43,8 @@ struct Turn {
 
 struct Share<J> {
     jobs: VecDeque<Waiting<J>>,
-    /// The cost that it will have saved by its turn.
+    turn: Turn,
+    /// The cost that it will have saved by then.
     saved: u8,
 }
 
@@ -51,6 +54,7 @@ impl<J> Lane<J> {
             shares: HashMap::new(),
             turns: BTreeSet::new(),
             oldest: BTreeSet::new(),
+            lengths: BTreeSet::new(),
             fair: order.fair,
             round: 0,
             count: 0,
@@ -97,17 +101,20 @@ impl<J> Lane<J> {
         if self.is_empty() {
             self.passed_over_since = job.accepted_at;
         }
-        if let Some(share) = self.shares.get_mut(&job.key) {
+        let (key, saved) = (job.key, job.cost);
+        if let Some(share) = self.shares.get_mut(&key) {
             share.jobs.push_back(job);
+            let length = share.jobs.len();
+            self.is_now(key, length - 1, length);
             return;
         }
-        let (key, saved) = (job.key, job.cost);
-        self.put_down(key, self.round + u64::from(saved));
+        self.is_now(key, 0, 1);
+        let turn = self.put_down(key, self.round + u64::from(saved));
         if self.fair {
             self.oldest.insert((job.accepted_at, key));
         }
         let jobs = VecDeque::from([job]);
-        self.shares.insert(key, Share { jobs, saved });
+        self.shares.insert(key, Share { jobs, turn, saved });
     }
 
     /// The next job of the key whose turn it is: the oldest, or, if even that came since
@@ -118,37 +125,49 @@ impl<J> Lane<J> {
         let saved = share.saved;
         let oldest = share.jobs[0].accepted_at;
         let newest = newest_since.is_some_and(|since| oldest >= since);
-        let job = self.take(turn, !newest);
+        let place = if newest { share.jobs.len() - 1 } else { 0 };
+        let job = self.take(turn.key, place);
         self.round = turn.round;
         self.comes_next(turn, u64::from(job.cost), u64::from(saved));
         job
     }
 
-    /// The next job of the key whose turn it is, if nobody waits for it any more.
-    pub(super) fn take_expired(&mut self, now: Duration) -> Option<Waiting<J>> {
-        let turn = *self.turns.first()?;
-        let next = self.share(turn.key).jobs.front();
-        next.filter(|job| job.has_expired(now))?;
-        Some(self.take(turn, true))
+    /// The job of this number, of a key that has it.
+    pub(super) fn take_nth(&mut self, key: u64, nth: u64) -> Waiting<J> {
+        let jobs = &self.share(key).jobs;
+        let place = jobs.partition_point(|job| job.nth < nth);
+        self.take(key, place)
     }
 
-    /// The newest job, or the oldest, of the key whose turn is last. The lane has a job.
+    /// How many jobs this key has, and how many the one that has most.
+    pub(super) fn lengths(&self, key: u64) -> (usize, usize) {
+        let of_key = self.shares.get(&key).map_or(0, |share| share.jobs.len());
+        let most = self.lengths.last().map_or(of_key, |&(length, _)| length);
+        (of_key, most)
+    }
+
+    /// The newest job, or the oldest, of the key that has most. The lane has a job.
     pub(super) fn take_last(&mut self, oldest: bool) -> Waiting<J> {
-        let turn = *self.turns.last().expect("a lane that is filled");
-        self.take(turn, oldest)
+        let longest = self.lengths.last().map(|&(_, key)| key);
+        let only = || self.turns.first().expect("a lane that is filled").key;
+        let key = longest.unwrap_or_else(only);
+        let place = if oldest {
+            0
+        } else {
+            self.share(key).jobs.len() - 1
+        };
+        self.take(key, place)
     }
 
-    /// A job of the key that has this turn, which is over if that was its last.
-    fn take(&mut self, turn: Turn, oldest: bool) -> Waiting<J> {
-        let key = turn.key;
-        let jobs = &mut self.share(key).jobs;
-        let first = jobs[0].accepted_at;
-        let job = if oldest {
-            jobs.pop_front()
-        } else {
-            jobs.pop_back()
-        };
-        let now_first = jobs.front().map(|job| job.accepted_at);
+    /// The job at this place of a key, whose turn is over if that was its last.
+    fn take(&mut self, key: u64, place: usize) -> Waiting<J> {
+        let share = self.share(key);
+        let turn = share.turn;
+        let first = share.jobs[0].accepted_at;
+        let job = share.jobs.remove(place);
+        let now_first = share.jobs.front().map(|job| job.accepted_at);
+        let length = share.jobs.len();
+        self.is_now(key, length + 1, length);
         if now_first.is_none() {
             self.shares.remove(&key);
             self.turns.remove(&turn);
@@ -157,17 +176,29 @@ impl<J> Lane<J> {
             self.oldest.remove(&(first, key));
             self.oldest.extend(now_first.map(|first| (first, key)));
         }
-        job.expect("a share has a job")
+        job.expect("a share has the job")
+    }
+
+    /// A key has so many jobs, and had as many before.
+    fn is_now(&mut self, key: u64, before: usize, now: usize) {
+        if self.fair {
+            self.lengths.remove(&(before, key));
+            if now > 0 {
+                self.lengths.insert((now, key));
+            }
+        }
     }
 
     fn share(&mut self, key: u64) -> &mut Share<J> {
         self.shares.get_mut(&key).expect("a turn has a share")
     }
 
-    fn put_down(&mut self, key: u64, round: u64) {
+    fn put_down(&mut self, key: u64, round: u64) -> Turn {
         let nth = self.count;
-        self.turns.insert(Turn { round, nth, key });
+        let turn = Turn { round, nth, key };
+        self.turns.insert(turn);
         self.count += 1;
+        turn
     }
 
     /// A key had its turn, and paid so much, where it had saved so much.
@@ -177,9 +208,11 @@ impl<J> Lane<J> {
             return;
         }
         let cost = self.share(turn.key).jobs[0].cost;
-        // It differs where the newest was served, and the oldest was counted on.
+        // It differs where the oldest was counted on, and the newest was served, or the
+        // oldest has expired.
         let owed = (u64::from(cost) + paid).saturating_sub(saved);
-        self.put_down(turn.key, turn.round + owed);
-        self.share(turn.key).saved = cost;
+        let next = self.put_down(turn.key, turn.round + owed);
+        let share = self.share(turn.key);
+        (share.turn, share.saved) = (next, cost);
     }
 }

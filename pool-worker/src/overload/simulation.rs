@@ -130,6 +130,8 @@ struct Pool {
     queue: usize,
     /// Whether all jobs are alike and come at one pace.
     even: bool,
+    /// Whether callers look at the level, and do not ask where they would be refused.
+    heeds: bool,
     /// Something behind the pool bears so many jobs at once, and takes longer for more.
     behind: Option<usize>,
 }
@@ -237,6 +239,10 @@ impl Pool {
                 came: now,
                 spared,
             };
+            if self.heeds && class.level() > desk.level() {
+                outcome.lock().lost(&job);
+                continue;
+            }
             let limit = workers.capacity.load(Relaxed) + self.queue;
             let unfinished = workers.tokens + workers.running.len();
             let token = || {

@@ -28,8 +28,9 @@ pub enum WhyUnserved {
     /// Its deadline passed before it was its turn.
     #[error("expired")]
     Expired,
-    /// The queue was full, and it made room for a more urgent one.
-    #[error("displaced by a more urgent one")]
+    /// The queue was full, and it made room: for a more urgent one, or for one of a
+    /// [key](super::Class::key) that had fewer there.
+    #[error("displaced to make room")]
     Displaced,
     /// The runtime of the workers went away before it was its turn.
     #[error("dropped with its runtime")]

@@ -13,7 +13,7 @@ const PROBE: u32 = 60;
 /// limit grows. Many: it shrinks.
 ///
 /// It looks at means over some jobs, at least [as many as run](Self::new) at once, so
-/// that jobs may differ.
+/// that jobs may differ. Those that panic or are cancelled it does not look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Vegas {
     least: usize,

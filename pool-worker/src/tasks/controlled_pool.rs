@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use super::FuncPool;
 use super::calls::Called;
+use super::func_build::Place;
+use super::func_pool::Here;
 use crate::any_pool::Core;
 use crate::call::Call;
 use crate::error::{CloseError, SubmitError};
@@ -14,7 +16,7 @@ use crate::handle::{Handle, handle};
 use crate::options::Builder;
 use crate::outcome::Outcome;
 use crate::overload::{
-    Class, Control, ControlStats, Controlled, Desk, Level, Token, Unserved, controlled,
+    Class, Control, ControlStats, Controlled, Level, Token, Unserved, controlled,
 };
 
 /// A pool of tasks that run one async function, and decide by how long jobs wait
@@ -54,9 +56,10 @@ impl<T: Send + 'static> ControlledPool<T> {
 
 impl<T: Send + 'static> Builder<ControlledPool<T>> {
     /// The pool that runs this function, and gives what it does not run to
-    /// `unserved`, which must not block: on a worker, or on the thread that submits a
-    /// job for which another made room, or where the runtime of the workers is shut
-    /// down.
+    /// `unserved`, which must not block: on a worker, on a thread that submits, on the
+    /// thread of the pool's alarm when a [deadline](Class::deadline) passes, or where the
+    /// runtime of the workers is shut down. Its panic goes to the
+    /// [panic handler](Self::panic_handler), and costs nothing else.
     ///
     /// # Panics
     /// As `build` of a [`FuncPool`], where an [elastic](Control::elastic) size counts as
@@ -70,6 +73,33 @@ impl<T: Send + 'static> Builder<ControlledPool<T>> {
         self.build_with(control, run, unserved)
     }
 
+    /// As [`build`](Self::build), for a function with a state that `make` makes for each
+    /// worker; see [`build_with_state`](Builder::build_with_state) of a [`FuncPool`].
+    ///
+    /// # Panics
+    /// As [`build`](Self::build). A panic of `make` is that of the job.
+    pub fn build_with_state<S, M, F, Fut, U>(
+        self,
+        control: Control,
+        make: M,
+        run: F,
+        unserved: U,
+    ) -> ControlledPool<T>
+    where
+        S: Send + 'static,
+        M: Fn() -> S + Send + Sync + 'static,
+        F: Fn(S, T) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = S> + Send + 'static,
+        U: Fn(Unserved<T>) + Send + Sync + 'static,
+    {
+        let shared = Arc::new((make, run));
+        let make_run = move || {
+            let (shared, place) = (Arc::clone(&shared), Place::empty());
+            move |job| place.keep((shared.1)(place.take(&shared.0), job))
+        };
+        self.build_made(control, make_run, unserved)
+    }
+
     fn build_with<F, Fut, U>(self, control: Control, run: F, unserved: U) -> ControlledPool<T>
     where
         F: Fn(T) -> Fut + Send + Sync + 'static,
@@ -77,22 +107,46 @@ impl<T: Send + 'static> Builder<ControlledPool<T>> {
         U: Fn(Unserved<T>) + Send + Sync + 'static,
     {
         let run = Arc::new(run);
-        let run = move |token: Token<T>| {
+        let make_run = move || {
             let run = Arc::clone(&run);
-            async move {
-                let desk = token.spend();
-                let Some((job, running)) = desk.next() else {
-                    return Outcome::Ran;
-                };
-                let (job, span) = job.into_parts();
-                let outcome = span.run_async(|| run(job)).await.into();
-                running.ended(&outcome);
-                outcome
+            move |job| run(job)
+        };
+        self.build_made(control, make_run, unserved)
+    }
+
+    /// The pool whose workers each have a function that `make_run` makes.
+    fn build_made<M, F, Fut, U>(
+        self,
+        control: Control,
+        make_run: M,
+        unserved: U,
+    ) -> ControlledPool<T>
+    where
+        M: Fn() -> F + Send + Sync + 'static,
+        F: Fn(T) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: Into<Outcome>> + Send + 'static,
+        U: Fn(Unserved<T>) + Send + Sync + 'static,
+    {
+        let make_run = move || {
+            let run = Arc::new(make_run());
+            move |token: Token<T>| {
+                let run = Arc::clone(&run);
+                async move {
+                    let desk = token.spend();
+                    let Some((job, running)) = desk.next() else {
+                        return Outcome::Ran;
+                    };
+                    let (job, span) = job.into_parts();
+                    let outcome = span.run_async(|| run(job)).await.into();
+                    running.ended(&outcome);
+                    outcome
+                }
             }
         };
         let builder = self.of_tokens::<FuncPool<Token<T>>>(&control);
-        let tokens = builder.build_with(run, Box::new(|token| Box::pin(async { drop(token) })));
-        let controlled = Controlled::new(Desk::new(control, unserved), &tokens.dispatcher);
+        let here = Box::new(|token| -> Here { Box::pin(async { drop(token) }) });
+        let tokens = builder.build_made(make_run, here);
+        let controlled = Controlled::new(control, unserved, &tokens.dispatcher);
         ControlledPool { controlled, tokens }
     }
 

@@ -77,13 +77,8 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
         let make_run = move || {
             let shared = Arc::clone(&shared);
             // Shared with the one job that the worker has at a time.
-            let place = Arc::new(Place(Mutex::new(None)));
-            move |job| {
-                let place = Arc::clone(&place);
-                let state = place.0.lock().take().unwrap_or_else(&shared.0);
-                let future = (shared.1)(state, job);
-                async move { *place.0.lock() = Some(future.await) }
-            }
+            let place = Place::empty();
+            move |job| place.keep((shared.1)(place.take(&shared.0), job))
         };
         let here = move |job| -> Here {
             let future = (here.1)((here.0)(), job);
@@ -111,7 +106,9 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
         self.build_made(make, here)
     }
 
-    fn build_made<M, F, Fut>(
+    /// As [`build_with`](Self::build_with), for a function that `make` makes for each
+    /// worker.
+    pub(super) fn build_made<M, F, Fut>(
         self,
         make: M,
         here: Box<dyn Fn(T) -> Here + Send + Sync>,
@@ -131,7 +128,27 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
 }
 
 /// Where the state of a worker lies between its jobs.
-struct Place<S>(Mutex<Option<S>>);
+pub(super) struct Place<S>(Mutex<Option<S>>);
+
+impl<S> Place<S> {
+    pub(super) fn empty() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(None)))
+    }
+
+    /// The state, which is made where there is none.
+    pub(super) fn take(&self, make: impl FnOnce() -> S) -> S {
+        self.0.lock().take().unwrap_or_else(make)
+    }
+
+    /// Has the state back that a job gives when it ends.
+    pub(super) fn keep<Fut: Future<Output = S>>(
+        self: &Arc<Self>,
+        job: Fut,
+    ) -> impl Future<Output = ()> + use<S, Fut> {
+        let place = Arc::clone(self);
+        async move { *place.0.lock() = Some(job.await) }
+    }
+}
 
 /// A panic of the state's own drop costs the worker nothing.
 impl<S> Drop for Place<S> {

@@ -4,15 +4,15 @@ use std::fmt;
 use std::time::Duration;
 
 use super::FuncPool;
-use super::func_build::built;
+use super::func_build::{built, lend};
 use crate::any_pool::Core;
 use crate::call::Call;
-use crate::error::{CloseError, SubmitError};
+use crate::error::{BuildError, CloseError, SubmitError};
 use crate::handle::{Handle, handle};
 use crate::options::Builder;
 use crate::outcome::Outcome;
 use crate::overload::{
-    Class, Control, ControlStats, Controlled, Desk, Level, Token, Unserved, controlled,
+    Class, Control, ControlStats, Controlled, Level, Token, Unserved, controlled,
 };
 use crate::span::Carried;
 
@@ -72,8 +72,10 @@ impl<T: Send + 'static> ControlledPool<T> {
 
 impl<T: Send + 'static> Builder<ControlledPool<T>> {
     /// The pool that runs this function, and gives what it does not run to
-    /// `unserved`: on a worker, which has to wait for it, or on the thread that submits
-    /// a job for which another made room.
+    /// `unserved`, which should not block: on a worker, on a thread that submits, or,
+    /// when a [deadline](Class::deadline) passes, on the thread of the pool's alarm. Each
+    /// of these has to wait for it. Its panic goes to the
+    /// [panic handler](Self::panic_handler), and costs nothing else.
     ///
     /// # Panics
     /// When the capacity is 0, when capacity and queue bound together are
@@ -83,32 +85,123 @@ impl<T: Send + 'static> Builder<ControlledPool<T>> {
         F: Fn(T) + Send + Sync + 'static,
         U: Fn(Unserved<T>) + Send + Sync + 'static,
     {
-        let run = move |job| {
+        built(self.try_build(control, run, unserved))
+    }
+
+    /// As [`build`](Self::build), where a system that gives no thread is an error.
+    ///
+    /// # Errors
+    /// As `try_build` of a [`FuncPool`].
+    ///
+    /// # Panics
+    /// When the capacity is 0, and when capacity and queue bound together are
+    /// above 2^29.
+    pub fn try_build<F, U>(
+        self,
+        control: Control,
+        run: F,
+        unserved: U,
+    ) -> Result<ControlledPool<T>, BuildError>
+    where
+        F: Fn(T) + Send + Sync + 'static,
+        U: Fn(Unserved<T>) + Send + Sync + 'static,
+    {
+        let run = move |_stateless: &mut Option<()>, job| {
             run(job);
             Outcome::Ran
         };
         self.build_with(control, run, unserved)
     }
 
-    fn build_with<F, U>(self, control: Control, run: F, unserved: U) -> ControlledPool<T>
+    /// As [`build`](Self::build), for a function with a state that `make` makes on each
+    /// worker; see [`build_with_state`](Builder::build_with_state) of a [`FuncPool`].
+    ///
+    /// ```
+    /// use pool_worker::overload::{Class, Codel, Control, Unserved};
+    /// use pool_worker::threads::ControlledPool;
+    ///
+    /// let pool = ControlledPool::builder().capacity(2).build_with_state(
+    ///     Control::new().codel(Codel::default()),
+    ///     String::new,
+    ///     |line, word: &'static str| {
+    ///         line.push_str(word);
+    ///         println!("this worker was given {line}");
+    ///     },
+    ///     |unserved: Unserved<&str>| println!("{} was {}", unserved.job, unserved.why),
+    /// );
+    /// pool.submit(Class::new(), "one ")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    /// As [`build`](Self::build). A panic of `make` is that of the job.
+    pub fn build_with_state<S: 'static, M, F, U>(
+        self,
+        control: Control,
+        make: M,
+        run: F,
+        unserved: U,
+    ) -> ControlledPool<T>
     where
-        F: Fn(T) -> Outcome + Send + Sync + 'static,
+        M: Fn() -> S + Send + Sync + 'static,
+        F: Fn(&mut S, T) + Send + Sync + 'static,
         U: Fn(Unserved<T>) + Send + Sync + 'static,
     {
-        let run = move |hand: &mut Option<Carried<Token<T>>>| {
+        built(self.try_build_with_state(control, make, run, unserved))
+    }
+
+    /// As [`build_with_state`](Self::build_with_state), where a system that gives no
+    /// thread is an error.
+    ///
+    /// # Errors
+    /// As [`try_build`](Self::try_build).
+    ///
+    /// # Panics
+    /// As [`try_build`](Self::try_build).
+    pub fn try_build_with_state<S: 'static, M, F, U>(
+        self,
+        control: Control,
+        make: M,
+        run: F,
+        unserved: U,
+    ) -> Result<ControlledPool<T>, BuildError>
+    where
+        M: Fn() -> S + Send + Sync + 'static,
+        F: Fn(&mut S, T) + Send + Sync + 'static,
+        U: Fn(Unserved<T>) + Send + Sync + 'static,
+    {
+        let run = move |state: &mut Option<S>, job| {
+            lend(state, &make, |state| run(state, job));
+            Outcome::Ran
+        };
+        self.build_with(control, run, unserved)
+    }
+
+    /// The pool that runs a function that is given the place of its worker's state.
+    fn build_with<S: 'static, F, U>(
+        self,
+        control: Control,
+        run: F,
+        unserved: U,
+    ) -> Result<ControlledPool<T>, BuildError>
+    where
+        F: Fn(&mut Option<S>, T) -> Outcome + Send + Sync + 'static,
+        U: Fn(Unserved<T>) + Send + Sync + 'static,
+    {
+        let run = move |state: &mut Option<S>, hand: &mut Option<Carried<Token<T>>>| {
             let token = hand.take().expect("a token was taken").into_job();
             let desk = token.spend();
             let Some((job, running)) = desk.next() else {
                 return Outcome::Ran;
             };
-            let outcome = job.run(&run);
+            let outcome = job.run(|job| run(state, job));
             running.ended(&outcome);
             outcome
         };
         let builder = self.of_tokens::<FuncPool<Token<T>>>(&control);
-        let tokens = built(builder.build_with(run, Box::new(drop)));
-        let controlled = Controlled::new(Desk::new(control, unserved), &tokens.dispatcher);
-        ControlledPool { controlled, tokens }
+        let tokens = builder.build_stateful(run, Box::new(drop))?;
+        let controlled = Controlled::new(control, unserved, &tokens.dispatcher);
+        Ok(ControlledPool { controlled, tokens })
     }
 
     /// The pool that runs this function, whose results its callers wait for: see
@@ -136,7 +229,27 @@ impl<T: Send + 'static> Builder<ControlledPool<T>> {
         F: Fn(T) -> R + Send + Sync + 'static,
         R: Send + 'static,
     {
-        let run = move |call: Call<T, R>| call.run(&run);
+        built(self.try_build_calls(control, run))
+    }
+
+    /// As [`build_calls`](Self::build_calls), where a system that gives no thread is an
+    /// error.
+    ///
+    /// # Errors
+    /// As [`try_build`](Self::try_build).
+    ///
+    /// # Panics
+    /// As [`try_build`](Self::try_build).
+    pub fn try_build_calls<F, R>(
+        self,
+        control: Control,
+        run: F,
+    ) -> Result<ControlledPool<Call<T, R>>, BuildError>
+    where
+        F: Fn(T) -> R + Send + Sync + 'static,
+        R: Send + 'static,
+    {
+        let run = move |_stateless: &mut Option<()>, call: Call<T, R>| call.run(&run);
         self.convert::<ControlledPool<_>>()
             .build_with(control, run, Call::back)
     }

@@ -59,6 +59,22 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
         F: Fn(T) -> R + Send + Sync + 'static,
         R: Send + 'static,
     {
+        built(self.try_build_calls(run))
+    }
+
+    /// As [`build_calls`](Self::build_calls), where a system that gives no thread is an
+    /// error.
+    ///
+    /// # Errors
+    /// As [`try_build`](Self::try_build).
+    ///
+    /// # Panics
+    /// As [`try_build`](Self::try_build).
+    pub fn try_build_calls<F, R>(self, run: F) -> Result<FuncPool<Call<T, R>>, BuildError>
+    where
+        F: Fn(T) -> R + Send + Sync + 'static,
+        R: Send + 'static,
+    {
         let run = Arc::new(run);
         let here = Arc::clone(&run);
         let run = move |hand: &mut Option<Carried<Call<T, R>>>| {
@@ -66,7 +82,7 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
             job.run(|call| call.run(&*run))
         };
         let here = move |call: Call<T, R>| _ = call.run(&*here);
-        built(self.convert().build_with(run, Box::new(here)))
+        self.convert().build_with(run, Box::new(here))
     }
 
     /// The pool that runs this function with a state that `make` makes on each
@@ -98,27 +114,56 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
         M: Fn() -> S + Send + Sync + 'static,
         F: Fn(&mut S, T) + Send + Sync + 'static,
     {
+        built(self.try_build_with_state(make, run))
+    }
+
+    /// As [`build_with_state`](Self::build_with_state), where a system that gives no
+    /// thread is an error.
+    ///
+    /// # Errors
+    /// As [`try_build`](Self::try_build).
+    ///
+    /// # Panics
+    /// As [`try_build`](Self::try_build).
+    pub fn try_build_with_state<S: 'static, M, F>(
+        self,
+        make: M,
+        run: F,
+    ) -> Result<FuncPool<T>, BuildError>
+    where
+        M: Fn() -> S + Send + Sync + 'static,
+        F: Fn(&mut S, T) + Send + Sync + 'static,
+    {
         let shared = Arc::new((make, run));
         let here = Arc::clone(&shared);
-        let drive = move |worker| {
+        let run = move |state: &mut Option<S>, hand: &mut Option<Carried<T>>| {
             let (make, run) = &*shared;
+            let job = hand.take().expect("a job was taken");
+            job.run(|job| lend(state, make, |state| run(state, job)));
+            Outcome::Ran
+        };
+        let here = move |job| (here.1)(&mut (here.0)(), job);
+        self.build_stateful(run, Box::new(here))
+    }
+
+    /// As [`build_with`](Self::build_with), for a function that is also given the place of
+    /// its worker's state.
+    pub(super) fn build_stateful<S: 'static, F>(
+        self,
+        run: F,
+        here: Box<dyn Fn(T) + Send + Sync>,
+    ) -> Result<FuncPool<T>, BuildError>
+    where
+        F: Fn(&mut Option<S>, &mut Option<Carried<T>>) -> Outcome + Send + Sync + 'static,
+    {
+        let drive = move |worker| {
             let mut state = None;
-            let worker = work::work(worker, |hand: &mut Option<Carried<T>>| {
-                let job = hand.take().expect("a job was taken");
-                job.run(|job| {
-                    // Not there while it is in use, so a panic drops it.
-                    let mut taken = state.take().unwrap_or_else(make);
-                    run(&mut taken, job);
-                    state = Some(taken);
-                });
-                Outcome::Ran
-            });
+            let worker = work::work(worker, |hand| run(&mut state, hand));
             // Before the worker, which a close waits for.
             panic::contain(|| drop(state));
             drop(worker);
         };
-        let here = move |job| (here.1)(&mut (here.0)(), job);
-        built(self.build_driven(drive, Box::new(here)))
+        self.build_driven(drive, here)
     }
 
     /// As [`build`](Self::build), for a function that runs the job where it
@@ -156,6 +201,19 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
             Err(NotLaunched(refused)) => Err(BuildError::new(&dispatcher.options.name, refused)),
         }
     }
+}
+
+/// Runs `run` with the state of this place, which is made first where there is none. It is
+/// not there while it is in use, so a panic drops it.
+pub(super) fn lend<S, R>(
+    place: &mut Option<S>,
+    make: impl FnOnce() -> S,
+    run: impl FnOnce(&mut S) -> R,
+) -> R {
+    let mut state = place.take().unwrap_or_else(make);
+    let result = run(&mut state);
+    *place = Some(state);
+    result
 }
 
 /// For who did not ask for an error.

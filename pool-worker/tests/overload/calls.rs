@@ -57,3 +57,11 @@ async fn a_handle_tells_what_became_of_its_call_on_tasks() {
     pool.wait_idle().await;
     assert_eq!(pool.stats().classes[0].panicked, 1);
 }
+
+#[test]
+fn a_handle_is_told_that_its_call_expired_though_no_worker_comes() {
+    let pool = pool_worker::threads::ControlledPool::builder().build_calls(Control::new(), square);
+    pool.pause();
+    let call = pool.call(of_calls()[1], 3).unwrap();
+    assert_eq!(told(call.wait()), Err(Some(WhyUnserved::Expired)));
+}

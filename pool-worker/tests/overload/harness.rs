@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pool_worker::overload::{Class, Control, ControlStats, Level, Unserved, WhyUnserved};
 use pool_worker::{DelaySnapshot, ReopenError, SubmitError, Window};
@@ -58,6 +58,19 @@ impl Events {
     pub fn all(&self) -> Vec<Event> {
         self.0.lock().unwrap().clone()
     }
+
+    /// All, once there are so many.
+    pub fn wait_for(&self, count: usize) -> Vec<Event> {
+        let patience = Instant::now() + LONG;
+        loop {
+            let all = self.all();
+            if all.len() >= count {
+                return all;
+            }
+            assert!(Instant::now() < patience, "no more than {all:?}");
+            std::thread::yield_now();
+        }
+    }
 }
 
 /// A pool of one of the engines.
@@ -70,6 +83,7 @@ pub trait Pool: Sync {
     fn oldest_waiting(&self) -> Option<Duration>;
     fn window(&self, length: Duration) -> Window;
     fn reopen(&self) -> Result<(), ReopenError>;
+    fn set_capacity(&self, capacity: usize);
     fn pause(&self);
     fn resume(&self);
     fn wait_idle(&self);
@@ -107,6 +121,9 @@ pub mod threads {
         }
         fn reopen(&self) -> Result<(), ReopenError> {
             self.reopen()
+        }
+        fn set_capacity(&self, capacity: usize) {
+            self.set_capacity(capacity);
         }
         fn pause(&self) {
             self.pause();
@@ -179,6 +196,9 @@ pub mod tasks {
         }
         fn reopen(&self) -> Result<(), ReopenError> {
             self.pool.reopen()
+        }
+        fn set_capacity(&self, capacity: usize) {
+            self.pool.set_capacity(capacity);
         }
         fn pause(&self) {
             self.pool.pause();

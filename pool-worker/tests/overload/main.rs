@@ -9,9 +9,11 @@ mod account;
 mod calls;
 mod many;
 mod order;
+mod panics;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 #[cfg(feature = "tokio")]
 mod runtime;
 mod size;
+mod state;
 mod turned_away;

@@ -10,7 +10,7 @@ on_both! {
 }
 
 /// Submits jobs of these classes while the one worker is held, and lets it go.
-pub fn order_of(build: Build, control: Control, classes: &[Class]) -> Vec<Event> {
+fn order_of(build: Build, control: Control, classes: &[Class]) -> Vec<Event> {
     let (pool, events, starts) = build(1, 100, control);
     let (first, go) = held(1000);
     pool.submit(Class::new(), first).unwrap();

@@ -11,6 +11,33 @@ use crate::harness::*;
 on_both! {
     a_stalled_pool_grows
     a_pool_that_is_left_alone_shrinks
+    a_capacity_is_changed_as_of_any_pool
+    a_size_that_is_not_the_pool_s_to_say_stays
+}
+
+fn a_capacity_is_changed_as_of_any_pool(build: Build) {
+    let (pool, _events, starts) = build(1, 10, Control::new());
+    let (first, go) = held(0);
+    pool.submit(Class::new(), first).unwrap();
+    assert_eq!(starts.recv(), Ok(0));
+    pool.submit(Class::new(), job(1)).unwrap();
+    pool.set_capacity(2);
+    assert_eq!(starts.recv(), Ok(1), "beside the first");
+    assert_eq!(pool.stats().total.capacity, 2);
+    drop(go);
+    pool.close();
+}
+
+fn a_size_that_is_not_the_pool_s_to_say_stays(build: Build) {
+    for control in [
+        Control::new().elastic(Elastic::new(2, 4)),
+        Control::new().vegas(Vegas::new(2, 4)),
+    ] {
+        let (pool, _events, _starts) = build(1, 10, control);
+        pool.set_capacity(3);
+        assert_eq!(pool.stats().total.capacity, 2);
+        pool.close();
+    }
 }
 
 fn a_stalled_pool_grows(build: Build) {

@@ -6,10 +6,10 @@ use pool_worker::overload::{Class, Codel, Control, Dagor, Level, WhyUnserved};
 use pool_worker::{DelaySnapshot, Reason};
 
 use crate::harness::*;
-use crate::order::order_of;
 
 on_both! {
     what_nobody_waits_for_is_given_back
+    what_expires_in_a_pause_is_given_back_without_another
     what_there_is_no_room_for_is_refused
     the_less_urgent_make_room
     what_has_expired_makes_room
@@ -21,13 +21,32 @@ on_both! {
 }
 
 fn what_nobody_waits_for_is_given_back(build: Build) {
+    let (pool, events, starts) = build(1, 100, Control::new());
+    let (first, go) = held(0);
+    pool.submit(Class::new(), first).unwrap();
+    starts.recv().unwrap();
     let now = Instant::now();
-    let classes = [
-        Class::new().deadline(now),
-        Class::new().deadline(now + LONG),
-    ];
-    let order = order_of(build, Control::new(), &classes);
-    assert_eq!(order, [Back(0, WhyUnserved::Expired), Ran(1)]);
+    pool.submit(Class::new().deadline(now), job(1)).unwrap();
+    let later = Class::new().deadline(now + LONG);
+    pool.submit(later, job(2)).unwrap();
+    // While the one worker is stuck.
+    let back = events.wait_for(2);
+    assert_eq!(back, [Ran(0), Back(1, WhyUnserved::Expired)]);
+    drop(go);
+    pool.close();
+    assert_eq!(events.all()[2..], [Ran(2)]);
+    let stats = pool.stats();
+    assert_eq!((stats.total.expired, stats.total.ran), (1, 2));
+}
+
+fn what_expires_in_a_pause_is_given_back_without_another(build: Build) {
+    let (pool, events, _starts) = build(1, 100, Control::new());
+    pool.pause();
+    let soon = Class::new().deadline(Instant::now() + Duration::from_millis(1));
+    pool.submit(soon, job(0)).unwrap();
+    assert_eq!(events.wait_for(1), [Back(0, WhyUnserved::Expired)]);
+    assert!(pool.stats().classes[0].unserved_delay.max > Duration::ZERO);
+    pool.close();
 }
 
 fn what_there_is_no_room_for_is_refused(build: Build) {

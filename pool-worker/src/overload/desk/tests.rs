@@ -2,7 +2,8 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Weak};
 
 use super::*;
-use crate::overload::{Codel, Elastic};
+use crate::outcome::Outcome;
+use crate::overload::{Codel, Dagor, Elastic, Vegas};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -143,4 +144,148 @@ fn a_pool_that_nobody_uses_has_shrunk_when_it_is_looked_at() {
     set_time(1000);
     desk.look();
     assert_eq!(told.load(Relaxed), 1);
+}
+
+#[test]
+fn the_level_that_is_read_follows_the_time_though_nobody_submits() {
+    let dagor = Dagor::new(MS).window(10 * MS, 1000);
+    let (desk, set_time, _back) = desk(Control::new().dagor(dagor));
+    for at in 1..20 {
+        for user in 0..100 {
+            let class = Class::new().priority(7).user(user);
+            let _ = desk.submit(class, 1, || Ok(()));
+        }
+        set_time(10 * at);
+        while desk.look().1 > 0 {
+            next(&desk);
+        }
+    }
+    let read = |at| {
+        set_time(at);
+        desk.level()
+    };
+    let levels = [190, 200, 210, 1_000_000].map(read);
+    assert!(levels.is_sorted_by(|a, b| a < b), "{levels:?}");
+    assert_eq!(levels[3], Level::ALL);
+}
+
+#[test]
+fn jobs_that_do_not_end_well_say_nothing_of_the_limit() {
+    let limit_after = |outcome: fn() -> Outcome| {
+        let (desk, _set_time, _back) = desk(Control::new().vegas(Vegas::new(2, 20)));
+        let told = Arc::new(AtomicUsize::new(2));
+        let sizes = Arc::clone(&told);
+        desk.resize_by(Box::new(move |size| sizes.store(size, Relaxed)));
+        for _ in 0..10 {
+            for job in 1..=2 {
+                submit(&desk, 0, job);
+            }
+            for (_job, running) in [(); 2].map(|()| desk.next().unwrap()) {
+                running.ended(&outcome());
+            }
+        }
+        told.load(Relaxed)
+    };
+    assert!(limit_after(|| Outcome::Ran) > 2, "a window of short jobs");
+    assert_eq!(limit_after(|| Outcome::Panicked(None)), 2);
+    assert_eq!(limit_after(|| Outcome::Cancelled), 2);
+}
+
+/// The times that the desk's alarm is set for, in milliseconds.
+fn alarm_of(desk: &Desk<u32>) -> Arc<Mutex<Vec<u64>>> {
+    let began = desk.epoch.moment(Duration::ZERO);
+    let set_for = Arc::new(Mutex::new(Vec::new()));
+    let alarm = Arc::clone(&set_for);
+    desk.wake_by(Box::new(move |at| {
+        let after = at.duration_since(began);
+        alarm.lock().push(after.as_millis() as u64);
+    }));
+    set_for
+}
+
+fn submit_until(desk: &Desk<u32>, at: u64, job: u32) {
+    let at = desk.epoch.moment(Duration::from_millis(at));
+    let submitted = desk.submit(Class::new().deadline(at), job, || Ok(()));
+    assert!(submitted.is_ok());
+}
+
+fn expired(job: u32, after: u32) -> (u32, WhyUnserved, Duration) {
+    (job, WhyUnserved::Expired, after * MS)
+}
+
+#[test]
+fn the_alarm_gives_back_what_expires_where_nobody_comes() {
+    let (desk, set_time, back) = desk(Control::new());
+    let set_for = alarm_of(&desk);
+    submit(&desk, 0, 1);
+    assert_eq!(*set_for.lock(), [0; 0], "nothing expires");
+    submit_until(&desk, 50, 2);
+    submit_until(&desk, 30, 3);
+    submit_until(&desk, 40, 4);
+    assert_eq!(*set_for.lock(), [50, 30], "the earliest comes first");
+    set_time(30);
+    desk.ring();
+    assert_eq!(*back.lock(), [expired(3, 30)]);
+    assert_eq!(*set_for.lock(), [50, 30, 40]);
+    set_time(60);
+    desk.ring();
+    assert_eq!(back.lock()[1..], [expired(4, 60), expired(2, 60)]);
+    assert_eq!(*set_for.lock(), [50, 30, 40], "none is left to expire");
+    assert_eq!(next(&desk), Some(1));
+    let (figures, queued, _) = desk.look();
+    assert_eq!((figures.total().expired, queued), (3, 0));
+}
+
+#[test]
+fn an_alarm_that_was_lost_is_set_anew_by_who_submits() {
+    let (desk, set_time, back) = desk(Control::new());
+    let set_for = alarm_of(&desk);
+    submit_until(&desk, 10, 1);
+    set_time(20);
+    submit_until(&desk, 50, 2);
+    assert_eq!(*back.lock(), [expired(1, 20)]);
+    assert_eq!(*set_for.lock(), [10, 50]);
+}
+
+#[test]
+fn a_full_queue_is_shared_by_its_keys() {
+    let (desk, set_time, back) = desk(Control::new().fair());
+    let of = |key| Class::new().priority(3).key(key);
+    for job in 1..=4 {
+        let taken = desk.submit(of(7), job, || Ok(()));
+        assert!(taken.is_ok());
+    }
+    let squeeze = |class, job| {
+        let taken = desk.submit(class, job, || Err::<(), _>(Reason::Full));
+        taken.map_err(|away| away.reason)
+    };
+    set_time(2);
+    assert_eq!(squeeze(of(7), 9), Err(Reason::Full), "it has most itself");
+    assert_eq!(squeeze(of(8), 5), Ok(None));
+    assert_eq!(squeeze(of(8), 6), Ok(None));
+    assert_eq!(squeeze(of(8), 9), Err(Reason::Full), "each has two");
+    let other = of(8).priority(4);
+    assert_eq!(squeeze(other, 9), Err(Reason::Full), "less urgent");
+    let displaced = |job| (job, WhyUnserved::Displaced, 2 * MS);
+    assert_eq!(
+        *back.lock(),
+        [4, 3].map(displaced),
+        "the newest of the many"
+    );
+    let order = [(); 4].map(|()| next(&desk));
+    assert_eq!(order, [1, 5, 2, 6].map(Some));
+}
+
+#[test]
+fn what_has_expired_makes_room_wherever_it_waits() {
+    let (desk, set_time, back) = desk(Control::new());
+    submit(&desk, 0, 1);
+    submit_until(&desk, 10, 2);
+    submit(&desk, 5, 3);
+    set_time(10);
+    // Neither the first of all, nor less urgent than this.
+    assert_eq!(squeeze(&desk, 5, 4), Ok(()));
+    assert_eq!(*back.lock(), [expired(2, 10)]);
+    assert_eq!(squeeze(&desk, 5, 5), Err((Reason::Full, 10 * MS)));
+    assert_eq!([(); 3].map(|()| next(&desk)), [1, 3, 4].map(Some));
 }
