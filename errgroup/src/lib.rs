@@ -17,6 +17,7 @@ mod escalations;
 #[cfg(feature = "flow")]
 pub mod flow;
 mod gather;
+mod gather_handle;
 mod gather_scope;
 mod gathered;
 mod grace;
@@ -52,6 +53,7 @@ pub use cause::{Cause, Reason};
 pub use context::Context;
 pub use error::{SpawnError, TrySpawnError};
 pub use gather::Gather;
+pub use gather_handle::GatherHandle;
 pub use gather_scope::{GatherScope, gather_scope};
 pub use gathered::{GatherError, Gathered};
 pub use group::Group;
