@@ -53,8 +53,12 @@ impl<T: Send + 'static, E: Send + 'static> Gather<T, E> {
     /// A gather without a limit, with the policy
     /// [`FirstError`](Policy::FirstError).
     pub fn new() -> Self {
+        Self::over(Group::new())
+    }
+
+    /// A gather whose tasks run in that group.
+    pub(crate) fn over(group: Group<usize>) -> Self {
         let (tell, ended) = unbounded_channel();
-        let group = Group::new();
         Self {
             handle: GatherHandle::new(group.handle(), tell),
             group,
@@ -66,6 +70,13 @@ impl<T: Send + 'static, E: Send + 'static> Gather<T, E> {
     /// Bounds how many tasks run at once; as [`Group::limit`].
     pub fn limit(self, limit: usize) -> Self {
         self.group.set_limit(limit);
+        self
+    }
+
+    /// Sets how many tasks [`spawn_wait`](Self::spawn_wait) lets in beyond the limit; as
+    /// [`Group::backlog`].
+    pub fn backlog(self, tasks: usize) -> Self {
+        self.group.set_backlog(tasks);
         self
     }
 
@@ -95,15 +106,8 @@ impl<T: Send + 'static, E: Send + 'static> Gather<T, E> {
         self
     }
 
-    /// Cancels the gather at that time, unless it has ended; what was not done by
-    /// then is [`Cancelled`](crate::Outcome::Cancelled) or
-    /// [`NotStarted`](crate::Outcome::NotStarted).
-    ///
-    /// # Panics
-    ///
-    /// Outside of a tokio runtime with time enabled.
-    pub fn deadline(mut self, at: tokio::time::Instant) -> Self {
-        self.group = self.group.cancel_when(tokio::time::sleep_until(at));
+    pub(crate) fn with_group(mut self, set: impl FnOnce(Group<usize>) -> Group<usize>) -> Self {
+        self.group = set(self.group);
         self
     }
 

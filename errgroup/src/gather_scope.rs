@@ -47,11 +47,64 @@ where
     E: Send + 'env,
     F: for<'scope> FnOnce(&GatherScope<'scope, 'env, T, E>),
 {
+    gather(policy, |_| (), body)
+}
+
+impl<'scope, E: Send + 'scope> Scope<'scope, '_, E> {
+    /// Runs tasks with values, as [`gather_scope`] does, that are cancelled when this scope
+    /// is cancelled; as [`child`](Self::child). A failure of theirs is contained, unless
+    /// `body` has [`scope`](GatherScope::scope) told to
+    /// [`escalate_to`](Self::escalate_to) this one: under the policy
+    /// [`FirstError`](Policy::FirstError), as under others nothing fails.
+    ///
+    /// ```
+    /// use errgroup::Policy;
+    ///
+    /// let ended = errgroup::scope(|parent| {
+    ///     let pages = ["one", "two", "three"];
+    ///     let lengths = parent.child_gather::<_, &str, _>(Policy::FirstError, |gather| {
+    ///         // gather.scope().escalate_to(parent) would cancel the parent, too.
+    ///         for page in &pages {
+    ///             gather.spawn(|| if page.len() < 5 { Ok(page.len()) } else { Err("long") });
+    ///         }
+    ///     });
+    ///     assert_eq!(lengths.failed(), 1);
+    ///     assert!(!parent.is_cancelled());
+    ///     Ok::<(), ()>(())
+    /// });
+    /// assert_eq!(ended, Ok(()));
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `body` panicked, goes on with it. If the system has no thread left.
+    pub fn child_gather<'outer, T, C, F>(&'outer self, policy: Policy, body: F) -> Gathered<T, C>
+    where
+        T: Send + 'outer,
+        C: Send + 'outer,
+        F: for<'child> FnOnce(&GatherScope<'child, 'outer, T, C>),
+    {
+        gather(policy, |child| child.follow(self), body)
+    }
+}
+
+/// Has `first` called before `body`.
+fn gather<'env, T, E, F>(
+    policy: Policy,
+    first: impl for<'scope> FnOnce(&Scope<'scope, 'env, usize>),
+    body: F,
+) -> Gathered<T, E>
+where
+    T: Send + 'env,
+    E: Send + 'env,
+    F: for<'scope> FnOnce(&GatherScope<'scope, 'env, T, E>),
+{
     let (tell, told) = unbounded_channel();
     let told = Arc::new(Mutex::new(Told { told, taken: 0 }));
     let told_later = Arc::clone(&told);
     let tally = Arc::new(Tally::new(policy));
     let failed = scope(|scope| {
+        first(scope);
         if policy == Policy::Any(0) {
             scope.cancel();
         }

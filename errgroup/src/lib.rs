@@ -17,6 +17,7 @@ mod escalations;
 #[cfg(feature = "flow")]
 pub mod flow;
 mod gather;
+mod gather_control;
 mod gather_handle;
 mod gather_scope;
 mod gathered;
