@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::Poll;
@@ -12,10 +12,11 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::error::{SpawnError, TrySpawnError};
 use crate::handle::Handle;
-use crate::panic::caught;
+use crate::named::named;
 use crate::place::{Caller, Place};
 use crate::policy::{Policy, Tally};
 use crate::report::{Outcome, TaskReport, Unsent};
+use crate::reported::Reported;
 
 /// Spawns into a [`Gather`](crate::Gather) from anywhere: from inside its tasks too, and
 /// while [`next`](crate::Gather::next) or [`wait`](crate::Gather::wait) runs. What it
@@ -80,10 +81,12 @@ impl<T: Send + 'static, E: Send + 'static> GatherHandle<T, E> {
     where
         F: Future<Output = Result<T, E>> + Send + 'static,
     {
-        self.spawn_named(String::new(), task)
+        let (index, task) = self.member(task);
+        self.shared.group.spawn(task);
+        index
     }
 
-    /// As [`spawn`](Self::spawn), with a name for the report.
+    /// As [`spawn`](Self::spawn), with a name: [`named`](crate::named()).
     ///
     /// # Panics
     ///
@@ -92,9 +95,7 @@ impl<T: Send + 'static, E: Send + 'static> GatherHandle<T, E> {
     where
         F: Future<Output = Result<T, E>> + Send + 'static,
     {
-        let (index, task) = self.member(name.into(), task);
-        self.shared.group.spawn(task);
-        index
+        self.spawn(named(name.into(), task))
     }
 
     /// Spawns a task if it can start at once, and returns its index; as
@@ -152,11 +153,11 @@ impl<T: Send + 'static, E: Send + 'static> GatherHandle<T, E> {
     where
         F: FnOnce() -> Result<T, E> + Send + 'static,
     {
-        let (mut report, handle) = (self.report(String::new()), self.clone());
-        let index = report.index();
+        let (mut job, handle) = (self.reported(job), self.clone());
+        let index = job.report.index();
         self.shared.group.spawn_blocking(move || {
-            report.start();
-            handle.conclude(Outcome::of(caught(job)), report)
+            let outcome = job.call();
+            handle.conclude(outcome, &mut job.report)
         });
         index
     }
@@ -165,7 +166,7 @@ impl<T: Send + 'static, E: Send + 'static> GatherHandle<T, E> {
     where
         F: Future<Output = Result<T, E>> + Send + 'static,
     {
-        let (index, task) = self.member(String::new(), task);
+        let (index, task) = self.member(task);
         self.shared.group.fill(place, task);
         index
     }
@@ -173,7 +174,6 @@ impl<T: Send + 'static, E: Send + 'static> GatherHandle<T, E> {
     /// The task as one of the group, and its index.
     fn member<F>(
         &self,
-        name: String,
         task: F,
     ) -> (
         usize,
@@ -182,24 +182,24 @@ impl<T: Send + 'static, E: Send + 'static> GatherHandle<T, E> {
     where
         F: Future<Output = Result<T, E>> + Send + 'static,
     {
-        let (mut report, handle) = (self.report(name), self.clone());
-        let index = report.index();
+        let (task, handle) = (self.reported(task), self.clone());
+        let index = task.report.index();
         let member = async move {
-            report.start();
+            let mut task = pin!(task);
             let Shared { group, grace, .. } = &*handle.shared;
-            let outcome = unless_cancelled(group, *grace, task).await;
-            handle.conclude(outcome, report)
+            let outcome = unless_cancelled(group, *grace, task.as_mut()).await;
+            handle.conclude(outcome, task.gone())
         };
         (index, member)
     }
 
-    fn report(&self, name: String) -> Unsent<T, E> {
+    fn reported<F>(&self, task: F) -> Reported<F, T, E> {
         // Relaxed: who has seen the report of a task has seen what that spawned.
         let index = self.shared.spawned.fetch_add(1, Relaxed);
-        Unsent::new(index, name, self.shared.tell.clone())
+        Reported::new(task, Unsent::new(index, self.shared.tell.clone()))
     }
 
-    fn conclude(&self, outcome: Outcome<T, E>, report: Unsent<T, E>) -> Result<(), usize> {
+    fn conclude(&self, outcome: Outcome<T, E>, report: &mut Unsent<T, E>) -> Result<(), usize> {
         let Shared { tally, group, .. } = &*self.shared;
         tally.conclude(outcome, report, || group.cancel())
     }
@@ -246,16 +246,12 @@ impl<T, E> fmt::Debug for GatherHandle<T, E> {
 async fn unless_cancelled<T, E, F>(
     handle: &Handle<usize>,
     grace: Duration,
-    task: F,
+    mut task: Pin<&mut Reported<F, T, E>>,
 ) -> Outcome<T, E>
 where
     F: Future<Output = Result<T, E>>,
 {
-    let mut task = pin!(task);
-    let mut attempt = poll_fn(|cx| match caught(|| task.as_mut().poll(cx)) {
-        Ok(polled) => polled.map(|result| Outcome::of(Ok(result))),
-        Err(panic) => Poll::Ready(Outcome::of(Err(panic))),
-    });
+    let mut attempt = poll_fn(|cx| task.as_mut().poll_outcome(cx));
     let mut cancelled = pin!(handle.cancelled());
     let ended = poll_fn(|cx| {
         if let Poll::Ready(outcome) = pin!(&mut attempt).poll(cx) {

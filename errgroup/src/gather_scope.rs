@@ -10,10 +10,11 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use crate::cause::Cause;
 use crate::error::{SpawnError, TrySpawnError};
 use crate::gathered::Gathered;
-use crate::panic::caught;
+use crate::named::named_job;
 use crate::park::until_ready;
 use crate::policy::{Policy, Tally};
-use crate::report::{Outcome, TaskReport, Unsent};
+use crate::report::{TaskReport, Unsent};
+use crate::reported::Reported;
 use crate::scope::{Scope, scope};
 use crate::scope_place::Place;
 use crate::sync::{Mutex, lock};
@@ -151,17 +152,17 @@ where
     where
         F: FnOnce() -> Result<T, E> + Send + 'scope,
     {
-        self.spawn_named(String::new(), task)
+        let (index, task) = self.member(task);
+        self.scope.spawn(task);
+        index
     }
 
-    /// As [`spawn`](Self::spawn), with a name for the report.
+    /// As [`spawn`](Self::spawn), with a name: [`named_job`].
     pub fn spawn_named<F>(&self, name: impl Into<String>, task: F) -> usize
     where
         F: FnOnce() -> Result<T, E> + Send + 'scope,
     {
-        let (index, task) = self.member(name.into(), task);
-        self.scope.spawn(task);
-        index
+        self.spawn(named_job(name.into(), task))
     }
 
     /// Spawns a task if it can start at once, and returns its index; as
@@ -215,7 +216,7 @@ where
     where
         F: FnOnce() -> Result<T, E> + Send + 'scope,
     {
-        let (index, task) = self.member(String::new(), task);
+        let (index, task) = self.member(task);
         self.scope.fill(place, task);
         index
     }
@@ -223,7 +224,6 @@ where
     /// The task as one of the scope, and its index.
     fn member<F>(
         &self,
-        name: String,
         task: F,
     ) -> (
         usize,
@@ -233,11 +233,11 @@ where
         F: FnOnce() -> Result<T, E> + Send + 'scope,
     {
         let index = self.spawned.fetch_add(1, Relaxed);
-        let mut report = Unsent::new(index, name, self.tell.clone());
+        let mut task = Reported::new(task, Unsent::new(index, self.tell.clone()));
         let (scope, tally) = (self.scope.clone(), Arc::clone(&self.tally));
         let member = move || {
-            report.start();
-            tally.conclude(Outcome::of(caught(task)), report, || scope.cancel())
+            let outcome = task.call();
+            tally.conclude(outcome, &mut task.report, || scope.cancel())
         };
         (index, member)
     }

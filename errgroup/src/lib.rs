@@ -32,6 +32,7 @@ mod park;
 mod place;
 mod policy;
 mod report;
+mod reported;
 mod runner;
 mod scope;
 mod scope_control;
