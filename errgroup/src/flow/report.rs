@@ -14,10 +14,16 @@ use super::node::Node;
 use super::vertex::Vertex;
 use super::work::Failure;
 
-/// How a node ended.
+/// How a node ended; while the flow runs, where it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum State {
+    /// It waits for its inputs, or for its turn. Seen by a [`Watcher`](super::Watcher) only;
+    /// in a report every node has ended.
+    Pending,
+    /// It has begun; it may pause between two attempts. Seen by a
+    /// [`Watcher`](super::Watcher) only.
+    Running,
     /// Its output is there.
     Succeeded,
     /// Its output was given before the run.
@@ -30,9 +36,18 @@ pub enum State {
     Cancelled,
 }
 
+impl State {
+    /// Whether this is an end, good or bad.
+    pub fn has_ended(self) -> bool {
+        !matches!(self, Self::Pending | Self::Running)
+    }
+}
+
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
             Self::Succeeded => "succeeded",
             Self::Given => "given",
             Self::Failed => "failed",
