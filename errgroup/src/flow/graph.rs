@@ -141,9 +141,8 @@ impl<E: Send + 'static> Flow<E> {
     ///
     /// # Errors
     ///
-    /// If the flows differ in their nodes' names or inputs; then nothing was
-    /// given. The types must be the same, which cannot be checked: a node that
-    /// takes an output of another type fails with a panic, and [`Report::get`] panics.
+    /// If the flows differ in their nodes' names or inputs, or an output is of another type
+    /// than its node's is here; then nothing was given.
     pub fn resume(&mut self, earlier: &Report<E>) -> Result<(), OtherShape> {
         if !earlier.has_shape_of(self) {
             return Err(OtherShape);
@@ -176,7 +175,7 @@ impl<E: Send + 'static> Flow<E> {
         Drawing::of(self).dot()
     }
 
-    pub(super) fn push<I: Inputs, T>(
+    pub(super) fn push<I: Inputs, T: 'static>(
         &mut self,
         name: Cow<'static, str>,
         inputs: I,
@@ -187,7 +186,7 @@ impl<E: Send + 'static> Flow<E> {
         let Some(needed) = needed else {
             panic!("an input of {name} is a node of another flow");
         };
-        let vertex = Vertex::new(name, needed);
+        let vertex = Vertex::new::<T>(name, needed);
         self.board.add(&vertex);
         self.vertices.push(vertex);
         self.jobs.push(Mutex::new(Some(job(inputs))));
@@ -214,7 +213,7 @@ pub struct OtherShape;
 
 impl fmt::Display for OtherShape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the report is of a flow with other nodes or inputs")
+        f.write_str("the report is of a flow with other nodes, inputs or outputs")
     }
 }
 

@@ -198,10 +198,13 @@ impl<E> Report<E> {
         Drawing::new(nodes, &self.edges)
     }
 
+    /// Whether what there is of outputs can be that flow's.
     pub(super) fn has_shape_of(&self, flow: &Flow<E>) -> bool {
         let names = self.vertices.iter().map(|vertex| &vertex.name);
+        let fits = |(at, output): (usize, Value)| (*output).type_id() == flow.vertices[at].kind;
         names.eq(flow.vertices.iter().map(|vertex| &vertex.name))
             && self.edges.has_shape_of(&flow.edges)
+            && self.outputs().all(fits)
     }
 
     /// Those there are, by node.
