@@ -4,22 +4,17 @@ use std::fmt;
 use std::future::poll_fn;
 #[cfg(feature = "stream")]
 use std::pin::Pin;
-use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::error::{SpawnError, TrySpawnError};
+use crate::gather_handle::GatherHandle;
 use crate::gathered::Gathered;
 use crate::group::Group;
-use crate::handle::Handle;
-use crate::panic::caught;
-use crate::place::{Caller, Place};
 use crate::policy::{Policy, Tally};
-use crate::report::{Outcome, TaskReport, Unsent};
+use crate::report::TaskReport;
 use crate::wait_error::WaitError;
 
 /// A group whose tasks have values, and whose [`Policy`] says when it has
@@ -49,27 +44,26 @@ use crate::wait_error::WaitError;
 #[must_use = "a dropped gather is cancelled"]
 pub struct Gather<T, E> {
     group: Group<usize>,
-    spawned: AtomicUsize,
-    tally: Arc<Tally>,
+    handle: GatherHandle<T, E>,
     ended: UnboundedReceiver<TaskReport<T, E>>,
-    tell: UnboundedSender<TaskReport<T, E>>,
     received: usize,
-    grace: Duration,
 }
 
 impl<T: Send + 'static, E: Send + 'static> Gather<T, E> {
     /// A gather without a limit, with the policy
     /// [`FirstError`](Policy::FirstError).
     pub fn new() -> Self {
+        Self::over(Group::new())
+    }
+
+    /// A gather whose tasks run in that group.
+    pub(crate) fn over(group: Group<usize>) -> Self {
         let (tell, ended) = unbounded_channel();
         Self {
-            group: Group::new(),
-            spawned: AtomicUsize::new(0),
-            tally: Arc::new(Tally::new(Policy::default())),
+            handle: GatherHandle::new(group.handle(), tell),
+            group,
             ended,
-            tell,
             received: 0,
-            grace: Duration::ZERO,
         }
     }
 
@@ -79,9 +73,21 @@ impl<T: Send + 'static, E: Send + 'static> Gather<T, E> {
         self
     }
 
-    /// Sets when it has enough; before the first task.
+    /// Sets how many tasks [`spawn_wait`](Self::spawn_wait) lets in beyond the limit; as
+    /// [`Group::backlog`].
+    pub fn backlog(self, tasks: usize) -> Self {
+        self.group.set_backlog(tasks);
+        self
+    }
+
+    /// Sets when it has enough.
+    ///
+    /// # Panics
+    ///
+    /// If there was a task or is a [`handle`](Self::handle), which would go by another
+    /// policy. (Settings of a [`Group`] that come late hold for what comes later.)
     pub fn policy(mut self, policy: Policy) -> Self {
-        self.tally = Arc::new(Tally::new(policy));
+        self.handle.settings("policy").tally = Tally::new(policy);
         if policy == Policy::Any(0) {
             self.group.cancel();
         }
@@ -90,30 +96,28 @@ impl<T: Send + 'static, E: Send + 'static> Gather<T, E> {
 
     /// Gives tasks so long after the cancel to end by themselves; zero unless
     /// set.
-    pub fn grace(mut self, grace: Duration) -> Self {
-        self.grace = grace;
-        self
-    }
-
-    /// Cancels the gather at that time, unless it has ended; what was not done by
-    /// then is [`Cancelled`](Outcome::Cancelled) or
-    /// [`NotStarted`](Outcome::NotStarted).
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime with time enabled.
-    pub fn deadline(mut self, at: tokio::time::Instant) -> Self {
-        self.group = self.group.cancel_when(tokio::time::sleep_until(at));
+    /// If there was a task or is a [`handle`](Self::handle), which would have another
+    /// grace.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.handle.settings("grace").grace = grace;
         self
     }
 
-    /// To cancel, to change the limit and to watch. The cause of a failure is
-    /// the index of the task that failed.
-    pub fn handle(&self) -> Handle<usize> {
-        self.group.handle()
+    pub(crate) fn with_group(mut self, set: impl FnOnce(Group<usize>) -> Group<usize>) -> Self {
+        self.group = set(self.group);
+        self
     }
 
-    /// Spawns a task and returns its index; as [`Group::spawn`].
+    /// A handle, to spawn from inside the tasks and from anywhere else;
+    /// [`group`](GatherHandle::group) of it cancels, changes the limit and watches.
+    pub fn handle(&self) -> GatherHandle<T, E> {
+        self.handle.clone()
+    }
+
+    /// See [`GatherHandle::spawn`].
     ///
     /// # Panics
     ///
@@ -122,10 +126,10 @@ impl<T: Send + 'static, E: Send + 'static> Gather<T, E> {
     where
         F: Future<Output = Result<T, E>> + Send + 'static,
     {
-        self.spawn_named(String::new(), task)
+        self.handle.spawn(task)
     }
 
-    /// As [`spawn`](Self::spawn), with a name for the report.
+    /// See [`GatherHandle::spawn_named`].
     ///
     /// # Panics
     ///
@@ -134,18 +138,14 @@ impl<T: Send + 'static, E: Send + 'static> Gather<T, E> {
     where
         F: Future<Output = Result<T, E>> + Send + 'static,
     {
-        let (index, task) = self.member(name.into(), task);
-        self.group.spawn(task);
-        index
+        self.handle.spawn_named(name, task)
     }
 
-    /// Spawns a task if it can start at once, and returns its index; as
-    /// [`Group::try_spawn`].
+    /// See [`GatherHandle::try_spawn`].
     ///
     /// # Errors
     ///
-    /// No slot is free, or the gather is cancelled; both hold the task, which then
-    /// has no index and no report.
+    /// No slot is free, or the gather is cancelled; both hold the task.
     ///
     /// # Panics
     ///
@@ -154,20 +154,14 @@ impl<T: Send + 'static, E: Send + 'static> Gather<T, E> {
     where
         F: Future<Output = Result<T, E>> + Send + 'static,
     {
-        match self.group.handle.try_place() {
-            Ok(place) => Ok(self.fill(place, task)),
-            Err(why) => Err(TrySpawnError::new(why, task)),
-        }
+        self.handle.try_spawn(task)
     }
 
-    /// Waits for room, spawns the task and returns its index; as
-    /// [`Group::spawn_wait`]. Cancel safe: dropped before it is ready, it leaves
-    /// the gather as it was, and drops the task.
+    /// See [`GatherHandle::spawn_wait`].
     ///
     /// # Errors
     ///
-    /// The gather was cancelled, maybe because it has enough, before there was room;
-    /// holds the task, which then has no index and no report.
+    /// The gather was cancelled before there was room; holds the task.
     ///
     /// # Panics
     ///
@@ -176,16 +170,10 @@ impl<T: Send + 'static, E: Send + 'static> Gather<T, E> {
     where
         F: Future<Output = Result<T, E>> + Send + 'static,
     {
-        let mut caller = Caller::new(&self.group.handle);
-        match poll_fn(|cx| caller.poll_place(cx)).await {
-            Ok(place) => Ok(self.fill(place, task)),
-            Err(reason) => Err(SpawnError::Cancelled(task, reason)),
-        }
+        self.handle.spawn_wait(task).await
     }
 
-    /// Spawns a job that blocks, on a thread of the runtime's for such jobs, and
-    /// returns its index; as [`Group::spawn_blocking`]. Once it runs it comes to its
-    /// own end, whatever the grace.
+    /// See [`GatherHandle::spawn_blocking`].
     ///
     /// # Panics
     ///
@@ -194,55 +182,12 @@ impl<T: Send + 'static, E: Send + 'static> Gather<T, E> {
     where
         F: FnOnce() -> Result<T, E> + Send + 'static,
     {
-        let mut report = self.report(String::new());
-        let (index, tally, handle) = (report.index(), Arc::clone(&self.tally), self.handle());
-        self.group.spawn_blocking(move || {
-            report.start();
-            tally.conclude(Outcome::of(caught(job)), report, || handle.cancel())
-        });
-        index
-    }
-
-    fn fill<F>(&self, place: Place, task: F) -> usize
-    where
-        F: Future<Output = Result<T, E>> + Send + 'static,
-    {
-        let (index, task) = self.member(String::new(), task);
-        self.group.handle.fill(place, task);
-        index
-    }
-
-    fn report(&self, name: String) -> Unsent<T, E> {
-        let index = self.spawned.fetch_add(1, Relaxed);
-        Unsent::new(index, name, self.tell.clone())
-    }
-
-    /// The task as one of the group, and its index.
-    fn member<F>(
-        &self,
-        name: String,
-        task: F,
-    ) -> (
-        usize,
-        impl Future<Output = Result<(), usize>> + Send + use<F, T, E>,
-    )
-    where
-        F: Future<Output = Result<T, E>> + Send + 'static,
-    {
-        let mut report = self.report(name);
-        let index = report.index();
-        let (grace, tally, handle) = (self.grace, Arc::clone(&self.tally), self.handle());
-        let member = async move {
-            report.start();
-            let outcome = unless_cancelled(&handle, grace, task).await;
-            tally.conclude(outcome, report, || handle.cancel())
-        };
-        (index, member)
+        self.handle.spawn_blocking(job)
     }
 
     /// The next task that has ended, in the order in which they end; `None` once
-    /// all that were spawned have been returned. Cancel safe: what is not
-    /// returned stays.
+    /// all that were spawned so far have been returned, those included that tasks have
+    /// spawned. Cancel safe: what is not returned stays.
     ///
     /// ```
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -260,7 +205,7 @@ impl<T: Send + 'static, E: Send + 'static> Gather<T, E> {
     }
 
     fn poll_next_report(&mut self, cx: &mut Context<'_>) -> Poll<Option<TaskReport<T, E>>> {
-        if self.received == *self.spawned.get_mut() {
+        if self.received == self.handle.spawned() {
             return Poll::Ready(None);
         }
         let report = ready!(self.ended.poll_recv(cx));
@@ -269,7 +214,8 @@ impl<T: Send + 'static, E: Send + 'static> Gather<T, E> {
     }
 
     /// Waits until every task is gone, and returns what became of those that
-    /// [`next`](Self::next) has not returned. Dropping this future cancels.
+    /// [`next`](Self::next) has not returned. Tasks spawned meanwhile, from inside or by a
+    /// handle, count. Dropping this future cancels.
     pub async fn wait(mut self) -> Gathered<T, E> {
         let mut reports = Vec::new();
         while let Some(report) = self.next().await {
@@ -281,6 +227,17 @@ impl<T: Send + 'static, E: Send + 'static> Gather<T, E> {
             Err(WaitError::Panicked(panic)) => panic.resume(),
             Ok(()) | Err(WaitError::Cancelled | WaitError::Aborted) => None,
         };
+        // What handles have spawned after the last look. Nothing starts any more, but they
+        // may go on to ask for it.
+        let spawned = self.handle.spawned();
+        while self.received < spawned
+            && let Some(report) = self.ended.recv().await
+        {
+            if report.index < spawned {
+                self.received += 1;
+                reports.push(report);
+            }
+        }
         Gathered::new(reports, failed)
     }
 }
@@ -302,7 +259,7 @@ impl<T: Send + 'static, E: Send + 'static> futures_core::Stream for Gather<T, E>
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.spawned.load(Relaxed) - self.received;
+        let left = self.handle.spawned() - self.received;
         (left, None)
     }
 }
@@ -312,39 +269,8 @@ impl<T, E> Unpin for Gather<T, E> {}
 impl<T, E> fmt::Debug for Gather<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Gather")
-            .field("policy", &self.tally.policy())
+            .field("policy", &self.handle.policy())
             .field("group", &self.group)
             .finish_non_exhaustive()
-    }
-}
-
-/// The task, until it is done or its time after the cancel is up.
-async fn unless_cancelled<T, E, F>(
-    handle: &Handle<usize>,
-    grace: Duration,
-    task: F,
-) -> Outcome<T, E>
-where
-    F: Future<Output = Result<T, E>>,
-{
-    let mut task = pin!(task);
-    let mut attempt = poll_fn(|cx| match caught(|| task.as_mut().poll(cx)) {
-        Ok(polled) => polled.map(|result| Outcome::of(Ok(result))),
-        Err(panic) => Poll::Ready(Outcome::of(Err(panic))),
-    });
-    let mut cancelled = pin!(handle.cancelled());
-    let ended = poll_fn(|cx| {
-        if let Poll::Ready(outcome) = pin!(&mut attempt).poll(cx) {
-            return Poll::Ready(Some(outcome));
-        }
-        cancelled.as_mut().poll(cx).map(|()| None)
-    });
-    match ended.await {
-        Some(outcome) => outcome,
-        None if grace.is_zero() => Outcome::Cancelled,
-        None => {
-            let rest = tokio::time::timeout(grace, attempt).await;
-            rest.unwrap_or(Outcome::Cancelled)
-        }
     }
 }

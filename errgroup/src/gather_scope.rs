@@ -10,10 +10,11 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use crate::cause::Cause;
 use crate::error::{SpawnError, TrySpawnError};
 use crate::gathered::Gathered;
-use crate::panic::caught;
+use crate::named::named_job;
 use crate::park::until_ready;
 use crate::policy::{Policy, Tally};
-use crate::report::{Outcome, TaskReport, Unsent};
+use crate::report::{TaskReport, Unsent};
+use crate::reported::Reported;
 use crate::scope::{Scope, scope};
 use crate::scope_place::Place;
 use crate::sync::{Mutex, lock};
@@ -47,11 +48,64 @@ where
     E: Send + 'env,
     F: for<'scope> FnOnce(&GatherScope<'scope, 'env, T, E>),
 {
+    gather(policy, |_| (), body)
+}
+
+impl<'scope, E: Send + 'scope> Scope<'scope, '_, E> {
+    /// Runs tasks with values, as [`gather_scope`] does, that are cancelled when this scope
+    /// is cancelled; as [`child`](Self::child). A failure of theirs is contained, unless
+    /// `body` has [`scope`](GatherScope::scope) told to
+    /// [`escalate_to`](Self::escalate_to) this one: under the policy
+    /// [`FirstError`](Policy::FirstError), as under others nothing fails.
+    ///
+    /// ```
+    /// use errgroup::Policy;
+    ///
+    /// let ended = errgroup::scope(|parent| {
+    ///     let pages = ["one", "two", "three"];
+    ///     let lengths = parent.child_gather::<_, &str, _>(Policy::FirstError, |gather| {
+    ///         // gather.scope().escalate_to(parent) would cancel the parent, too.
+    ///         for page in &pages {
+    ///             gather.spawn(|| if page.len() < 5 { Ok(page.len()) } else { Err("long") });
+    ///         }
+    ///     });
+    ///     assert_eq!(lengths.failed(), 1);
+    ///     assert!(!parent.is_cancelled());
+    ///     Ok::<(), ()>(())
+    /// });
+    /// assert_eq!(ended, Ok(()));
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `body` panicked, goes on with it. If the system has no thread left.
+    pub fn child_gather<'outer, T, C, F>(&'outer self, policy: Policy, body: F) -> Gathered<T, C>
+    where
+        T: Send + 'outer,
+        C: Send + 'outer,
+        F: for<'child> FnOnce(&GatherScope<'child, 'outer, T, C>),
+    {
+        gather(policy, |child| child.follow(self), body)
+    }
+}
+
+/// Has `first` called before `body`.
+fn gather<'env, T, E, F>(
+    policy: Policy,
+    first: impl for<'scope> FnOnce(&Scope<'scope, 'env, usize>),
+    body: F,
+) -> Gathered<T, E>
+where
+    T: Send + 'env,
+    E: Send + 'env,
+    F: for<'scope> FnOnce(&GatherScope<'scope, 'env, T, E>),
+{
     let (tell, told) = unbounded_channel();
     let told = Arc::new(Mutex::new(Told { told, taken: 0 }));
     let told_later = Arc::clone(&told);
     let tally = Arc::new(Tally::new(policy));
     let failed = scope(|scope| {
+        first(scope);
         if policy == Policy::Any(0) {
             scope.cancel();
         }
@@ -98,17 +152,17 @@ where
     where
         F: FnOnce() -> Result<T, E> + Send + 'scope,
     {
-        self.spawn_named(String::new(), task)
+        let (index, task) = self.member(task);
+        self.scope.spawn(task);
+        index
     }
 
-    /// As [`spawn`](Self::spawn), with a name for the report.
+    /// As [`spawn`](Self::spawn), with a name: [`named_job`].
     pub fn spawn_named<F>(&self, name: impl Into<String>, task: F) -> usize
     where
         F: FnOnce() -> Result<T, E> + Send + 'scope,
     {
-        let (index, task) = self.member(name.into(), task);
-        self.scope.spawn(task);
-        index
+        self.spawn(named_job(name.into(), task))
     }
 
     /// Spawns a task if it can start at once, and returns its index; as
@@ -162,7 +216,7 @@ where
     where
         F: FnOnce() -> Result<T, E> + Send + 'scope,
     {
-        let (index, task) = self.member(String::new(), task);
+        let (index, task) = self.member(task);
         self.scope.fill(place, task);
         index
     }
@@ -170,7 +224,6 @@ where
     /// The task as one of the scope, and its index.
     fn member<F>(
         &self,
-        name: String,
         task: F,
     ) -> (
         usize,
@@ -180,11 +233,11 @@ where
         F: FnOnce() -> Result<T, E> + Send + 'scope,
     {
         let index = self.spawned.fetch_add(1, Relaxed);
-        let mut report = Unsent::new(index, name, self.tell.clone());
+        let mut task = Reported::new(task, Unsent::new(index, self.tell.clone()));
         let (scope, tally) = (self.scope.clone(), Arc::clone(&self.tally));
         let member = move || {
-            report.start();
-            tally.conclude(Outcome::of(caught(task)), report, || scope.cancel())
+            let outcome = task.call();
+            tally.conclude(outcome, &mut task.report, || scope.cancel())
         };
         (index, member)
     }

@@ -10,7 +10,23 @@ use std::thread::panicking;
 
 use pin_project_lite::pin_project;
 
+/// What is done to a task whose name is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Deed {
+    /// A job is called, and goes with that.
+    Calls,
+    Drops,
+}
+
+/// Whoever asks for the name of a task, to whom the task tells it.
+struct Asker {
+    deed: Deed,
+    told: Option<Cow<'static, str>>,
+}
+
 thread_local! {
+    static ASKER: RefCell<Option<Asker>> = const { RefCell::new(None) };
+
     /// Of the task whose panic is on its way to whoever catches it.
     static PANICKED: RefCell<Option<Cow<'static, str>>> = const { RefCell::new(None) };
 }
@@ -20,11 +36,77 @@ pub(crate) fn take_panicked() -> Option<Cow<'static, str>> {
     PANICKED.try_with(RefCell::take).ok().flatten()
 }
 
+/// Drops a task; and its name, if it has one.
+pub(crate) fn drops<R>(task: impl FnOnce() -> R) -> (R, Option<Cow<'static, str>>) {
+    ask(Deed::Drops, task)
+}
+
+/// Calls a job; and its name, if it has one.
+pub(crate) fn calls<R>(job: impl FnOnce() -> R) -> (R, Option<Cow<'static, str>>) {
+    ask(Deed::Calls, job)
+}
+
+fn ask<R>(deed: Deed, code: impl FnOnce() -> R) -> (R, Option<Cow<'static, str>>) {
+    let _asking = Asking::new(Asker { deed, told: None });
+    let result = code();
+    (result, asker(|asker| asker.told.take()).flatten())
+}
+
+/// Who asks, if somebody does: nobody while the thread goes down.
+fn asker<R>(with: impl FnOnce(&mut Asker) -> R) -> Option<R> {
+    let asked = ASKER.try_with(|asker| asker.borrow_mut().as_mut().map(with));
+    asked.ok().flatten()
+}
+
+/// While this lives, somebody asks, in place of who did before.
+struct Asking(Option<Asker>);
+
+impl Asking {
+    fn new(asker: Asker) -> Self {
+        let outer = ASKER.try_with(|now| now.replace(Some(asker)));
+        Self(outer.ok().flatten())
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        let _ = ASKER.try_with(|now| now.replace(self.0.take()));
+    }
+}
+
+/// A name that is told to whoever asks.
+struct Name(Cow<'static, str>);
+
+impl Name {
+    /// The job is called.
+    fn is_called(&self) {
+        tell(Deed::Calls, || self.0.clone());
+    }
+}
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        tell(Deed::Drops, || std::mem::take(&mut self.0));
+    }
+}
+
+/// Whoever asks by that deed learns the name, unless there was one before.
+fn tell(deed: Deed, name: impl FnOnce() -> Cow<'static, str>) {
+    asker(|asker| {
+        if asker.deed == deed {
+            asker.told.get_or_insert_with(name);
+        }
+    });
+}
+
 /// Gives a task a name, whichever way it is spawned: its [`Panic`](crate::Panic) tells it,
-/// and with the feature `tracing` it runs in a span `task` that has it.
+/// and so does its [report](crate::TaskReport) if it is one of a
+/// [`Gather`](crate::Gather); with the feature `tracing` it runs in a span `task` that has
+/// it.
 ///
 /// To be the whole task: a name within one that catches the panic by itself is told by
-/// the next panic that is caught on the thread.
+/// the next panic that is caught on the thread, and a report may tell a name within a task
+/// that has none itself.
 ///
 /// ```
 /// use errgroup::{Group, WaitError, named};
@@ -42,8 +124,8 @@ pub(crate) fn take_panicked() -> Option<Cow<'static, str>> {
 /// # });
 /// ```
 pub fn named<F>(name: impl Into<Cow<'static, str>>, task: F) -> Named<F> {
-    let name = name.into();
-    let span = TaskSpan::new(&name);
+    let name = Name(name.into());
+    let span = TaskSpan::new(&name.0);
     Named { name, span, task }
 }
 
@@ -66,9 +148,12 @@ pub fn named_job<R>(
 ) -> impl FnOnce() -> R {
     let job = named(name, job);
     move || {
+        // As a whole: its parts are dropped in their order.
+        let job = job;
+        job.name.is_called();
         let _entered = job.span.enter();
         let _tells = Tells {
-            name: &job.name,
+            name: &job.name.0,
             panicking: panicking(),
         };
         (job.task)()
@@ -78,7 +163,8 @@ pub fn named_job<R>(
 pin_project! {
     /// A task with a name: from [`named`].
     pub struct Named<F> {
-        name: Cow<'static, str>,
+        // First, so that it is told before those of tasks within.
+        name: Name,
         span: TaskSpan,
         #[pin]
         task: F,
@@ -92,7 +178,7 @@ impl<F: Future> Future for Named<F> {
         let this = self.project();
         let _entered = this.span.enter();
         let _tells = Tells {
-            name: this.name,
+            name: &this.name.0,
             panicking: panicking(),
         };
         this.task.poll(cx)
@@ -101,7 +187,7 @@ impl<F: Future> Future for Named<F> {
 
 impl<F> fmt::Debug for Named<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Named").field(&self.name).finish()
+        f.debug_tuple("Named").field(&self.name.0).finish()
     }
 }
 

@@ -53,7 +53,7 @@ impl Tally {
     pub(crate) fn conclude<T, E>(
         &self,
         outcome: Outcome<T, E>,
-        report: Unsent<T, E>,
+        report: &mut Unsent<T, E>,
         cancel: impl FnOnce(),
     ) -> Result<(), usize> {
         let (then, index) = (self.judge(&outcome), report.index());

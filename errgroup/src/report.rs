@@ -1,5 +1,6 @@
 //! What became of one task, told whatever becomes of it.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
@@ -53,7 +54,8 @@ impl<T, E> Outcome<T, E> {
 pub struct TaskReport<T, E> {
     /// The how manieth it was to be spawned, from 0.
     pub index: usize,
-    /// As it was named; empty if it was not.
+    /// As it was named, by [`spawn_named`](crate::Gather::spawn_named),
+    /// [`named`](crate::named()) or [`named_job`](crate::named_job()); empty if it was not.
     pub name: String,
     /// From spawn to start, or to the end if it never started.
     pub waited: Duration,
@@ -66,20 +68,21 @@ pub struct TaskReport<T, E> {
 /// A report that will be sent whatever becomes of its task.
 pub(crate) struct Unsent<T, E> {
     index: usize,
-    name: String,
+    name: Option<Cow<'static, str>>,
     spawned: Instant,
     started: Option<Instant>,
-    tell: UnboundedSender<TaskReport<T, E>>,
+    /// None once it is sent.
+    tell: Option<UnboundedSender<TaskReport<T, E>>>,
 }
 
 impl<T, E> Unsent<T, E> {
-    pub(crate) fn new(index: usize, name: String, tell: UnboundedSender<TaskReport<T, E>>) -> Self {
+    pub(crate) fn new(index: usize, tell: UnboundedSender<TaskReport<T, E>>) -> Self {
         Self {
             index,
-            name,
+            name: None,
             spawned: Instant::now(),
             started: None,
-            tell,
+            tell: Some(tell),
         }
     }
 
@@ -87,23 +90,26 @@ impl<T, E> Unsent<T, E> {
         self.index
     }
 
-    /// The task starts.
+    /// The task starts, unless it has.
     pub(crate) fn start(&mut self) {
-        self.started = Some(Instant::now());
+        self.started.get_or_insert_with(Instant::now);
     }
 
-    pub(crate) fn send(mut self, outcome: Outcome<T, E>) {
-        self.tell_of(outcome);
-        // Not once more at its drop.
-        self.index = usize::MAX;
+    /// The name of the task is known, if it has one.
+    pub(crate) fn name_it(&mut self, name: Option<Cow<'static, str>>) {
+        self.name = name;
     }
 
-    fn tell_of(&mut self, outcome: Outcome<T, E>) {
+    /// Once; at its drop there is nothing left to tell.
+    pub(crate) fn send(&mut self, outcome: Outcome<T, E>) {
+        let Some(tell) = self.tell.take() else {
+            return;
+        };
         let (now, started) = (Instant::now(), self.started);
         // Nobody may listen any more.
-        let _ = self.tell.send(TaskReport {
+        let _ = tell.send(TaskReport {
             index: self.index,
-            name: std::mem::take(&mut self.name),
+            name: self.name.take().unwrap_or_default().into_owned(),
             waited: started.unwrap_or(now) - self.spawned,
             ran: started.map_or(Duration::ZERO, |started| now - started),
             outcome,
@@ -113,13 +119,9 @@ impl<T, E> Unsent<T, E> {
 
 impl<T, E> Drop for Unsent<T, E> {
     fn drop(&mut self) {
-        if self.index == usize::MAX {
-            return;
-        }
-        let outcome = match self.started {
+        self.send(match self.started {
             Some(_) => Outcome::Cancelled,
             None => Outcome::NotStarted,
-        };
-        self.tell_of(outcome);
+        });
     }
 }

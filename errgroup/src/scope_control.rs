@@ -180,7 +180,7 @@ impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
     }
 
     /// Is cancelled with that one.
-    fn follow<'outer: 'scope, 'p, P>(&self, parent: &'outer Scope<'p, '_, P>)
+    pub(crate) fn follow<'outer: 'scope, 'p, P>(&self, parent: &'outer Scope<'p, '_, P>)
     where
         P: Send + 'p,
     {

@@ -2,6 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
+use crate::gather::Gather;
 use crate::group::Group;
 use crate::handle::Handle;
 use crate::scope::Scope;
@@ -21,6 +22,27 @@ impl<E: Send + 'static> Group<E> {
     /// group.spawn(async move { handle.cancelled().await; Ok(()) });
     /// shutdown.cancel();
     /// assert_eq!(group.wait().await, Ok(()));
+    /// # });
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn cancel_with(self, token: &CancellationToken) -> Self {
+        self.cancel_when(token.clone().cancelled_owned())
+    }
+}
+
+impl<T: Send + 'static, E: Send + 'static> Gather<T, E> {
+    /// Cancels the gather by hand when the token is cancelled; as [`Group::cancel_with`].
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let shutdown = tokio_util::sync::CancellationToken::new();
+    /// let gather = errgroup::Gather::<u32, String>::new().cancel_with(&shutdown);
+    /// gather.spawn(std::future::pending());
+    /// shutdown.cancel();
+    /// assert_eq!(gather.wait().await.done(), 0);
     /// # });
     /// ```
     ///

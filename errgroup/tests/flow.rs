@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use errgroup::flow::{Failure, Flow, Node, OnFailure, Report, State};
+use errgroup::flow::{Failure, Flow, Node, OnFailure, OtherShape, Report, State};
 use tokio::sync::{Barrier, oneshot};
 
 type Result<T> = std::result::Result<T, &'static str>;
@@ -217,6 +217,36 @@ async fn a_run_goes_on_from_what_an_earlier_one_came_to() {
     let mut other = Flow::<&str>::new();
     other.node("another", (), |()| async { Ok(()) });
     assert!(other.resume(&report).is_err());
+}
+
+#[tokio::test]
+async fn outputs_of_another_type_are_of_another_shape_and_none_is_given() {
+    let build = |fails| {
+        let mut flow = Flow::<&str>::new().on_failure(OnFailure::SkipDescendants);
+        flow.node("same", (), |()| async { Ok("text") });
+        flow.node("fails", (), move |()| async move {
+            if fails { Err("down") } else { Ok(1) }
+        });
+        flow
+    };
+    let mut earlier = build(true);
+    earlier.node("other", (), |()| async { Ok(1_u32) });
+    let earlier = earlier.run().await;
+
+    let mut flow = build(false);
+    let other = flow.node("other", (), |()| async { Ok(2_u64) });
+    assert_eq!(flow.resume(&earlier), Err(OtherShape));
+    let report = flow.run().await;
+    assert_eq!(report.get(other).as_deref(), Some(&2));
+    assert!(names(&report, State::Given).is_empty());
+
+    // What has no output has none of another type.
+    let mut flow = Flow::<&str>::new();
+    flow.node("same", (), |()| async { Ok("text") });
+    flow.node("fails", (), |()| async { Ok("repaired") });
+    flow.node("other", (), |()| async { Ok(1_u32) });
+    assert_eq!(flow.resume(&earlier), Ok(()));
+    assert_eq!(names(&flow.run().await, State::Given), ["same", "other"]);
 }
 
 #[tokio::test]

@@ -110,30 +110,6 @@ async fn has_a_fallback_as_other_failures_have() {
 }
 
 #[tokio::test]
-async fn of_taking_an_output_of_another_type_from_an_earlier_run() {
-    // The same names and inputs, but other types.
-    let mut earlier = flow();
-    let first = earlier.node("first", (), |()| async { Ok("text") });
-    for _ in 0..2 {
-        earlier.node("bad", first, |_| async { Err::<i32, _>("again") });
-    }
-    let earlier = earlier.run().await;
-
-    let mut flow = flow();
-    let first = flow.node("first", (), |()| async { Ok(1) });
-    let plain = flow.node("bad", first, |n| async move { Ok(*n) });
-    let framed = flow.step("bad", first, |n| async move { Ok(*n) });
-    let framed = framed.when(|_| true).add();
-    flow.resume(&earlier).unwrap();
-    let report = flow.run().await;
-    let expected = "a node's output is what its handle says";
-    for node in [plain, framed] {
-        assert!(message(&report.node(node)).unwrap().starts_with(expected));
-        assert_eq!(report.node(node).attempts, 0);
-    }
-}
-
-#[tokio::test]
 async fn of_dropping_what_has_ended() {
     let ended = |result| move |flow: &mut Flow<_>| flow.node("bad", (), move |()| trapped(result));
     fails(ended(Some(Ok(1))), "dropped").await;

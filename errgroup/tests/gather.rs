@@ -132,7 +132,7 @@ async fn an_error_after_others_results_loses_none_of_them() {
 #[tokio::test(start_paused = true)]
 async fn grace_lets_a_task_say_goodbye_and_drops_who_does_not() {
     let gather = Gather::<_, &str>::new().grace(Duration::from_secs(5));
-    let handle = gather.handle();
+    let handle = gather.handle().group();
     let (started, is_started) = oneshot::channel();
     gather.spawn(async move {
         started.send(()).unwrap();
@@ -143,7 +143,7 @@ async fn grace_lets_a_task_say_goodbye_and_drops_who_does_not() {
     gather.spawn(pending::<Result<&str>>());
     is_started.await.unwrap();
     tokio::task::yield_now().await;
-    gather.handle().cancel();
+    gather.handle().group().cancel();
     let reports = gather.wait().await.into_reports();
     assert!(matches!(reports[0].outcome, Outcome::Done("goodbye")));
     assert!(matches!(reports[1].outcome, Outcome::Cancelled));
@@ -205,7 +205,7 @@ async fn a_gather_takes_tasks_by_room_and_by_slot_and_jobs_that_block() {
     // What is refused has no report.
     let gather = Gather::new().policy(Policy::FirstSuccess).limit(1);
     gather.spawn_blocking(|| Ok(7));
-    gather.handle().cancelled().await;
+    gather.handle().group().cancelled().await;
     let refused = gather.spawn_wait(async { Err("late") }).await.unwrap_err();
     assert_eq!(refused.into_task().await, Err("late"), "the task is whole");
     assert!(!gather.try_spawn(async { Ok(8) }).unwrap_err().is_full());

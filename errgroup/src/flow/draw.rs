@@ -28,6 +28,8 @@ pub(super) struct Drawing<'a> {
 /// Fill of a node in this state.
 pub(super) fn colour(state: State) -> &'static str {
     match state {
+        State::Pending => "#ffffff",
+        State::Running => "#ffff99",
         State::Succeeded => "#7fc97f",
         State::Given => "#9ecae1",
         State::Failed => "#f4796b",

@@ -14,9 +14,9 @@ use super::report::{Report, State};
 use super::run::Run;
 use super::step::Step;
 use super::vertex::{Outcome, Vertex};
+use super::watch::Board;
 use super::work::{Job, Once};
 use crate::group::Group;
-use crate::handle::Handle;
 
 /// What a failed node does to the rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,6 +41,7 @@ pub struct Flow<E> {
     pub(super) limit: usize,
     pub(super) on_failure: OnFailure,
     pub(super) group: Group<()>,
+    pub(super) board: Board,
 }
 
 impl<E: Send + 'static> Flow<E> {
@@ -55,6 +56,7 @@ impl<E: Send + 'static> Flow<E> {
             limit: usize::MAX,
             on_failure: OnFailure::default(),
             group: Group::new().grace(Duration::ZERO),
+            board: Board::default(),
         }
     }
 
@@ -131,6 +133,7 @@ impl<E: Send + 'static> Flow<E> {
         let given = Outcome::unstarted(State::Given, Some(output));
         self.vertices[at].outcome = OnceLock::from(given);
         self.jobs[at] = Mutex::new(None);
+        self.board.set(at, State::Given);
     }
 
     /// Gives all outputs that an earlier run of a flow of the same shape came
@@ -138,9 +141,8 @@ impl<E: Send + 'static> Flow<E> {
     ///
     /// # Errors
     ///
-    /// If the flows differ in their nodes' names or inputs; then nothing was
-    /// given. The types must be the same, which cannot be checked: a node that
-    /// takes an output of another type fails with a panic, and [`Report::get`] panics.
+    /// If the flows differ in their nodes' names or inputs, or an output is of another type
+    /// than its node's is here; then nothing was given.
     pub fn resume(&mut self, earlier: &Report<E>) -> Result<(), OtherShape> {
         if !earlier.has_shape_of(self) {
             return Err(OtherShape);
@@ -151,20 +153,14 @@ impl<E: Send + 'static> Flow<E> {
         Ok(())
     }
 
-    /// Something to cancel the run with, from anywhere.
-    pub fn canceller(&self) -> Canceller {
-        Canceller {
-            handle: self.group.handle(),
-        }
-    }
-
     /// Runs all nodes and returns when every one of them is gone. Dropping this
     /// future cancels the flow.
     ///
     /// # Panics
     ///
-    /// When polled outside of a tokio runtime. A panic of a node is its failure, also
-    /// while what it holds is dropped.
+    /// When polled outside of a tokio runtime. If an event of
+    /// [`cancel_when`](Self::cancel_when) panicked, goes on with that. A panic of a node is
+    /// its failure, also while what it holds is dropped.
     pub async fn run(self) -> Report<E> {
         Run::all(self).await
     }
@@ -179,7 +175,7 @@ impl<E: Send + 'static> Flow<E> {
         Drawing::of(self).dot()
     }
 
-    pub(super) fn push<I: Inputs, T>(
+    pub(super) fn push<I: Inputs, T: 'static>(
         &mut self,
         name: Cow<'static, str>,
         inputs: I,
@@ -190,7 +186,9 @@ impl<E: Send + 'static> Flow<E> {
         let Some(needed) = needed else {
             panic!("an input of {name} is a node of another flow");
         };
-        self.vertices.push(Vertex::new(name, needed));
+        let vertex = Vertex::new::<T>(name, needed);
+        self.board.add(&vertex);
+        self.vertices.push(vertex);
         self.jobs.push(Mutex::new(Some(job(inputs))));
         Node::new(at, self.number)
     }
@@ -215,22 +213,8 @@ pub struct OtherShape;
 
 impl fmt::Display for OtherShape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the report is of a flow with other nodes or inputs")
+        f.write_str("the report is of a flow with other nodes, inputs or outputs")
     }
 }
 
 impl std::error::Error for OtherShape {}
-
-/// Cancels the run of a flow; of [`Flow::canceller`].
-#[derive(Debug, Clone)]
-pub struct Canceller {
-    handle: Handle<()>,
-}
-
-impl Canceller {
-    /// Drops the nodes that run; no other starts. Does not wait. Before the run
-    /// it keeps every node from starting, afterwards it does nothing.
-    pub fn cancel(&self) {
-        self.handle.cancel();
-    }
-}

@@ -61,8 +61,10 @@
 //! in one, and the first of them in the task that awaits [`Flow::run`]; so tokio's
 //! task-locals are not a node's own. They run in the [`Context`](crate::Context) of that
 //! task, and, with the feature `tracing`, in its span. `run` returns when every node is
-//! gone.
+//! gone. Meanwhile a [`Watcher`] sees from elsewhere where each node is; a [`Canceller`], an
+//! event, a token or a deadline ends it all.
 
+mod control;
 mod draw;
 mod driver;
 mod edges;
@@ -76,12 +78,15 @@ mod retry;
 mod run;
 mod step;
 mod vertex;
+mod watch;
 mod work;
 
-pub use graph::{Canceller, Flow, OnFailure, OtherShape};
+pub use control::Canceller;
+pub use graph::{Flow, OnFailure, OtherShape};
 pub use inputs::Inputs;
 pub use node::{Node, Optional};
 pub use report::{NodeReport, Report, State};
 pub use retry::Retry;
 pub use step::Step;
+pub use watch::{NodeState, Watcher};
 pub use work::Failure;

@@ -14,10 +14,16 @@ use super::node::Node;
 use super::vertex::Vertex;
 use super::work::Failure;
 
-/// How a node ended.
+/// How a node ended; while the flow runs, where it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum State {
+    /// It waits for its inputs, or for its turn. Seen by a [`Watcher`](super::Watcher) only;
+    /// in a report every node has ended.
+    Pending,
+    /// It has begun; it may pause between two attempts. Seen by a
+    /// [`Watcher`](super::Watcher) only.
+    Running,
     /// Its output is there.
     Succeeded,
     /// Its output was given before the run.
@@ -30,9 +36,18 @@ pub enum State {
     Cancelled,
 }
 
+impl State {
+    /// Whether this is an end, good or bad.
+    pub fn has_ended(self) -> bool {
+        !matches!(self, Self::Pending | Self::Running)
+    }
+}
+
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
             Self::Succeeded => "succeeded",
             Self::Given => "given",
             Self::Failed => "failed",
@@ -183,10 +198,13 @@ impl<E> Report<E> {
         Drawing::new(nodes, &self.edges)
     }
 
+    /// Whether what there is of outputs can be that flow's.
     pub(super) fn has_shape_of(&self, flow: &Flow<E>) -> bool {
         let names = self.vertices.iter().map(|vertex| &vertex.name);
+        let fits = |(at, output): (usize, Value)| (*output).type_id() == flow.vertices[at].kind;
         names.eq(flow.vertices.iter().map(|vertex| &vertex.name))
             && self.edges.has_shape_of(&flow.edges)
+            && self.outputs().all(fits)
     }
 
     /// Those there are, by node.

@@ -19,11 +19,13 @@ use super::inputs::{Edge, Outputs};
 use super::ready::{Ready, UNKNOWN};
 use super::report::{Report, State};
 use super::vertex::{Outcome, Vertex};
+use super::watch::Board;
 use super::work::{self, Ended, Failure, Job};
 use crate::cause::Cause;
 use crate::engine::Engine;
 use crate::handle::Handle;
 use crate::sync::lock;
+use crate::wait_error::WaitError;
 
 pub(super) struct Run<E: Send + 'static> {
     vertices: Vec<Vertex>,
@@ -36,6 +38,7 @@ pub(super) struct Run<E: Send + 'static> {
     start: Instant,
     group: Handle<()>,
     pub(super) ready: Ready,
+    board: Board,
 }
 
 impl<E: Send + 'static> Run<E> {
@@ -48,6 +51,7 @@ impl<E: Send + 'static> Run<E> {
             on_failure,
             limit,
             group,
+            board,
         } = flow;
         let workers = Runtime::current().metrics().num_workers();
         let ready = Ready::new(limit, workers);
@@ -62,12 +66,13 @@ impl<E: Send + 'static> Run<E> {
             start: Instant::now(),
             group: group.handle(),
             ready,
+            board,
         });
         if start {
             Driver::new(Arc::clone(&run)).run_here().await;
         }
-        // Its error is a node's, and that one's report has it.
-        let _ = group.try_wait().await;
+        // Its error is a node's, and that one's report has it; a panic is none of theirs.
+        let ended = group.try_wait().await;
         let run = Arc::into_inner(run).expect("every driver is gone");
         let failures = run.failures.into_inner();
         let mut report = Report {
@@ -82,7 +87,11 @@ impl<E: Send + 'static> Run<E> {
                 report.failures.insert(at, Failure::Panicked(panic));
                 let failed = Outcome::unstarted(State::Failed, None);
                 report.vertices[at].outcome = OnceLock::from(failed);
+                run.board.set(at, State::Failed);
             }
+        }
+        if let Err(WaitError::Panicked(panic)) = ended {
+            panic.resume();
         }
         report
     }
@@ -118,6 +127,7 @@ impl<E: Send + 'static> Run<E> {
 
     /// The job of a node that is ready.
     pub(super) fn begin(&self, at: usize) -> Option<Job<E>> {
+        self.board.set(at, State::Running);
         let job = lock(&self.jobs[at]).take();
         debug_assert!(job.is_some(), "a node is ready once");
         job
@@ -157,6 +167,7 @@ impl<E: Send + 'static> Run<E> {
             attempts,
             output,
         });
+        self.board.set(at, state);
         state != State::Failed || self.on_failure == OnFailure::SkipDescendants
     }
 
@@ -179,6 +190,7 @@ impl<E: Send + 'static> Run<E> {
                 }
                 if !self.has_inputs(child) {
                     vertex.settle(Outcome::unstarted(State::Skipped, None));
+                    self.board.set(child, State::Skipped);
                     skipped.push(child);
                 } else if batch.is_empty() {
                     batch.push_back(child);

@@ -1,5 +1,6 @@
 //! A node without what it does: its name, what it still waits for, what became of it.
 
+use std::any::TypeId;
 use std::borrow::Cow;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicUsize;
@@ -12,6 +13,8 @@ use super::report::State;
 #[derive(Debug)]
 pub(super) struct Vertex {
     pub(super) name: Cow<'static, str>,
+    /// The type of its output.
+    pub(super) kind: TypeId,
     /// Inputs that are not settled yet.
     pub(super) open: AtomicUsize,
     /// Empty until the node is settled, and for good if it never was.
@@ -43,9 +46,11 @@ impl Outcome {
 }
 
 impl Vertex {
-    pub(super) fn new(name: Cow<'static, str>, inputs: usize) -> Self {
+    /// Its output is a `T`.
+    pub(super) fn new<T: 'static>(name: Cow<'static, str>, inputs: usize) -> Self {
         Self {
             name,
+            kind: TypeId::of::<T>(),
             open: AtomicUsize::new(inputs),
             outcome: OnceLock::new(),
         }
