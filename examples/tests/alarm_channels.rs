@@ -2,6 +2,7 @@
 //! other channels deliver, and each alarm has an outcome that is told.
 
 mod address;
+mod until;
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -27,6 +28,7 @@ use rpc_demo::listen::Listen;
 use rpc_demo::stack::{Stack, StackFigures};
 use rpc_demo::traceparent::TraceParent;
 use tokio::sync::Semaphore;
+use until::until;
 
 const ALARMS: u64 = 40;
 
@@ -132,9 +134,7 @@ impl System {
 
     /// Waits until the figures are like this.
     async fn until(&self, done: impl Fn(&StackFigures) -> bool) {
-        while !done(&self.stack.watch().figures()) {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        until(|| done(&self.stack.watch().figures())).await;
     }
 
     /// Stops it, with every alarm that was raised accounted for; the last figures, and what

@@ -13,7 +13,7 @@ use prost::Message;
 use rpc_demo::client::{CallError, CallOptions, Client, ClientOptions};
 use rpc_demo::server::{Failure, PoolOptions, Server, ServerOptions, Service};
 use rpc_demo::wire::{Code, ContentType, ResponseProtocol};
-use rpc_peer::{ECHO, Text, echo, frame, start, text};
+use rpc_peer::{ECHO, Text, echo, frame, start, text, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -211,9 +211,7 @@ async fn a_short_timeout_is_kept_while_a_long_one_goes_on() {
         tokio::spawn(async move { call(&client, ECHO, LONG).await })
     };
     // The long one is the first to be sent.
-    while client.waiting() == 0 {
-        tokio::task::yield_now().await;
-    }
+    until(|| client.waiting() > 0).await;
     let error = call(&client, ECHO, Duration::from_millis(20))
         .await
         .unwrap_err();
@@ -289,15 +287,17 @@ async fn a_dropped_call_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn a_closed_client_fails_its_calls_with_code_161() {
-    let addr = peer(|_stream| std::future::pending()).await;
+    let addr = peer(|stream| async move {
+        std::future::pending::<()>().await;
+        drop(stream);
+    })
+    .await;
     let client = one(addr);
     let under_way = {
         let client = client.clone();
         tokio::spawn(async move { call(&client, ECHO, LONG).await })
     };
-    while client.waiting() == 0 {
-        tokio::task::yield_now().await;
-    }
+    until(|| client.waiting() > 0).await;
     client.close().await;
     assert_eq!(
         under_way.await.unwrap().unwrap_err().code(),
@@ -339,9 +339,7 @@ async fn a_client_that_goes_closes_its_connections() {
     assert_eq!(call(&client, ECHO, LONG).await.unwrap(), "hello");
     assert_eq!(server.stats().connections, 1);
     drop(client);
-    while server.stats().connections > 0 {
-        tokio::task::yield_now().await;
-    }
+    until(|| server.stats().connections == 0).await;
 }
 
 const SHORT: Duration = Duration::from_millis(20);

@@ -42,13 +42,11 @@ fn of_priority(id: u32, method: &str, priority: u8) -> RequestProtocol {
 
 /// Waits until so many run and so many wait.
 async fn until(server: &Server, running: usize, queued: usize) {
-    loop {
+    let so_many = || {
         let stats = server.stats().services[0].control.clone().unwrap();
-        if (stats.total.running, stats.total.queued) == (running, queued) {
-            return;
-        }
-        tokio::task::yield_now().await;
-    }
+        (stats.total.running, stats.total.queued) == (running, queued)
+    };
+    rpc_peer::until(so_many).await;
 }
 
 #[tokio::test]
@@ -64,6 +62,7 @@ async fn the_urgent_overtake_and_the_late_are_told_so() {
         peer.send(&rpc_peer::request(&head, b"")).await;
     }
     until(&server, 1, 3).await;
+    // Its millisecond passes while it waits: the workers go by a clock that stands not still.
     tokio::time::sleep(Duration::from_millis(5)).await;
     gate.add_permits(1);
     let mut replies = Vec::new();

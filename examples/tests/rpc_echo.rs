@@ -8,7 +8,7 @@ use futures::future::join_all;
 use rpc_demo::client::{CallOptions, Client, ClientOptions};
 use rpc_demo::server::{Context, Failure, PoolOptions, ServerOptions, Service};
 use rpc_demo::wire::{CallType, ContentType, Encoding};
-use rpc_peer::{ECHO, Peer, Text, echo, head, start, start_with, text};
+use rpc_peer::{ECHO, Peer, Text, echo, head, start, start_with, text, until};
 
 fn both() -> [Service; 2] {
     [
@@ -302,7 +302,5 @@ async fn open_connections_are_listed_with_what_they_did() {
         assert!(one.bytes_in > 0 && one.replied <= calls);
     }
     drop(peers);
-    while !handle.connections().is_empty() {
-        tokio::task::yield_now().await;
-    }
+    until(|| handle.connections().is_empty()).await;
 }

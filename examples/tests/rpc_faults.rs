@@ -6,7 +6,7 @@ mod rpc_peer;
 use rpc_demo::server::{Failure, PoolOptions, ServerOptions, Service};
 use rpc_demo::wire::compress::compress;
 use rpc_demo::wire::{Encoding, RequestProtocol};
-use rpc_peer::{ECHO, Peer, Text, echo, fixed, frame, head, request, start, start_with};
+use rpc_peer::{ECHO, Peer, Text, echo, fixed, frame, head, request, start, start_with, until};
 
 /// Sends what is wrong after a request that is right: that one is answered,
 /// the connection is closed, and the server goes on.
@@ -218,9 +218,7 @@ async fn a_connection_too_many_is_closed_and_hurts_nobody() {
     assert_eq!(server.stats().services[0].broken, [("crowded", 1)].into());
     let [first, mut second] = peers;
     drop(first);
-    while server.stats().connections > 1 {
-        tokio::task::yield_now().await;
-    }
+    until(|| server.stats().connections == 1).await;
     assert_eq!(second.call(&head(2, ECHO, 4), b"on").await.body, b"on");
     let mut next = Peer::connect(addr).await;
     assert_eq!(next.call(&head(3, ECHO, 4), b"on").await.body, b"on");

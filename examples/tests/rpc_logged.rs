@@ -10,7 +10,7 @@ use errgroup::Group;
 use parking_lot::Mutex;
 use pool_worker::tasks::Pool;
 use rpc_demo::server::PoolOptions;
-use rpc_peer::{ECHO, Peer, echo, gated, head, request, start};
+use rpc_peer::{ECHO, Peer, echo, gated, head, request, start, until};
 use tracing::subscriber::DefaultGuard;
 
 /// The lines that are logged in this thread.
@@ -111,9 +111,7 @@ async fn a_request_that_waits_for_too_long_is_logged_though_it_is_not_handled() 
     let mut expires = head(2, ECHO, 4);
     expires.timeout = 1;
     peer.send(&request(&expires, b"")).await;
-    while server.stats().accepted < 2 {
-        tokio::task::yield_now().await;
-    }
+    until(|| server.stats().accepted == 2).await;
     // There is no place for this one.
     let refused = peer.call(&head(3, ECHO, 4), b"").await;
     assert_eq!((refused.id, refused.head.ret), (3, 22));

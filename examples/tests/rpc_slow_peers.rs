@@ -5,7 +5,7 @@ mod rpc_peer;
 use std::time::Duration;
 
 use rpc_demo::server::{PoolOptions, Server, ServerOptions, Service};
-use rpc_peer::{Peer, echo, fixed, head, request, start_with};
+use rpc_peer::{Peer, echo, fixed, head, request, start_with, until};
 use tokio::io::AsyncWriteExt;
 
 async fn start_impatient(service: Service) -> (Server, std::net::SocketAddr) {
@@ -27,9 +27,7 @@ async fn a_slow_loris_and_an_idle_peer_are_closed() {
     peer.send(&[0x09]).await;
     peer.closed().await;
     Peer::connect(addr).await.closed().await;
-    while server.stats().connections > 0 {
-        tokio::task::yield_now().await;
-    }
+    until(|| server.stats().connections == 0).await;
     assert_eq!(server.stats().services[0].broken, [("idle", 2)].into());
 }
 
@@ -101,7 +99,7 @@ async fn a_peer_that_takes_no_replies_costs_so_much_memory_and_is_closed() {
             .collect();
         peer.send(&all).await;
         let mut most = 0;
-        while server.stats().connections > 0 || server.stats().accepted == 0 {
+        let looked = || {
             let stats = server.stats();
             let refused = stats.errors.get(&22).copied().unwrap_or(0);
             let made = (stats.replied + stats.in_flight).saturating_sub(refused) * REPLY as u64;
@@ -112,15 +110,13 @@ async fn a_peer_that_takes_no_replies_costs_so_much_memory_and_is_closed() {
                 made.saturating_sub(stats.bytes_out)
             };
             most = most.max(held);
-            if pooled && refused > 0 && stats.services[0].latency.count == stats.accepted {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+            let closed = stats.connections == 0 && stats.accepted > 0;
+            let all_run = refused > 0 && stats.services[0].latency.count == stats.accepted;
+            closed || pooled && all_run
+        };
+        until(looked).await;
         drop(peer);
-        while server.stats().connections > 0 {
-            tokio::task::yield_now().await;
-        }
+        until(|| server.stats().connections == 0).await;
         assert!(most <= 3 * REPLY as u64, "{most} bytes held");
         let stats = server.stats();
         assert!(stats.abandoned > 0, "{stats:?}");

@@ -3,6 +3,8 @@
 
 #[path = "../address/mod.rs"]
 mod address;
+#[path = "../until/mod.rs"]
+mod until;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,6 +20,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
 pub use address::address;
+pub use until::{until, until_blocking};
 
 pub const ECHO: &str = "/rpcdemo.Echo/Echo";
 pub const RAW: u32 = 4;
