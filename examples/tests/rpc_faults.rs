@@ -3,21 +3,17 @@
 
 mod rpc_peer;
 
-use rpc_demo::server::{Failure, PoolOptions, ServerOptions, Service};
+use rpc_demo::server::{Failure, ServerOptions, Service};
 use rpc_demo::wire::compress::compress;
 use rpc_demo::wire::{Encoding, RequestProtocol};
-use rpc_peer::{ECHO, Peer, Text, echo, fixed, frame, head, request, start, start_with, until};
+use rpc_peer::{
+    ECHO, Peer, Text, both, echo, fixed, frame, head, pool, request, start, start_with, until,
+};
 
 /// Sends what is wrong after a request that is right: that one is answered,
 /// the connection is closed, and the server goes on.
 async fn is_closed_after(wrong: &[u8], reason: &str) {
-    for service in [
-        echo().inline(),
-        echo().pooled(PoolOptions {
-            capacity: 2,
-            queue: 10,
-        }),
-    ] {
+    for service in both(echo, pool(2, 10)) {
         let (server, addr) = start(service).await;
         let mut peer = Peer::connect(addr).await;
         let mut bytes = request(&head(1, ECHO, 4), b"right");
@@ -154,10 +150,7 @@ async fn an_unknown_service_is_code_11_and_an_unknown_method_code_12() {
         (&format!("/rpcdemo.Echo/{}", "x".repeat(65_500)), 12),
     ] {
         is_answered(echo(), &request(&head(9, method, 4), b""), code).await;
-        let pooled = echo().pooled(PoolOptions {
-            capacity: 2,
-            queue: 10,
-        });
+        let pooled = echo().pooled(pool(2, 10));
         is_answered(pooled, &request(&head(9, method, 4), b""), code).await;
     }
 }

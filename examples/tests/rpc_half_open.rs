@@ -5,19 +5,15 @@ mod rpc_peer;
 
 use std::time::Duration;
 
-use rpc_demo::server::{PoolOptions, ServerOptions};
-use rpc_peer::{ECHO, Peer, WAIT, echo, gated, head, request, start, start_with, until};
+use rpc_demo::server::ServerOptions;
+use rpc_peer::{
+    ECHO, Peer, WAIT, both, echo, gated, head, pool, request, start, start_with, until,
+};
 use tokio::io::AsyncWriteExt;
 
 #[tokio::test]
 async fn a_frame_that_is_cut_at_any_byte_is_no_request_and_hurts_nobody() {
-    for service in [
-        echo().inline(),
-        echo().pooled(PoolOptions {
-            capacity: 2,
-            queue: 10,
-        }),
-    ] {
+    for service in both(echo, pool(2, 10)) {
         let (server, addr) = start(service).await;
         let whole = request(&head(1, ECHO, 4), b"cut");
         for cut in 0..whole.len() {
@@ -44,14 +40,8 @@ async fn a_frame_that_is_cut_at_any_byte_is_no_request_and_hurts_nobody() {
 
 #[tokio::test]
 async fn a_peer_that_has_closed_its_side_still_gets_its_replies() {
-    for service in [
-        echo().inline(),
-        echo().pooled(PoolOptions {
-            capacity: 1,
-            queue: 10,
-        }),
-    ] {
-        let (service, gate, _starts) = gated(service);
+    for service in both(echo, pool(1, 10)) {
+        let (service, gate, _) = gated(service);
         let (_server, addr) = start(service).await;
         let mut peer = Peer::connect(addr).await;
         for id in 1..=3 {
@@ -133,13 +123,7 @@ async fn a_peer_that_does_not_close_its_side_after_the_server_has_is_not_waited_
 #[tokio::test]
 async fn a_peer_that_closes_its_side_and_reads_nothing_is_closed() {
     const REPLY: usize = 8 << 20;
-    for service in [
-        echo().inline(),
-        echo().pooled(PoolOptions {
-            capacity: 1,
-            queue: 10,
-        }),
-    ] {
+    for service in both(echo, pool(1, 10)) {
         let service = service.raw("Big", |_, _| async { Ok(vec![0; REPLY].into()) });
         let options = ServerOptions {
             idle: Duration::from_millis(50),

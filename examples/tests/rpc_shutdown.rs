@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use rpc_demo::server::{Context, Drained, Server};
-use rpc_peer::{ECHO, LONG, Peer, WAIT, echo, gated, head, pooled, request, start, stop, until};
+use rpc_peer::{
+    ECHO, LONG, Peer, WAIT, echo, gated, head, pooled, request, requests, start, stop, until,
+};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
@@ -21,9 +23,7 @@ async fn calls_under_way_end_and_their_replies_are_written() {
         for _ in 0..4 {
             let mut peer = Peer::connect(addr).await;
             // More than there are workers: some wait in the queue.
-            let calls: Vec<u8> = (1..=5)
-                .flat_map(|id| request(&head(id, WAIT, 4), b"mine"))
-                .collect();
+            let calls = requests(1..=5, WAIT, b"mine");
             peer.send(&calls).await;
             sent += calls.len() as u64;
             peers.push(peer);

@@ -2,11 +2,11 @@
 
 use futures::FutureExt;
 use rpc_demo::client::{CallError, Client, ClientOptions};
-use rpc_demo::server::{PoolOptions, Server, ServerOptions};
+use rpc_demo::server::{Server, ServerOptions};
 use rpc_demo::wire::Code;
 use tokio::io::AsyncReadExt;
 
-use crate::rpc_peer::{ECHO, LONG, echo, start, until};
+use crate::rpc_peer::{ECHO, LONG, echo, pool, start, until};
 use crate::{call, one, peer};
 
 #[tokio::test]
@@ -48,11 +48,7 @@ async fn a_connection_that_breaks_ends_the_calls_that_go_over_it() {
 
 #[tokio::test]
 async fn a_dropped_call_leaves_nothing_behind() {
-    let (server, addr) = start(echo().pooled(PoolOptions {
-        capacity: 2,
-        queue: 1000,
-    }))
-    .await;
+    let (server, addr) = start(echo().pooled(pool(2, 1000))).await;
     let client = one(addr);
     assert_eq!(call(&client, ECHO, LONG).await.unwrap(), "hello");
     for _ in 0..100 {
