@@ -67,8 +67,8 @@ fn work(servers: &Runtime, run: Duration) {
     let (checks, notifies) = (checks(&store), notifies(&store));
     let admin = servers.block_on(Admin::start(Listen::FREE.admin));
     let admin = admin.expect("a free port");
-    let settings = Cli::read(["alarm_job"]).expect("nothing is said");
-    let settings = settings.options.settle();
+    let cli = Cli::read(["alarm_job"]).expect("nothing is said");
+    let settings = cli.options.settle();
     let mut settings = settings.expect("the defaults are right");
     settings.listen = Listen::FREE;
     let stack = servers.block_on(Stack::start(&settings, ready(Arc::new(store)), admin));

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::config::Options;
+use crate::config::GivenOptions;
 use crate::logging::{Filter, LogFormat};
 use crate::provenance::Provenance;
 
@@ -23,7 +23,7 @@ pub struct Cli {
     pub command: Option<Command>,
     /// What to run with, before or behind the command
     #[command(flatten)]
-    pub options: Options,
+    pub options: GivenOptions,
     /// File with options, as TOML
     #[arg(long, value_name = "FILE", global = true, env = "RPC_DEMO_CONFIG")]
     pub config: Option<PathBuf>,

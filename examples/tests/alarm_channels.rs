@@ -2,6 +2,7 @@
 //! other channels deliver, and each alarm has an outcome that is told.
 
 mod address;
+mod notifier;
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -15,9 +16,10 @@ use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Json, Router};
 use clap::Parser;
+use notifier::{OPEN, spec, until};
 use rpc_demo::admin::Admin;
 use rpc_demo::alarm::message::{CheckReply, CheckRequest, Point};
-use rpc_demo::alarm::policy::{ChannelKind, Comparison, Level, PolicySpec};
+use rpc_demo::alarm::policy::ChannelKind;
 use rpc_demo::alarm::service::CHECK;
 use rpc_demo::alarm::store::{PolicyStore, StoreBuilder};
 use rpc_demo::cli::Cli;
@@ -99,6 +101,18 @@ impl System {
         }
     }
 
+    /// One whose webhook hangs with alarms that everybody else has.
+    async fn hanging() -> Self {
+        let system = Self::start(Receiver::new(false, 0)).await;
+        system.check(95.0).await;
+        system
+            .until(|now| delivered(now) == [ALARMS, 0, ALARMS])
+            .await;
+        // Notify has all of them, though one channel has none.
+        system.until(|now| now.handed_over == ALARMS).await;
+        system
+    }
+
     /// The receiver goes down; another one may come at its address.
     async fn down(&mut self) {
         self.server.take().unwrap().stop(Duration::ZERO).await;
@@ -132,9 +146,7 @@ impl System {
 
     /// Waits until the figures are like this.
     async fn until(&self, done: impl Fn(&StackFigures) -> bool) {
-        while !done(&self.stack.watch().figures()) {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        until(|| done(&self.stack.watch().figures())).await;
     }
 
     /// Stops it, with every alarm that was raised accounted for; the last figures, and what
@@ -153,18 +165,8 @@ impl System {
 
 fn policies() -> Arc<PolicyStore> {
     let mut builder = StoreBuilder::default();
-    builder.add(&PolicySpec {
-        region: "gz".into(),
-        product: "cvm".into(),
-        metric: "cpu".into(),
-        instance: None,
-        comparison: Comparison::Above,
-        threshold: 90.0,
-        periods: std::num::NonZeroU8::MIN,
-        level: Level::Critical,
-        channels: vec![ChannelKind::Log, ChannelKind::Webhook, ChannelKind::Memory],
-        shield: Default::default(),
-    });
+    let channels = [ChannelKind::Log, ChannelKind::Webhook, ChannelKind::Memory];
+    builder.add(&spec(&channels, OPEN));
     Arc::new(builder.finish())
 }
 
@@ -192,13 +194,7 @@ fn all_accounted_for(figures: &StackFigures, raised: u64) {
 
 #[tokio::test]
 async fn a_webhook_that_hangs_holds_up_neither_check_nor_the_other_channels() {
-    let system = System::start(Receiver::new(false, 0)).await;
-    system.check(95.0).await;
-    system
-        .until(|now| delivered(now) == [ALARMS, 0, ALARMS])
-        .await;
-    // Notify has all of them, though one channel has none.
-    system.until(|now| now.handed_over == ALARMS).await;
+    let system = System::hanging().await;
     assert_eq!(system.stack.watch().figures().waiting, 0);
     system.receiver.let_in.add_permits(Semaphore::MAX_PERMITS);
     system.until(|now| delivered(now) == [ALARMS; 3]).await;
@@ -242,12 +238,7 @@ async fn a_webhook_that_flaps_is_told_all() {
 
 #[tokio::test]
 async fn who_stops_while_a_webhook_hangs_is_told_what_it_did_not_deliver() {
-    let system = System::start(Receiver::new(false, 0)).await;
-    system.check(95.0).await;
-    system
-        .until(|now| delivered(now) == [ALARMS, 0, ALARMS])
-        .await;
-    system.until(|now| now.handed_over == ALARMS).await;
+    let system = System::hanging().await;
     // It would be tried for two minutes.
     let (last, ..) = system.stop(Duration::from_millis(100), ALARMS).await;
     assert_eq!(

@@ -16,7 +16,7 @@ use rpc_demo::client::{
 };
 use rpc_demo::server::{Failure, Server, ServerOptions};
 use rpc_demo::wire::{Code, ContentType};
-use rpc_peer::{ECHO, address, echo, gated, start};
+use rpc_peer::{ECHO, address, echo, gated, start, until};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -138,9 +138,7 @@ async fn a_server_that_stops_under_load_fails_no_call() {
             })
         })
         .collect();
-    while first.stats().replied < 100 {
-        tokio::task::yield_now().await;
-    }
+    until(|| first.stats().replied >= 100).await;
     let drained = first.shutdown(Duration::from_secs(60)).await;
     assert_eq!((drained.abandoned, drained.lost), (0, 0));
     for caller in callers {

@@ -9,26 +9,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use pool_worker::overload::{Codel, Control, Dagor, Level};
 use rpc_demo::client::{CallOptions, Client, ClientOptions};
-use rpc_demo::server::{PRIORITY, PoolOptions, Server};
+use rpc_demo::server::{PRIORITY, Server};
 use rpc_demo::urgency::ADMITTED;
 use rpc_demo::wire::{Code, ContentType, RequestProtocol};
-use rpc_peer::{ECHO, Peer, echo, head, start};
+use rpc_peer::{ECHO, Peer, WAIT, echo, gated, head, pool, start};
 use tokio::sync::Semaphore;
+
 /// A service that is controlled and has one worker, and what lets `Wait` end.
 async fn controlled(control: Control) -> (Server, SocketAddr, Arc<Semaphore>) {
-    let gate = Arc::new(Semaphore::new(0));
-    let wait = Arc::clone(&gate);
-    let one = PoolOptions {
-        capacity: 1,
-        queue: 10,
-    };
-    let service = echo().controlled(one, control).raw("Wait", move |_, body| {
-        let wait = Arc::clone(&wait);
-        async move {
-            wait.acquire().await.unwrap().forget();
-            Ok(body)
-        }
-    });
+    let (service, gate, _) = gated(echo().controlled(pool(1, 10), control));
     let (server, addr) = start(service).await;
     (server, addr, gate)
 }
@@ -42,28 +31,32 @@ fn of_priority(id: u32, method: &str, priority: u8) -> RequestProtocol {
 
 /// Waits until so many run and so many wait.
 async fn until(server: &Server, running: usize, queued: usize) {
-    loop {
+    let so_many = || {
         let stats = server.stats().services[0].control.clone().unwrap();
-        if (stats.total.running, stats.total.queued) == (running, queued) {
-            return;
-        }
-        tokio::task::yield_now().await;
-    }
+        (stats.total.running, stats.total.queued) == (running, queued)
+    };
+    rpc_peer::until(so_many).await;
+}
+
+/// Has the only worker wait with this request until it is let.
+async fn occupy(server: &Server, peer: &mut Peer, id: u32) {
+    let wait = of_priority(id, WAIT, 0);
+    peer.send(&rpc_peer::request(&wait, b"")).await;
+    until(server, 1, 0).await;
 }
 
 #[tokio::test]
 async fn the_urgent_overtake_and_the_late_are_told_so() {
     let (server, addr, gate) = controlled(Control::new()).await;
     let mut peer = Peer::connect(addr).await;
-    let wait = of_priority(1, "/rpcdemo.Echo/Wait", 0);
-    peer.send(&rpc_peer::request(&wait, b"")).await;
-    until(&server, 1, 0).await;
+    occupy(&server, &mut peer, 1).await;
     let mut late = of_priority(4, ECHO, 1);
     late.timeout = 1;
     for head in [of_priority(2, ECHO, 9), of_priority(3, ECHO, 5), late] {
         peer.send(&rpc_peer::request(&head, b"")).await;
     }
     until(&server, 1, 3).await;
+    // Its millisecond passes while it waits: the workers go by a clock that stands not still.
     tokio::time::sleep(Duration::from_millis(5)).await;
     gate.add_permits(1);
     let mut replies = Vec::new();
@@ -97,9 +90,7 @@ async fn the_less_urgent_are_refused_with_code_22_under_overload() {
 async fn the_least_urgent_makes_room_in_a_full_queue_and_is_told_so() {
     let (server, addr, gate) = controlled(Control::new()).await;
     let mut peer = Peer::connect(addr).await;
-    let wait = of_priority(1, "/rpcdemo.Echo/Wait", 0);
-    peer.send(&rpc_peer::request(&wait, b"")).await;
-    until(&server, 1, 0).await;
+    occupy(&server, &mut peer, 1).await;
     for id in 10..20 {
         let head = of_priority(id, ECHO, id as u8);
         peer.send(&rpc_peer::request(&head, b"")).await;
@@ -127,7 +118,7 @@ async fn what_waits_in_a_standing_queue_is_shed_with_code_22() {
     let mut peer = Peer::connect(addr).await;
     let mut shed = 0;
     while shed == 0 {
-        let wait = of_priority(1, "/rpcdemo.Echo/Wait", 0);
+        let wait = of_priority(1, WAIT, 0);
         peer.send(&rpc_peer::request(&wait, b"")).await;
         // It may be shed itself.
         tokio::select! {
@@ -227,9 +218,7 @@ async fn a_client_does_not_send_what_would_be_refused() {
 #[tokio::test]
 async fn the_urgent_are_answered_while_others_are_refused_by_a_pool_that_stalls() {
     let (server, _, gate, mut peer) = overloaded().await;
-    let stall = of_priority(20, "/rpcdemo.Echo/Wait", 0);
-    peer.send(&rpc_peer::request(&stall, b"")).await;
-    until(&server, 1, 0).await;
+    occupy(&server, &mut peer, 20).await;
     for id in 21..24 {
         peer.send(&rpc_peer::request(&of_priority(id, ECHO, 1), b""))
             .await;

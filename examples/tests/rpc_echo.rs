@@ -8,17 +8,11 @@ use futures::future::join_all;
 use rpc_demo::client::{CallOptions, Client, ClientOptions};
 use rpc_demo::server::{Context, Failure, PoolOptions, ServerOptions, Service};
 use rpc_demo::wire::{CallType, ContentType, Encoding};
-use rpc_peer::{ECHO, Peer, Text, echo, head, start, start_with, text};
+use rpc_peer::{
+    ECHO, Peer, Text, both, echo, head, pool, requests, start, start_with, text, until,
+};
 
-fn both() -> [Service; 2] {
-    [
-        echo().inline(),
-        echo().pooled(PoolOptions {
-            capacity: 8,
-            queue: 100_000,
-        }),
-    ]
-}
+const POOL: PoolOptions = pool(8, 100_000);
 
 fn client(addr: std::net::SocketAddr) -> Client {
     Client::new(addr, ClientOptions::default())
@@ -26,7 +20,7 @@ fn client(addr: std::net::SocketAddr) -> Client {
 
 #[tokio::test]
 async fn a_body_comes_back_as_it_was_sent_whatever_its_content_type() {
-    for service in both() {
+    for service in both(echo, POOL) {
         let (_server, addr) = start(service).await;
         let mut peer = Peer::connect(addr).await;
         for content in [0, 2, 3, 4, 5, 77] {
@@ -102,18 +96,12 @@ async fn a_handler_knows_of_its_request() {
 
 #[tokio::test]
 async fn a_one_way_call_is_handled_and_not_answered() {
-    for pooled in [false, true] {
+    for service in both(echo, pool(1, 10)) {
         let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
-        let mut service = echo().raw("Tell", move |_, body| {
+        let service = service.raw("Tell", move |_, body| {
             tell.send(body).unwrap();
             async { Ok(Bytes::from_static(b"not to be seen")) }
         });
-        if pooled {
-            service = service.pooled(PoolOptions {
-                capacity: 1,
-                queue: 10,
-            });
-        }
         let (server, addr) = start(service).await;
         let mut peer = Peer::connect(addr).await;
         let mut one_way = head(1, "/rpcdemo.Echo/Tell", 4);
@@ -143,9 +131,7 @@ async fn a_one_way_call_is_handled_and_not_answered() {
 async fn requests_that_come_in_one_piece_or_byte_by_byte_are_all_answered() {
     let (_server, addr) = start(echo()).await;
     let mut peer = Peer::connect(addr).await;
-    let one: Vec<u8> = (1..=50)
-        .flat_map(|id| rpc_peer::request(&head(id, ECHO, 4), b"x"))
-        .collect();
+    let one = requests(1..=50, ECHO, b"x");
     peer.send(&one).await;
     for id in 1..=50 {
         assert_eq!(peer.reply().await.id, id);
@@ -159,7 +145,7 @@ async fn requests_that_come_in_one_piece_or_byte_by_byte_are_all_answered() {
 
 #[tokio::test]
 async fn a_body_as_long_as_a_frame_may_be_comes_back() {
-    for service in both() {
+    for service in both(echo, POOL) {
         let (_server, addr) = start(service).await;
         let body = Bytes::from(vec![7; (10 << 20) - 200]);
         let options = CallOptions {
@@ -175,7 +161,7 @@ async fn a_body_as_long_as_a_frame_may_be_comes_back() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_calls_at_a_time_over_two_connections_get_their_own_answers() {
-    for service in both() {
+    for service in both(echo, POOL) {
         let options = ServerOptions {
             max_in_flight: 512,
             ..ServerOptions::default()
@@ -243,7 +229,7 @@ async fn bodies_travel_compressed_both_ways_in_every_encoding() {
 
 #[tokio::test]
 async fn metadata_and_an_attachment_come_back_beside_the_body() {
-    for service in both() {
+    for service in both(echo, POOL) {
         let service = service.raw("Beside", |context, body| async move {
             for (key, value) in context.metadata() {
                 context.set_metadata(format!("{key}-back"), value.clone());
@@ -302,7 +288,5 @@ async fn open_connections_are_listed_with_what_they_did() {
         assert!(one.bytes_in > 0 && one.replied <= calls);
     }
     drop(peers);
-    while !handle.connections().is_empty() {
-        tokio::task::yield_now().await;
-    }
+    until(|| handle.connections().is_empty()).await;
 }

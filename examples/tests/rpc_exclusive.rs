@@ -7,23 +7,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rpc_demo::client::{CallError, CallOptions, Client, ClientOptions};
-use rpc_demo::server::{PoolOptions, Server};
+use rpc_demo::server::Server;
 use rpc_demo::wire::{Code, ContentType};
-use rpc_peer::{ECHO, echo, gated, start};
+use rpc_peer::{ECHO, LONG, WAIT, echo, gated, pool, start};
 use tokio::io::AsyncReadExt;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
-const WAIT: &str = "/rpcdemo.Echo/Wait";
-const LONG: Duration = Duration::from_secs(60);
-
 /// A server whose handlers wait, and a client of it with two connections.
 async fn two() -> (Server, Client, Arc<Semaphore>, mpsc::UnboundedReceiver<()>) {
-    let pool = PoolOptions {
-        capacity: 9,
-        queue: 9,
-    };
-    let (service, gate, starts) = gated(echo().pooled(pool));
+    let (service, gate, starts) = gated(echo().pooled(pool(9, 9)));
     let (server, addr) = start(service).await;
     let options = ClientOptions {
         connections: 2,

@@ -3,21 +3,17 @@
 
 mod rpc_peer;
 
-use rpc_demo::server::{Failure, PoolOptions, ServerOptions, Service};
+use rpc_demo::server::{Failure, ServerOptions, Service};
 use rpc_demo::wire::compress::compress;
 use rpc_demo::wire::{Encoding, RequestProtocol};
-use rpc_peer::{ECHO, Peer, Text, echo, fixed, frame, head, request, start, start_with};
+use rpc_peer::{
+    ECHO, Peer, Text, both, echo, fixed, frame, head, pool, request, start, start_with, until,
+};
 
 /// Sends what is wrong after a request that is right: that one is answered,
 /// the connection is closed, and the server goes on.
 async fn is_closed_after(wrong: &[u8], reason: &str) {
-    for service in [
-        echo().inline(),
-        echo().pooled(PoolOptions {
-            capacity: 2,
-            queue: 10,
-        }),
-    ] {
+    for service in both(echo, pool(2, 10)) {
         let (server, addr) = start(service).await;
         let mut peer = Peer::connect(addr).await;
         let mut bytes = request(&head(1, ECHO, 4), b"right");
@@ -154,10 +150,7 @@ async fn an_unknown_service_is_code_11_and_an_unknown_method_code_12() {
         (&format!("/rpcdemo.Echo/{}", "x".repeat(65_500)), 12),
     ] {
         is_answered(echo(), &request(&head(9, method, 4), b""), code).await;
-        let pooled = echo().pooled(PoolOptions {
-            capacity: 2,
-            queue: 10,
-        });
+        let pooled = echo().pooled(pool(2, 10));
         is_answered(pooled, &request(&head(9, method, 4), b""), code).await;
     }
 }
@@ -218,9 +211,7 @@ async fn a_connection_too_many_is_closed_and_hurts_nobody() {
     assert_eq!(server.stats().services[0].broken, [("crowded", 1)].into());
     let [first, mut second] = peers;
     drop(first);
-    while server.stats().connections > 1 {
-        tokio::task::yield_now().await;
-    }
+    until(|| server.stats().connections == 1).await;
     assert_eq!(second.call(&head(2, ECHO, 4), b"on").await.body, b"on");
     let mut next = Peer::connect(addr).await;
     assert_eq!(next.call(&head(3, ECHO, 4), b"on").await.body, b"on");

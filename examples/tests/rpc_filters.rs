@@ -12,14 +12,11 @@ use rpc_demo::client::{CallOptions, Client, ClientOptions};
 use rpc_demo::server::filter::{CarriedLayer, ShedLateLayer, auth};
 use rpc_demo::server::{Context, Failure, PoolOptions, Request, Service};
 use rpc_demo::wire::{Code, ContentType, RequestProtocol};
-use rpc_peer::{ECHO, Peer, echo, head, start};
-use tokio::sync::{Semaphore, mpsc};
+use rpc_peer::{ECHO, LONG, Peer, WAIT, both, echo, gated, head, pool, start, until};
+use tokio::sync::mpsc;
 use tower::layer::layer_fn;
 
-const POOL: PoolOptions = PoolOptions {
-    capacity: 4,
-    queue: 100,
-};
+const POOL: PoolOptions = pool(4, 100);
 
 /// A layer that notes when requests come by.
 #[derive(Clone)]
@@ -99,53 +96,36 @@ async fn who_may_not_call_is_told_code_41_and_the_handler_is_not_called() {
 
 #[tokio::test]
 async fn who_has_waited_too_long_is_told_code_22_at_its_turn() {
-    let gate = Arc::new(Semaphore::new(0));
-    let wait = Arc::clone(&gate);
-    let (started, mut starts) = mpsc::unbounded_channel();
-    let one = PoolOptions {
-        capacity: 1,
-        queue: 10,
-    };
-    let limit = Duration::from_millis(20);
-    let service = Service::new("Echo", "rpcdemo.Echo")
-        .pooled(one)
-        .raw("Wait", move |_, body| {
-            let (wait, started) = (Arc::clone(&wait), started.clone());
-            async move {
-                started.send(()).unwrap();
-                wait.acquire().await.unwrap().forget();
-                Ok(body)
-            }
-        })
+    // Longer than this thread ever stands still.
+    let limit = Duration::from_secs(10);
+    let service = Service::new("Echo", "rpcdemo.Echo").pooled(pool(1, 10));
+    let (service, gate, mut starts) = gated(service.timeout(LONG));
+    let service = service
         .layer(ShedLateLayer(limit))
         .raw("Echo", |_, body| async move { Ok(body) });
-    let (_server, addr) = start(service).await;
+    let (server, addr) = start(service).await;
     let mut peer = Peer::connect(addr).await;
-    let wait = rpc_peer::request(&head(1, "/rpcdemo.Echo/Wait", 4), b"");
+    let wait = rpc_peer::request(&head(1, WAIT, 4), b"");
     peer.send(&[wait, rpc_peer::request(&head(2, ECHO, 4), b"late")].concat())
         .await;
     starts.recv().await.unwrap();
-    // So long that whatever came with the first is too late.
-    tokio::time::sleep(2 * limit).await;
+    until(|| server.stats().accepted == 2).await;
+    // It waits for too long.
+    tokio::time::pause();
+    tokio::time::advance(2 * limit).await;
+    tokio::time::resume();
     gate.add_permits(1);
     assert_eq!(peer.reply().await.id, 1);
     let shed = peer.reply().await;
     assert_eq!((shed.id, shed.head.ret), (2, 22));
-    // One that finds the worker free goes on, unless this thread stands still just then.
-    loop {
-        let reply = peer.call(&head(3, ECHO, 4), b"on").await;
-        if reply.head.ret == 0 {
-            assert_eq!(reply.body, b"on");
-            break;
-        }
-        assert_eq!(reply.head.ret, 22);
-    }
+    // One that finds the worker free goes on.
+    assert_eq!(peer.call(&head(3, ECHO, 4), b"on").await.body, b"on");
 }
 
 #[tokio::test]
 async fn the_method_of_any_name_takes_what_no_other_does() {
     let named = |context: Context, _| async move { Ok(context.method().to_owned().into()) };
-    for service in [echo().inline(), echo().pooled(POOL)] {
+    for service in both(echo, POOL) {
         let service = service
             .raw("*", named)
             .method_timeout("*", Duration::from_secs(60));

@@ -5,19 +5,15 @@ mod rpc_peer;
 
 use std::time::Duration;
 
-use rpc_demo::server::{PoolOptions, ServerOptions};
-use rpc_peer::{ECHO, Peer, echo, head, request, start, start_with};
+use rpc_demo::server::ServerOptions;
+use rpc_peer::{
+    ECHO, Peer, WAIT, both, echo, gated, head, pool, request, start, start_with, until,
+};
 use tokio::io::AsyncWriteExt;
 
 #[tokio::test]
 async fn a_frame_that_is_cut_at_any_byte_is_no_request_and_hurts_nobody() {
-    for service in [
-        echo().inline(),
-        echo().pooled(PoolOptions {
-            capacity: 2,
-            queue: 10,
-        }),
-    ] {
+    for service in both(echo, pool(2, 10)) {
         let (server, addr) = start(service).await;
         let whole = request(&head(1, ECHO, 4), b"cut");
         for cut in 0..whole.len() {
@@ -33,9 +29,7 @@ async fn a_frame_that_is_cut_at_any_byte_is_no_request_and_hurts_nobody() {
         }
         let mut other = Peer::connect(addr).await;
         assert_eq!(other.call(&head(2, ECHO, 4), b"on").await.body, b"on");
-        while server.stats().connections > 1 {
-            tokio::task::yield_now().await;
-        }
+        until(|| server.stats().connections == 1).await;
         let stats = server.stats();
         assert_eq!(stats.accepted, 1);
         // One that ends before its first byte is none that is cut.
@@ -46,24 +40,19 @@ async fn a_frame_that_is_cut_at_any_byte_is_no_request_and_hurts_nobody() {
 
 #[tokio::test]
 async fn a_peer_that_has_closed_its_side_still_gets_its_replies() {
-    for service in [
-        echo().inline(),
-        echo().pooled(PoolOptions {
-            capacity: 1,
-            queue: 10,
-        }),
-    ] {
-        let slow = service.raw("Slow", |_, body| async {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            Ok(body)
-        });
-        let (_server, addr) = start(slow).await;
+    for service in both(echo, pool(1, 10)) {
+        let (service, gate, _) = gated(service);
+        let (_server, addr) = start(service).await;
         let mut peer = Peer::connect(addr).await;
         for id in 1..=3 {
-            peer.send(&request(&head(id, "/rpcdemo.Echo/Slow", 4), b"late"))
-                .await;
+            peer.send(&request(&head(id, WAIT, 4), b"late")).await;
         }
         peer.0.shutdown().await.unwrap();
+        // When this one, which came after, has been closed, that has been seen.
+        let mut other = Peer::connect(addr).await;
+        other.send(b"GET / HTTP/1.1\r\n\r\n").await;
+        other.closed().await;
+        gate.add_permits(3);
         for id in 1..=3 {
             assert_eq!(peer.reply().await.id, id);
         }
@@ -99,9 +88,7 @@ async fn a_peer_that_vanished_without_a_word_is_probed_by_the_kernel() {
         let mut peer = Peer::connect(addr).await;
         assert_eq!(peer.call(&head(1, ECHO, 4), b"hello").await.body, b"hello");
         // The acknowledgement of the reply may have a timer of its own.
-        while probed(addr.port()) != [keep_alive.is_some()] {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until(|| probed(addr.port()) == [keep_alive.is_some()]).await;
     }
 }
 
@@ -121,18 +108,13 @@ async fn a_peer_that_goes_in_the_middle_of_a_frame_hurts_nobody() {
 
 #[tokio::test]
 async fn a_peer_that_does_not_close_its_side_after_the_server_has_is_not_waited_for() {
-    let options = ServerOptions {
-        idle: Duration::from_millis(50),
-        ..ServerOptions::default()
-    };
-    let (server, addr) = start_with(echo(), options).await;
+    let (server, addr) = start(echo()).await;
     let mut peer = Peer::connect(addr).await;
     assert_eq!(peer.call(&head(1, ECHO, 4), b"hello").await.body, b"hello");
+    peer.send(b"GET / HTTP/1.1\r\n\r\n").await;
     assert!(peer.next().await.is_none(), "the server has closed");
     // It could still send, and be read, for as long as it likes.
-    while server.stats().connections > 0 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until(|| server.stats().connections == 0).await;
     drop(peer);
     let mut other = Peer::connect(addr).await;
     assert_eq!(other.call(&head(2, ECHO, 4), b"on").await.body, b"on");
@@ -141,13 +123,7 @@ async fn a_peer_that_does_not_close_its_side_after_the_server_has_is_not_waited_
 #[tokio::test]
 async fn a_peer_that_closes_its_side_and_reads_nothing_is_closed() {
     const REPLY: usize = 8 << 20;
-    for service in [
-        echo().inline(),
-        echo().pooled(PoolOptions {
-            capacity: 1,
-            queue: 10,
-        }),
-    ] {
+    for service in both(echo, pool(1, 10)) {
         let service = service.raw("Big", |_, _| async { Ok(vec![0; REPLY].into()) });
         let options = ServerOptions {
             idle: Duration::from_millis(50),
@@ -159,9 +135,7 @@ async fn a_peer_that_closes_its_side_and_reads_nothing_is_closed() {
             .await;
         peer.0.shutdown().await.unwrap();
         // More than the kernel takes.
-        while server.stats().abandoned == 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        until(|| server.stats().abandoned > 0).await;
         assert_eq!(server.stats().services[0].broken, [("stalled", 1)].into());
         drop(peer);
     }

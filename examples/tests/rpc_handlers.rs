@@ -6,18 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use rpc_demo::server::{Context, Failure, PoolOptions, ServerOptions, Service};
+use rpc_demo::server::{Context, Failure, ServerOptions, Service};
 use rpc_demo::wire::{Code, RequestProtocol};
-use rpc_peer::{ECHO, Peer, echo, gated, head, request, start, start_with};
-use tokio::sync::Semaphore;
-
-fn pool(capacity: usize, queue: usize) -> PoolOptions {
-    PoolOptions { capacity, queue }
-}
-
-fn both(service: impl Fn() -> Service) -> [Service; 2] {
-    [service().inline(), service().pooled(pool(4, 100))]
-}
+use rpc_peer::{
+    ECHO, Peer, WAIT, both, echo, gated, head, pool, request, requests, start, start_with,
+};
 
 #[tokio::test]
 async fn a_handlers_error_reaches_the_caller_with_its_codes() {
@@ -30,7 +23,7 @@ async fn a_handlers_error_reaches_the_caller_with_its_codes() {
                 Err(Failure::framework(Code::SERVER_AUTH, "who are you"))
             })
     };
-    for service in both(service) {
+    for service in both(service, pool(4, 100)) {
         let (server, addr) = start(service).await;
         let mut peer = Peer::connect(addr).await;
         let reply = peer.call(&head(1, "/rpcdemo.Echo/Business", 4), b"").await;
@@ -84,7 +77,7 @@ async fn a_panic_is_code_31_and_costs_neither_connection_nor_worker() {
             })
             .method_timeout("Drop", Duration::from_millis(20))
     };
-    for service in [service().inline(), service().pooled(pool(1, 100))] {
+    for service in both(service, pool(1, 100)) {
         let (server, addr) = start(service).await;
         let mut peer = Peer::connect(addr).await;
         for round in 0..3 {
@@ -122,7 +115,7 @@ async fn the_deadline_is_the_least_of_the_services_the_methods_and_the_callers()
             .timeout(hours(20))
             .method_timeout("Short", hours(10))
     };
-    for service in both(service) {
+    for service in both(service, pool(4, 100)) {
         let (_server, addr) = start(service).await;
         let mut peer = Peer::connect(addr).await;
         for (method, caller, least) in [
@@ -172,7 +165,7 @@ async fn a_deadline_that_passes_is_told_code_21_for_the_servers_and_24_for_the_c
             .method_timeout("Short", Duration::from_millis(30))
             .timeout(Duration::from_secs(3600))
     };
-    for service in both(service) {
+    for service in both(service, pool(4, 100)) {
         let (server, addr) = start(service).await;
         let mut peer = Peer::connect(addr).await;
         for (method, caller, code) in [("Short", 0, 21), ("Short", 60_000, 21), ("Never", 30, 24)] {
@@ -190,20 +183,12 @@ async fn a_deadline_that_passes_is_told_code_21_for_the_servers_and_24_for_the_c
 
 #[tokio::test]
 async fn replies_do_not_wait_with_a_handler_that_comes_after_them() {
-    let gate = Arc::new(Semaphore::new(0));
-    let wait = Arc::clone(&gate);
-    let service = echo().inline().raw("Wait", move |_, body| {
-        let wait = Arc::clone(&wait);
-        async move {
-            wait.acquire().await.unwrap().forget();
-            Ok(body)
-        }
-    });
+    let (service, gate, _) = gated(echo().inline());
     let (_server, addr) = start(service).await;
     let mut peer = Peer::connect(addr).await;
-    let mut both = request(&head(1, ECHO, 4), b"first");
-    both.extend(request(&head(2, "/rpcdemo.Echo/Wait", 4), b"second"));
-    peer.send(&both).await;
+    let mut two = request(&head(1, ECHO, 4), b"first");
+    two.extend(request(&head(2, WAIT, 4), b"second"));
+    peer.send(&two).await;
     assert_eq!(peer.reply().await.body, b"first");
     gate.add_permits(1);
     assert_eq!(peer.reply().await.body, b"second");
@@ -225,7 +210,7 @@ async fn in_line_who_waits_behind_another_for_too_long_is_refused_when_its_turn_
         ..head(2, "/rpcdemo.Echo/Count", 4)
     };
     let patient = head(3, "/rpcdemo.Echo/Count", 4);
-    let mut all = request(&head(1, "/rpcdemo.Echo/Wait", 4), b"");
+    let mut all = request(&head(1, WAIT, 4), b"");
     all.extend(request(&hasty, b""));
     all.extend(request(&patient, b""));
     peer.send(&all).await;
@@ -247,7 +232,7 @@ async fn a_full_pool_is_code_22_and_it_recovers() {
     let (service, gate, mut starts) = gated(echo().pooled(pool(1, 1)));
     let (server, addr) = start(service).await;
     let mut peer = Peer::connect(addr).await;
-    let wait = |id| request(&head(id, "/rpcdemo.Echo/Wait", 4), b"waited");
+    let wait = |id| request(&head(id, WAIT, 4), b"waited");
     peer.send(&wait(1)).await;
     starts.recv().await.unwrap();
     // The worker is busy: one waits, the others are too many.
@@ -295,9 +280,7 @@ async fn no_more_than_so_many_requests_of_one_connection_are_under_way() {
     };
     let (_server, addr) = start_with(service, options).await;
     let mut peer = Peer::connect(addr).await;
-    let all: Vec<u8> = (1..=200)
-        .flat_map(|id| request(&head(id, "/rpcdemo.Echo/Count", 4), b""))
-        .collect();
+    let all = requests(1..=200, "/rpcdemo.Echo/Count", b"");
     peer.send(&all).await;
     for _ in 1..=200 {
         let reply = peer.reply().await;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rpc_demo::server::Server;
-use rpc_peer::{LONG, Peer, WAIT, gated, head, pooled, request, start, stop};
+use rpc_peer::{LONG, Peer, WAIT, gated, head, pooled, request, requests, start, stop};
 use tokio::sync::mpsc;
 
 #[tokio::test]
@@ -47,8 +47,8 @@ async fn hooks_run_in_their_order_when_no_handler_does_and_nothing_in_a_channel_
     let mut peer = Peer::connect(addr).await;
     peer.send(&request(&head(1, WAIT, 4), b"")).await;
     starts.recv().await.unwrap();
-    let calls = (2..=9).flat_map(|id| request(&head(id, "/rpcdemo.Echo/Produce", 4), b"four"));
-    peer.send(&calls.collect::<Vec<u8>>()).await;
+    let calls = requests(2..=9, "/rpcdemo.Echo/Produce", b"four");
+    peer.send(&calls).await;
     for _ in 2..=9 {
         peer.reply().await;
     }

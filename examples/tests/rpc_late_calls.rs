@@ -11,7 +11,7 @@ use rpc_demo::client::{Balanced, BalancedOptions, CallOptions};
 use rpc_demo::server::ServerOptions;
 use rpc_demo::wire::{CallType, ContentType};
 use rpc_peer::{
-    ECHO, LONG, Peer, WAIT, echo, gated, head, pooled, request, start, start_with, stop,
+    ECHO, LONG, Peer, WAIT, echo, gated, head, pooled, request, start, start_with, stop, until,
 };
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -101,9 +101,7 @@ async fn a_peer_that_never_pauses_does_not_hold_up_the_shutdown() {
                     while std::io::Write::write_all(&mut peer, &calls).is_ok() {}
                 },
             );
-        while server.stats().accepted == 0 {
-            tokio::task::yield_now().await;
-        }
+        until(|| server.stats().accepted > 0).await;
         // Without an end of its own it would outlast the test.
         let drained = server.shutdown(Duration::from_secs(100_000)).await;
         assert_eq!((drained.accepted, drained.lost), (drained.replied, 0));

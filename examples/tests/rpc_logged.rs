@@ -9,8 +9,7 @@ use std::time::Duration;
 use errgroup::Group;
 use parking_lot::Mutex;
 use pool_worker::tasks::Pool;
-use rpc_demo::server::PoolOptions;
-use rpc_peer::{ECHO, Peer, echo, gated, head, request, start};
+use rpc_peer::{ECHO, Peer, WAIT, both, echo, gated, head, pool, request, start, until};
 use tracing::subscriber::DefaultGuard;
 
 /// The lines that are logged in this thread.
@@ -54,13 +53,7 @@ const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 async fn what_a_task_logs_that_a_handler_has_spawned_has_the_id_and_span_of_the_request() {
     let (lines, _guard) = Lines::of(tracing::Level::DEBUG);
     let workers = Arc::new(Pool::new(1));
-    for service in [
-        echo().inline(),
-        echo().pooled(PoolOptions {
-            capacity: 1,
-            queue: 1,
-        }),
-    ] {
+    for service in both(echo, pool(1, 1)) {
         let workers = Arc::clone(&workers);
         let service = service.raw("Spawn", move |_, body| {
             let workers = Arc::clone(&workers);
@@ -96,24 +89,17 @@ async fn what_a_task_logs_that_a_handler_has_spawned_has_the_id_and_span_of_the_
 #[tokio::test]
 async fn a_request_that_waits_for_too_long_is_logged_though_it_is_not_handled() {
     let (lines, _guard) = Lines::of(tracing::Level::WARN);
-    let pool = PoolOptions {
-        capacity: 1,
-        queue: 1,
-    };
-    let service = echo().pooled(pool).slow(Duration::ZERO);
+    let service = echo().pooled(pool(1, 1)).slow(Duration::ZERO);
     let (service, gate, mut starts) = gated(service);
     let (server, addr) = start(service).await;
     let mut peer = Peer::connect(addr).await;
-    peer.send(&request(&head(1, "/rpcdemo.Echo/Wait", 4), b""))
-        .await;
+    peer.send(&request(&head(1, WAIT, 4), b"")).await;
     starts.recv().await.unwrap();
     // It waits until its caller does no longer.
     let mut expires = head(2, ECHO, 4);
     expires.timeout = 1;
     peer.send(&request(&expires, b"")).await;
-    while server.stats().accepted < 2 {
-        tokio::task::yield_now().await;
-    }
+    until(|| server.stats().accepted == 2).await;
     // There is no place for this one.
     let refused = peer.call(&head(3, ECHO, 4), b"").await;
     assert_eq!((refused.id, refused.head.ret), (3, 22));

@@ -7,7 +7,7 @@ mod served;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 
-use rpc_peer::{ECHO, Peer, head, request};
+use rpc_peer::{ECHO, Peer, head, request, until, until_blocking};
 use served::{Served, figure, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -99,9 +99,7 @@ async fn a_server_without_file_descriptors_recovers_when_there_are_some_again() 
     }
     answered(&mut peers[0]).await;
     let descriptors = format!("/proc/{}/fd", served.child.id());
-    while std::fs::read_dir(&descriptors).unwrap().count() < 100 {
-        tokio::task::yield_now().await;
-    }
+    until(|| std::fs::read_dir(&descriptors).unwrap().count() >= 100).await;
     // Those that are open are served as before.
     answered(&mut peers[0]).await;
     peers.truncate(1);
@@ -123,7 +121,7 @@ async fn sigterm_with_a_peer_that_takes_no_replies_is_over_when_the_grace_is() {
     stuck
         .send(&request(&head(1, ECHO, 4), &vec![7; 8 << 20]))
         .await;
-    while figure(addrs["admin"], UNDER_WAY) == 0 {}
+    until_blocking(|| figure(addrs["admin"], UNDER_WAY) > 0);
     // By itself, and it says that something accepted was lost.
     served.signal("TERM");
     let mut said = String::new();

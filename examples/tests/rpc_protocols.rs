@@ -5,9 +5,9 @@ mod rpc_peer;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use rpc_demo::server::{Context, Failure, PoolOptions, Service};
+use rpc_demo::server::{Context, Failure, Service};
 use rpc_demo::wire::json::PrefixedJson;
-use rpc_peer::{Text, echo, start, text};
+use rpc_peer::{Text, both, echo, pool, start, text};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -51,11 +51,7 @@ fn services() -> [Service; 2] {
             .raw("Panic", |_, _| async { panic!("as it does") })
             .raw("Binary", |_, _| async { Ok(Bytes::from_static(&[0xff])) })
     };
-    let pool = PoolOptions {
-        capacity: 2,
-        queue: 100,
-    };
-    [service().inline(), service().pooled(pool)]
+    both(service, pool(2, 100))
 }
 
 #[tokio::test]

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use rpc_demo::server::{Context, Drained, Server};
-use rpc_peer::{ECHO, LONG, Peer, WAIT, echo, gated, head, pooled, request, start, stop};
+use rpc_peer::{
+    ECHO, LONG, Peer, WAIT, echo, gated, head, pooled, request, requests, start, stop, until,
+};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
@@ -21,16 +23,12 @@ async fn calls_under_way_end_and_their_replies_are_written() {
         for _ in 0..4 {
             let mut peer = Peer::connect(addr).await;
             // More than there are workers: some wait in the queue.
-            let calls: Vec<u8> = (1..=5)
-                .flat_map(|id| request(&head(id, WAIT, 4), b"mine"))
-                .collect();
+            let calls = requests(1..=5, WAIT, b"mine");
             peer.send(&calls).await;
             sent += calls.len() as u64;
             peers.push(peer);
         }
-        while server.stats().bytes_in < sent {
-            tokio::task::yield_now().await;
-        }
+        until(|| server.stats().bytes_in == sent).await;
         for _ in 0..4 {
             starts.recv().await.unwrap();
         }
@@ -82,9 +80,7 @@ async fn a_connection_that_comes_after_the_close_is_refused() {
 async fn idle_connections_do_not_hold_up_the_shutdown() {
     let (server, addr) = start(pooled()).await;
     let peers = [Peer::connect(addr).await, Peer::connect(addr).await];
-    while server.stats().connections < 2 {
-        tokio::task::yield_now().await;
-    }
+    until(|| server.stats().connections == 2).await;
     // Without an end of its own it would outlast the test.
     let stopping = tokio::spawn(server.shutdown(Duration::from_secs(100_000)));
     for peer in peers {
@@ -106,9 +102,7 @@ async fn handlers_are_told_when_the_time_is_over_and_may_still_answer() {
         let mut peer = Peer::connect(addr).await;
         peer.send(&request(&head(1, "/rpcdemo.Echo/Told", 4), b"saved"))
             .await;
-        while server.stats().accepted == 0 {
-            tokio::task::yield_now().await;
-        }
+        until(|| server.stats().accepted == 1).await;
         let drained = server.shutdown(Duration::from_millis(10)).await;
         assert_eq!(
             drained,
@@ -135,9 +129,7 @@ async fn what_never_ends_is_lost_and_its_caller_is_told() {
         assert_eq!(peer.call(&head(1, ECHO, 4), b"hello").await.body, b"hello");
         peer.send(&request(&head(2, "/rpcdemo.Echo/Never", 4), b""))
             .await;
-        while server.stats().accepted < 2 {
-            tokio::task::yield_now().await;
-        }
+        until(|| server.stats().accepted == 2).await;
         let handle = server.stats_handle();
         let drained = server.shutdown(Duration::from_millis(10)).await;
         assert_eq!(

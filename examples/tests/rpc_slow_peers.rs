@@ -4,8 +4,8 @@ mod rpc_peer;
 
 use std::time::Duration;
 
-use rpc_demo::server::{PoolOptions, Server, ServerOptions, Service};
-use rpc_peer::{Peer, echo, fixed, head, request, start_with};
+use rpc_demo::server::{Server, ServerOptions, Service};
+use rpc_peer::{Peer, both, echo, fixed, head, pool, requests, start_with, until};
 use tokio::io::AsyncWriteExt;
 
 async fn start_impatient(service: Service) -> (Server, std::net::SocketAddr) {
@@ -27,9 +27,7 @@ async fn a_slow_loris_and_an_idle_peer_are_closed() {
     peer.send(&[0x09]).await;
     peer.closed().await;
     Peer::connect(addr).await.closed().await;
-    while server.stats().connections > 0 {
-        tokio::task::yield_now().await;
-    }
+    until(|| server.stats().connections == 0).await;
     assert_eq!(server.stats().services[0].broken, [("idle", 2)].into());
 }
 
@@ -58,14 +56,7 @@ async fn a_call_that_takes_longer_than_the_idle_time_is_answered() {
         tokio::time::sleep(Duration::from_millis(400)).await;
         Ok(body)
     };
-    for pooled in [false, true] {
-        let mut service = echo().raw("Slow", slow);
-        if pooled {
-            service = service.pooled(PoolOptions {
-                capacity: 1,
-                queue: 1,
-            });
-        }
+    for service in both(|| echo().raw("Slow", slow), pool(1, 1)) {
         let (_server, addr) = start_impatient(service).await;
         let mut peer = Peer::connect(addr).await;
         let reply = peer.call(&head(1, "/rpcdemo.Echo/Slow", 4), b"late").await;
@@ -78,14 +69,8 @@ async fn a_call_that_takes_longer_than_the_idle_time_is_answered() {
 async fn a_peer_that_takes_no_replies_costs_so_much_memory_and_is_closed() {
     const REPLY: usize = 1 << 20;
     let big = |_, _| async { Ok(vec![0; REPLY].into()) };
-    for pooled in [false, true] {
-        let mut service = echo().raw("Big", big);
-        if pooled {
-            service = service.pooled(PoolOptions {
-                capacity: 1,
-                queue: 1000,
-            });
-        }
+    let services = both(|| echo().raw("Big", big), pool(1, 1000));
+    for (service, pooled) in services.into_iter().zip([false, true]) {
         // All that is pooled is to be run before the connection is closed, by the peer.
         let millis = if pooled { 60_000 } else { 200 };
         let options = ServerOptions {
@@ -96,12 +81,10 @@ async fn a_peer_that_takes_no_replies_costs_so_much_memory_and_is_closed() {
         };
         let (server, addr) = start_with(service, options).await;
         let mut peer = Peer::connect(addr).await;
-        let all: Vec<u8> = (1..=500)
-            .flat_map(|id| request(&head(id, "/rpcdemo.Echo/Big", 4), b""))
-            .collect();
+        let all = requests(1..=500, "/rpcdemo.Echo/Big", b"");
         peer.send(&all).await;
         let mut most = 0;
-        while server.stats().connections > 0 || server.stats().accepted == 0 {
+        let looked = || {
             let stats = server.stats();
             let refused = stats.errors.get(&22).copied().unwrap_or(0);
             let made = (stats.replied + stats.in_flight).saturating_sub(refused) * REPLY as u64;
@@ -112,15 +95,13 @@ async fn a_peer_that_takes_no_replies_costs_so_much_memory_and_is_closed() {
                 made.saturating_sub(stats.bytes_out)
             };
             most = most.max(held);
-            if pooled && refused > 0 && stats.services[0].latency.count == stats.accepted {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+            let closed = stats.connections == 0 && stats.accepted > 0;
+            let all_run = refused > 0 && stats.services[0].latency.count == stats.accepted;
+            closed || pooled && all_run
+        };
+        until(looked).await;
         drop(peer);
-        while server.stats().connections > 0 {
-            tokio::task::yield_now().await;
-        }
+        until(|| server.stats().connections == 0).await;
         assert!(most <= 3 * REPLY as u64, "{most} bytes held");
         let stats = server.stats();
         assert!(stats.abandoned > 0, "{stats:?}");
@@ -140,14 +121,7 @@ async fn a_peer_that_takes_no_replies_costs_so_much_memory_and_is_closed() {
 async fn a_peer_that_reads_slowly_gets_all_its_replies() {
     const REPLY: usize = 256 << 10;
     let big = |_, _| async { Ok(vec![7; REPLY].into()) };
-    for pooled in [false, true] {
-        let mut service = echo().raw("Big", big);
-        if pooled {
-            service = service.pooled(PoolOptions {
-                capacity: 2,
-                queue: 1000,
-            });
-        }
+    for service in both(|| echo().raw("Big", big), pool(2, 1000)) {
         let options = ServerOptions {
             max_in_flight_bytes: 64 << 20,
             // What was forgotten would never be found by chance.
@@ -156,9 +130,7 @@ async fn a_peer_that_reads_slowly_gets_all_its_replies() {
         };
         let (_server, addr) = start_with(service, options).await;
         let mut peer = Peer::connect(addr).await;
-        let all: Vec<u8> = (1..=100)
-            .flat_map(|id| request(&head(id, "/rpcdemo.Echo/Big", 4), b""))
-            .collect();
+        let all = requests(1..=100, "/rpcdemo.Echo/Big", b"");
         peer.send(&all).await;
         for _ in 1..=100 {
             tokio::time::sleep(Duration::from_millis(1)).await;

@@ -5,10 +5,10 @@ mod rpc_peer;
 use bytes::Bytes;
 use rpc_demo::client::{CallOptions, Client, ClientOptions};
 use rpc_demo::server::filter::CarriedLayer;
-use rpc_demo::server::{Context, Failure, PoolOptions, Service};
+use rpc_demo::server::{Context, Failure, Service};
 use rpc_demo::traceparent::TraceParent;
 use rpc_demo::wire::{ContentType, RequestProtocol};
-use rpc_peer::{Peer, echo, head, start};
+use rpc_peer::{Peer, echo, head, pool, start};
 
 const ID: &str = "0190b1f2-7d3c-7aaa-8bbb-123456789abc";
 const TOLD: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
@@ -34,10 +34,7 @@ async fn seen_by_both(
     let client = Client::new(addr, ClientOptions::default());
     let front = Service::new("Front", "rpcdemo.Front")
         .layer(CarriedLayer)
-        .pooled(PoolOptions {
-            capacity: 1,
-            queue: 1,
-        })
+        .pooled(pool(1, 1))
         .raw("Ask", move |context, _| {
             let client = client.clone();
             async move {

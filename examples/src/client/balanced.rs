@@ -8,11 +8,11 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::calls::translated;
 use super::discovery::Discovery;
 use super::endpoints::Endpoints;
 use super::error::CallError;
 use super::figures::{ClientFigures, Counts, Update};
+use super::message::translated;
 use super::options::{Answer, CallOptions, ClientOptions};
 use super::retry::{Retry, may_retry};
 use crate::wire::content::Body;

@@ -1,10 +1,8 @@
 //! Calls, and the connections they go over.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -17,16 +15,13 @@ use super::dial;
 use super::error::CallError;
 use super::link::Link;
 use super::link_task;
+use super::message;
 use super::options::{Answer, CallOptions, ClientOptions};
 use super::turns::{Turn, Turns};
-use crate::traceparent::TRACEPARENT;
 use crate::urgency;
-use crate::wire::compress::{compress, decompress};
-use crate::wire::content::{self, Body, ContentError};
-use crate::wire::head::{REQUEST_ID, STOPPING};
-use crate::wire::{
-    CallType, Code, ContentType, Encoding, Frame, RequestProtocol, ResponseProtocol,
-};
+use crate::wire::content::Body;
+use crate::wire::head::STOPPING;
+use crate::wire::{CallType, ContentType, Frame, RequestProtocol};
 
 /// Calls the methods of one server. A clone goes over the same connections.
 #[derive(Clone)]
@@ -90,7 +85,7 @@ impl Client {
         options: &CallOptions,
     ) -> Result<A, CallError> {
         let content = options.content_type;
-        translated(content, request, |body| {
+        message::translated(content, request, |body| {
             self.call_raw(method, content, body, options)
         })
         .await
@@ -191,7 +186,7 @@ impl Client {
         call_type: CallType,
     ) -> Result<(Arc<Link>, Frame), CallError> {
         let carried = errgroup::Context::current();
-        let (timeout, meta) = within(carried.as_ref(), options)?;
+        let (timeout, meta) = message::within(carried.as_ref(), options)?;
         let deadline = Instant::now() + timeout;
         let millis = timeout.as_millis().max(1);
         let mut head = RequestProtocol {
@@ -206,7 +201,7 @@ impl Client {
         if self.0.options.refuse_early {
             self.0.admission.admits(&head)?;
         }
-        let body = pack(body, options, &mut head)?;
+        let body = message::pack(body, options, &mut head)?;
         let turn = match &self.0.turns {
             // Aside, so that the usual way's future is none the longer.
             Some(turns) => Some(Box::pin(turns.take(deadline)).await?),
@@ -274,46 +269,14 @@ impl Inner {
         Ok(link)
     }
 
-    /// What the server says.
+    /// What the server says, of the call and of itself.
     fn answer(&self, link: &Link, frame: Frame) -> Result<Answer, CallError> {
-        let undecodable = |error| CallError::Decode(Arc::new(error));
-        let mut head = ResponseProtocol::default();
-        frame
-            .read_head(&mut head)
-            .map_err(|error| undecodable(ContentError::Protobuf(error)))?;
+        let head = message::head(&frame)?;
         self.admission.told(urgency::admitted(&head.trans_info));
-        if head.ret != 0 || head.func_ret != 0 {
-            if head.trans_info.contains_key(STOPPING) {
-                link.retire();
-            }
-            return Err(CallError::Remote {
-                code: Code(head.ret),
-                func_code: head.func_ret,
-                message: String::from_utf8_lossy(&head.error_msg).into_owned(),
-            });
+        if message::has_failed(&head) && head.trans_info.contains_key(STOPPING) {
+            link.retire();
         }
-        let mut body = frame.into_body();
-        let attachment = head.attachment_size as usize;
-        let Some(length) = body.len().checked_sub(attachment) else {
-            return Err(undecodable(ContentError::Attachment {
-                attachment,
-                body: body.len(),
-            }));
-        };
-        let attachment = body.split_off(length);
-        if head.content_encoding != 0 {
-            body = decompress(
-                Encoding(head.content_encoding),
-                body,
-                self.options.max_frame,
-            )
-            .map_err(|error| undecodable(error.into()))?;
-        }
-        Ok(Answer {
-            body,
-            meta: head.trans_info,
-            attachment,
-        })
+        message::answer(head, frame, self.options.max_frame)
     }
 
     fn close(&self) -> Vec<Arc<Link>> {
@@ -333,74 +296,6 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.close();
     }
-}
-
-/// Sends a message as bytes, and reads the answer as one.
-pub(super) async fn translated<Q: Body, A: Body, R>(
-    content: ContentType,
-    request: &Q,
-    send: impl FnOnce(Bytes) -> R,
-) -> Result<A, CallError>
-where
-    R: Future<Output = Result<Bytes, CallError>>,
-{
-    let body = content::encode(content, request);
-    let body = body.map_err(|error| CallError::Encode(Arc::new(error)))?;
-    let answer = send(body).await?;
-    content::decode(content, answer).map_err(|error| CallError::Decode(Arc::new(error)))
-}
-
-/// The timeout and the metadata of a call that is made in a request: no longer
-/// than until that one's deadline, with its id and span, and as urgent.
-fn within(
-    carried: Option<&errgroup::Context>,
-    options: &CallOptions,
-) -> Result<(Duration, BTreeMap<String, Bytes>), CallError> {
-    let (mut timeout, mut meta) = (options.timeout, options.meta.clone());
-    if let Some(context) = carried {
-        meta.entry(REQUEST_ID.to_owned())
-            .or_insert_with(|| Bytes::copy_from_slice(context.id().as_bytes()));
-        if let Some(span) = context.get(TRACEPARENT) {
-            let span = || Bytes::copy_from_slice(span.as_bytes());
-            meta.entry(TRACEPARENT.to_owned()).or_insert_with(span);
-        }
-        urgency::inherit(&mut meta, context);
-        if let Some(deadline) = context.deadline() {
-            timeout = timeout.min(deadline.saturating_duration_since(Instant::now().into_std()));
-        }
-    }
-    if timeout.is_zero() {
-        return Err(CallError::Timeout);
-    }
-    Ok((timeout, meta))
-}
-
-/// The body as it travels, told in the head.
-fn pack(
-    body: Bytes,
-    options: &CallOptions,
-    head: &mut RequestProtocol,
-) -> Result<Bytes, CallError> {
-    let mut packed = body;
-    if options.encoding != Encoding::NONE {
-        let worth_it = packed.len() >= options.compress_from;
-        let compressed = worth_it.then(|| compress(options.encoding, &packed));
-        match compressed.transpose() {
-            Ok(Some(Some(body))) => {
-                packed = body;
-                head.content_encoding = options.encoding.0;
-            }
-            // Nothing is the same in each encoding, and asks for the answer in it.
-            Ok(_) if packed.is_empty() => head.content_encoding = options.encoding.0,
-            Ok(_) => {}
-            Err(error) => return Err(CallError::Encode(Arc::new(error.into()))),
-        }
-    }
-    if !options.attachment.is_empty() {
-        head.attachment_size = u32::try_from(options.attachment.len()).unwrap_or(u32::MAX);
-        packed = [packed, options.attachment.clone()].concat().into();
-    }
-    Ok(packed)
 }
 
 impl std::fmt::Debug for Client {

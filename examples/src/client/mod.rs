@@ -19,6 +19,7 @@ mod error;
 mod figures;
 mod link;
 mod link_task;
+mod message;
 mod options;
 mod retry;
 mod turns;

@@ -1,16 +1,17 @@
-//! What to run with: the command line, then the environment, then the config
-//! file, then the defaults.
+//! What to run with: the [options](GivenOptions) that the command line gives, then those of
+//! the environment, then those of the config file, and the [`Settings`] that they come to
+//! with the defaults.
 
 mod error;
-mod options;
+mod given;
+mod log;
 mod settings;
 mod settle;
 mod time;
 
 pub use error::ConfigError;
-pub use options::Options;
+pub use given::GivenOptions;
 pub use settings::Settings;
-pub use settle::say_of_console;
 pub use time::Time;
 
 #[cfg(test)]
@@ -23,19 +24,19 @@ mod tests {
     use super::*;
     use crate::server::ServerOptions;
 
-    fn parsed(text: &str) -> Result<Options, ConfigError> {
+    fn parsed(text: &str) -> Result<GivenOptions, ConfigError> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
-        Ok(Options::from_file(file.path())?.0)
+        Ok(GivenOptions::from_file(file.path())?.0)
     }
 
     #[test]
     fn the_command_line_wins_over_the_file_and_the_file_over_the_defaults() {
         let file = parsed("qps = 10.0\nseed = 3\nduration = \"1m 5s\"").unwrap();
-        let said = Options {
+        let said = GivenOptions {
             qps: Some(20.0),
             peak: Some(20.0),
-            ..Options::default()
+            ..GivenOptions::default()
         };
         let settings = said.or(file).settle().unwrap();
         assert_eq!(settings.seed, 3);
@@ -75,25 +76,25 @@ mod tests {
             max_connections,
             farewell,
             ..
-        } = settings.server();
+        } = settings.server_options();
         let second = Duration::from_secs(1);
         assert_eq!((idle, keep_alive), (2 * second, Some(3 * second)));
         assert_eq!((max_frame, max_in_flight, max_connections), (4000, 5, 6));
         assert_eq!(farewell, 7 * second);
         let never = parsed("keep-alive = \"0s\"").unwrap().settle().unwrap();
-        assert_eq!(never.server().keep_alive, None);
+        assert_eq!(never.server_options().keep_alive, None);
         // The usual ones are the server's own.
-        let usual = Options::default().settle().unwrap().server();
+        let usual = GivenOptions::default().settle().unwrap().server_options();
         let own = ServerOptions::default();
         assert_eq!((usual.idle, usual.keep_alive), (own.idle, own.keep_alive));
         assert_eq!(usual.max_in_flight_bytes, own.max_in_flight_bytes);
     }
 
-    /// An option is declared in `Options`, kept in `Settings` and given its default in
+    /// An option is declared in `GivenOptions`, kept in `Settings` and given its default in
     /// `settle`, which the compiler holds together; what people read of it, this does.
     #[test]
     fn the_help_tells_each_default_as_it_is_and_each_variable_by_the_name_of_its_option() {
-        let settings = Options::default().settle().unwrap();
+        let settings = GivenOptions::default().settle().unwrap();
         let settings: toml::Table = settings.to_toml().unwrap().parse().unwrap();
         let command = crate::cli::Cli::command();
         let mut untold = Vec::new();
@@ -162,7 +163,7 @@ mod tests {
             error.contains("line 2") && error.contains("speed"),
             "{error}"
         );
-        let error = Options::from_file(Path::new("/nowhere.toml"))
+        let error = GivenOptions::from_file(Path::new("/nowhere.toml"))
             .unwrap_err()
             .to_string();
         assert!(error.contains("/nowhere.toml"), "{error}");
@@ -170,22 +171,22 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_refused() {
-        let settle = |options: Options| options.settle().unwrap_err().to_string();
+        let settle = |options: GivenOptions| options.settle().unwrap_err().to_string();
         for policies in [0, 7_000_001] {
-            let error = settle(Options {
+            let error = settle(GivenOptions {
                 policies: Some(policies),
-                ..Options::default()
+                ..GivenOptions::default()
             });
             assert!(error.contains("from 1 to 7000000"), "{error}");
         }
-        let error = settle(Options {
+        let error = settle(GivenOptions {
             webhook: Some("ftp://x".into()),
-            ..Options::default()
+            ..GivenOptions::default()
         });
         assert!(error.contains("ftp://x"), "{error}");
-        let error = settle(Options {
+        let error = settle(GivenOptions {
             workers: Some(0),
-            ..Options::default()
+            ..GivenOptions::default()
         });
         assert!(error.contains("workers"), "{error}");
     }

@@ -1,4 +1,4 @@
-//! What to run with, complete.
+//! The settings in effect, each with a value, and what they are to the parts of the program.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use crate::load::profile::Profile;
 use crate::logging::SinkSpec;
 use crate::server::{ServerOptions, Service};
 
-/// What to run with, complete and checked.
+/// What is run with: each value was given or is the default, and all go together.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Settings {
@@ -97,13 +97,13 @@ pub struct Settings {
     pub log: Vec<SinkSpec>,
     /// Policies written by people.
     #[serde(rename = "policy")]
-    pub written: Vec<PolicySpec>,
+    pub written_policies: Vec<PolicySpec>,
 }
 
 impl Settings {
-    /// The same, for a server.
+    /// Those of a server.
     #[must_use]
-    pub fn server(&self) -> ServerOptions {
+    pub fn server_options(&self) -> ServerOptions {
         ServerOptions {
             idle: self.idle,
             keep_alive: Some(self.keep_alive).filter(|period| !period.is_zero()),

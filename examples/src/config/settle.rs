@@ -1,16 +1,18 @@
-//! The defaults, and whether all goes together.
+//! From the options that are given to the settings in effect: the defaults, and whether all
+//! goes together.
 
 use std::time::Duration;
 
 use super::error::ConfigError;
-use super::options::Options;
+use super::given::GivenOptions;
+use super::log;
 use super::settings::Settings;
 use super::time::Time;
 use crate::alarm::service::{CHECK, ECHO, NOTIFY};
 use crate::alarm::store::MAX_POLICIES;
 use crate::listen::Listen;
 use crate::load::profile::Profile;
-use crate::logging::{Filter, LogFormat, SinkKind, SinkSpec};
+use crate::logging::SinkSpec;
 use crate::server::ServerOptions;
 
 /// What takes longer is logged when nothing else is said.
@@ -20,7 +22,7 @@ const MAX_CONNECTIONS: usize = 100_000;
 /// Jobs that a worker pool takes, running and waiting.
 pub(super) const MAX_POOL: usize = 1 << 30;
 
-impl Options {
+impl GivenOptions {
     /// Fills in the defaults, and checks that all goes together.
     ///
     /// # Errors
@@ -64,7 +66,7 @@ impl Options {
             return Err(ConfigError::NoMethod(unknown.clone()));
         }
         let log = match self.log {
-            none if none.is_empty() => usual_log(),
+            none if none.is_empty() => log::usual(),
             log => log,
         };
         SinkSpec::check(&log)?;
@@ -77,7 +79,7 @@ impl Options {
         Ok(Settings {
             listen,
             policies: count.ok_or(ConfigError::Policies(policies))?,
-            written: self.policy,
+            written_policies: self.policy,
             seed: self.seed.unwrap_or(1),
             qps,
             peak,
@@ -114,32 +116,4 @@ impl Options {
 
 fn or(said: Option<Time>, otherwise: Duration) -> Duration {
     said.map_or(otherwise, |time| time.0)
-}
-
-/// On the console what is wrong, in memory also what happens.
-fn usual_log() -> Vec<SinkSpec> {
-    let [warn, info] = ["warn", "info"].map(|level| Filter::new(level).expect("a level"));
-    vec![
-        SinkSpec::new(SinkKind::Console, warn, LogFormat::Text),
-        SinkSpec::new(SinkKind::Memory, info, LogFormat::Json),
-    ]
-}
-
-/// What the command line says of the console goes before what the config file does.
-pub fn say_of_console(options: &mut Options, filter: Option<Filter>, format: Option<LogFormat>) {
-    if filter.is_none() && format.is_none() {
-        return;
-    }
-    if options.log.is_empty() {
-        options.log = usual_log();
-    }
-    let is_console = |sink: &&mut SinkSpec| sink.to == SinkKind::Console;
-    if let Some(console) = options.log.iter_mut().find(is_console) {
-        console.level = filter.unwrap_or_else(|| console.level.clone());
-        console.format = format.unwrap_or(console.format);
-    } else {
-        let format = format.unwrap_or_default();
-        let console = SinkSpec::new(SinkKind::Console, filter.unwrap_or_default(), format);
-        options.log.push(console);
-    }
 }

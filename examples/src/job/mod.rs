@@ -17,7 +17,7 @@ use crate::alarm::loader;
 use crate::alarm::store::PolicyStore;
 use crate::cli::{Cli, Command};
 use crate::client::{CallError, CallOptions, Client, ClientOptions};
-use crate::config::{self, ConfigError, Options, Settings};
+use crate::config::{ConfigError, GivenOptions, Settings};
 use crate::listen::Listen;
 use crate::load::driver::{self, LoadPlan};
 use crate::load::figures::CallFigures;
@@ -92,12 +92,12 @@ impl JobError {
 /// When it did not go well.
 pub fn run(cli: Cli) -> Result<(), JobError> {
     let (file, lines) = match &cli.config {
-        Some(path) => Options::from_file(path)?,
+        Some(path) => GivenOptions::from_file(path)?,
         None => Default::default(),
     };
     let said = cli.said.or(lines);
     let mut options = cli.options.or(file);
-    config::say_of_console(&mut options, cli.log, cli.log_format);
+    options.log_to_console(cli.log, cli.log_format);
     let free = options.listen(Listen::FREE);
     let mut settings = options.settle().map_err(|error| error.said_by(&said))?;
     if cli.command.is_none() {
@@ -229,7 +229,7 @@ async fn start(settings: &Settings) -> Result<Stack, JobError> {
 
 fn load_policies(settings: &Settings) -> impl Future<Output = Arc<PolicyStore>> + Send + 'static {
     let Settings { policies, seed, .. } = *settings;
-    let written = [host::policies(), settings.written.clone()].concat();
+    let written = [host::policies(), settings.written_policies.clone()].concat();
     async move {
         let view = View::loading(u64::from(policies) + written.len() as u64);
         let loading = tokio::task::spawn_blocking(move || {

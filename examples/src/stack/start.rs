@@ -182,7 +182,7 @@ fn control(settings: &Settings) -> Option<Control> {
 }
 
 async fn serve_back(settings: &Settings, notifier: &Arc<Notifier>) -> Result<Back, StartError> {
-    let mut server = Server::new(settings.server());
+    let mut server = Server::new(settings.server_options());
     let service = service::notify(Arc::clone(notifier), pool(settings))
         .timeout(settings.timeout_notify)
         .slow(settings.slow_notify);
@@ -208,7 +208,7 @@ async fn serve_front(
     outbox: &Arc<Outbox>,
 ) -> Result<Front, StartError> {
     let checker = Arc::new(Checker::new(Arc::clone(store)));
-    let mut server = Server::new(settings.server());
+    let mut server = Server::new(settings.server_options());
     let service = service::check(Arc::clone(&checker), Arc::clone(outbox), pool(settings))
         .timeout(settings.timeout_check)
         .slow(settings.slow_check);

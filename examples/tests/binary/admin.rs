@@ -3,11 +3,11 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Output;
-use std::time::Duration;
 
 use rpc_demo::admin::Admin;
 use serde_json::{Value, json};
 
+use crate::rpc_peer::until_blocking;
 use crate::served::{Served, figure, get, http, run};
 
 #[test]
@@ -32,13 +32,9 @@ fn a_served_system_is_called_looked_at_and_stopped_by_sigterm() {
     );
     assert_eq!(answer(&checked)["alarms"], 1, "{checked:?}");
     // Check has answered before Notify tells anybody.
-    let (status, alarms) = loop {
-        let (status, alarms) = get(addrs["admin"], "/alarms");
-        if alarms != "[]" {
-            break (status, alarms);
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    };
+    let told = || get(addrs["admin"], "/alarms");
+    until_blocking(|| told().1 != "[]");
+    let (status, alarms) = told();
     assert_eq!(status, 200);
     assert!(
         alarms.contains("disk_usage") && alarms.contains("critical"),
@@ -59,7 +55,7 @@ fn a_served_system_is_called_looked_at_and_stopped_by_sigterm() {
     let _ = other.read_to_end(&mut Vec::new());
     drop(other);
     let connections = "rpc_demo_connections{server=\"front\"}";
-    while figure(addrs["admin"], connections) != 1 {}
+    until_blocking(|| figure(addrs["admin"], connections) == 1);
     assert_eq!(get(addrs["admin"], "/healthz").0, 200);
     assert_eq!(get(addrs["admin"], "/readyz").0, 200);
     let pending = format!(
@@ -68,13 +64,11 @@ fn a_served_system_is_called_looked_at_and_stopped_by_sigterm() {
     );
     // Check's client hears of its call only once Notify has begun to tell people.
     let answered = "rpc_demo_client_messages_total{client=\"alarm.Notify\",code=\"0\"} 1";
-    let metrics = loop {
-        let (_, metrics) = get(addrs["admin"], "/metrics");
-        if metrics.contains(answered) && metrics.contains(&pending) {
-            break metrics;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    };
+    let mut metrics = String::new();
+    until_blocking(|| {
+        (_, metrics) = get(addrs["admin"], "/metrics");
+        metrics.contains(answered) && metrics.contains(&pending)
+    });
     assert!(
         metrics.contains("\nrpc_demo_alarms_raised_total 1\n"),
         "{metrics}"

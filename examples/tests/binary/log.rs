@@ -6,8 +6,9 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
+use crate::calls;
+use crate::rpc_peer::{self, until_blocking};
 use crate::served::{Served, figure, get, http};
-use crate::{calls, rpc_peer};
 
 #[test]
 fn each_log_has_its_level_and_format_and_is_written_to_the_end() {
@@ -97,7 +98,7 @@ fn what_a_log_has_accepted_is_written_before_the_process_ends() {
     let full = "rpc_demo_log_lines_dropped_total{sink=\"console\",reason=\"full\"}";
     assert_eq!(figure(admin, full), 0);
     served.signal("TERM");
-    while TcpStream::connect(admin).is_ok() {}
+    until_blocking(|| TcpStream::connect(admin).is_err());
     let mut said = String::new();
     let mut console = served.child.stderr.take().unwrap();
     console.read_to_string(&mut said).unwrap();

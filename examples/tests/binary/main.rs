@@ -23,9 +23,7 @@ fn calls(addr: SocketAddr, method: &str, count: u32) {
     let runtime = { runtime }.enable_all().build().unwrap();
     runtime.block_on(async {
         let mut peer = rpc_peer::Peer::connect(addr).await;
-        let requests = (1..=count)
-            .flat_map(|id| rpc_peer::request(&rpc_peer::head(id, method, rpc_peer::RAW), b""));
-        peer.send(&requests.collect::<Vec<u8>>()).await;
+        peer.send(&rpc_peer::requests(1..=count, method, b"")).await;
         for _ in 0..count {
             peer.reply().await;
         }

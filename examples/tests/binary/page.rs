@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::rpc_peer::until_blocking;
 use crate::served::{Served, figure, get, rpc_demo};
 
 /// What the page at `addr` has become after some seconds, in a browser; `None` where
@@ -61,7 +62,7 @@ fn the_live_page_draws_what_a_browser_sees_of_a_server_under_load() {
         let (_, live) = get(addrs["admin"], "/live.json");
         serde_json::from_str::<Value>(&live).unwrap()["alarms"]["by_product"].clone()
     };
-    while told() == json!({}) {}
+    until_blocking(|| told() != json!({}));
     // Calls of each level, and Notify's, which are as urgent, are told apart.
     let ran = |(service, priority): &(&str, u8)| {
         let labels = format!("service=\"{service}\",priority=\"{priority}\",end=\"ran\"");
@@ -70,9 +71,9 @@ fn the_live_page_draws_what_a_browser_sees_of_a_server_under_load() {
         metrics.contains(&line) && figure(addrs["admin"], &line) > 0
     };
     for of in [10, 20, 40].map(|priority| ("alarm.Check", priority)) {
-        while !ran(&of) {}
+        until_blocking(|| ran(&of));
     }
-    while ![10, 20, 40].iter().any(|&of| ran(&("alarm.Notify", of))) {}
+    until_blocking(|| [10, 20, 40].iter().any(|&of| ran(&("alarm.Notify", of))));
     let level = "rpc_demo_admitted_level{service=\"alarm.Check\"}";
     assert!(figure(addrs["admin"], level) > 0);
     let page = browsed(addrs["admin"]);

@@ -7,6 +7,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
+use crate::rpc_peer::until_blocking;
 use crate::served::{Addrs, Served, figure, get, run};
 
 const ALARMS: usize = 5;
@@ -37,7 +38,7 @@ fn raised(addrs: &Addrs) {
         "rpc_demo_notifications_delivered_total{channel=\"memory\"}",
         "rpc_demo_notifications_waiting{channel=\"webhook\"}",
     ] {
-        while figure(addrs["admin"], line) != ALARMS as u64 {}
+        until_blocking(|| figure(addrs["admin"], line) == ALARMS as u64);
     }
 }
 
@@ -69,7 +70,7 @@ fn sigterm_waits_for_a_webhook_that_answers_after_all() {
     let (served, addrs) = served(webhook.local_addr().unwrap(), "1h");
     raised(&addrs);
     served.signal("TERM");
-    while get(addrs["admin"], "/readyz").0 == 200 {}
+    until_blocking(|| get(addrs["admin"], "/readyz").0 != 200);
     let mut received = 0;
     while received < ALARMS {
         let (mut stream, _) = webhook.accept().unwrap();

@@ -1,9 +1,11 @@
 //! A notifier for one policy, and channels to try it with.
-#![allow(dead_code)] // each test file uses a part of it
+#![allow(dead_code, unused_imports)] // each test file uses a part of it
+
+#[path = "../until/mod.rs"]
+mod until;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::time::Duration;
 
 use futures::future::BoxFuture;
 use rpc_demo::alarm::channel::{Batch, Channel, DeliveryError, Memory};
@@ -13,6 +15,8 @@ use rpc_demo::alarm::policy::{ChannelKind, Comparison, Level, PolicySpec};
 use rpc_demo::alarm::shield::{Shield, ShieldTimeType};
 use rpc_demo::alarm::store::StoreBuilder;
 use tokio::sync::{Semaphore, mpsc};
+
+pub use until::until;
 
 pub fn spec(channels: &[ChannelKind], kind: ShieldTimeType) -> PolicySpec {
     PolicySpec {
@@ -130,12 +134,5 @@ impl Channel for Gated {
     fn close(&self) -> BoxFuture<'_, Result<(), DeliveryError>> {
         self.closed.fetch_add(1, Relaxed);
         Box::pin(std::future::ready(Err(DeliveryError::Timeout)))
-    }
-}
-
-/// Waits for what others do.
-pub async fn until(done: impl Fn() -> bool) {
-    while !done() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }

@@ -3,6 +3,8 @@
 
 #[path = "../address/mod.rs"]
 mod address;
+#[path = "../until/mod.rs"]
+mod until;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,6 +20,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
 pub use address::address;
+pub use until::{until, until_blocking};
 
 pub const ECHO: &str = "/rpcdemo.Echo/Echo";
 pub const RAW: u32 = 4;
@@ -43,6 +46,21 @@ pub fn echo() -> Service {
     Service::new("Echo", "rpcdemo.Echo").raw("Echo", |_, body| async move { Ok(body) })
 }
 
+/// So many workers, and so many requests that may wait for them.
+pub const fn pool(capacity: usize, queue: usize) -> PoolOptions {
+    PoolOptions { capacity, queue }
+}
+
+/// The service that everything can be tried on, on workers.
+pub fn pooled() -> Service {
+    echo().pooled(pool(4, 1000))
+}
+
+/// A service in line, and on workers.
+pub fn both(service: impl Fn() -> Service, pool: PoolOptions) -> [Service; 2] {
+    [service().inline(), service().pooled(pool)]
+}
+
 /// A service whose handlers tell that they have started, and wait.
 pub fn gated(service: Service) -> (Service, Arc<Semaphore>, mpsc::UnboundedReceiver<()>) {
     let gate = Arc::new(Semaphore::new(0));
@@ -51,20 +69,13 @@ pub fn gated(service: Service) -> (Service, Arc<Semaphore>, mpsc::UnboundedRecei
     let service = service.raw("Wait", move |_, body: Bytes| {
         let (wait, started) = (Arc::clone(&wait), started.clone());
         async move {
-            started.send(()).unwrap();
+            // Not everybody asks.
+            let _ = started.send(());
             wait.acquire().await.unwrap().forget();
             Ok(body)
         }
     });
     (service, gate, starts)
-}
-
-/// The same on workers.
-pub fn pooled() -> Service {
-    echo().pooled(PoolOptions {
-        capacity: 4,
-        queue: 1000,
-    })
 }
 
 /// Begins the shutdown, and returns once the port is closed.
@@ -119,6 +130,12 @@ pub fn head(id: u32, method: &str, content: u32) -> RequestProtocol {
 
 pub fn request(head: &RequestProtocol, body: &[u8]) -> Vec<u8> {
     frame(head.request_id, &head.encode_to_vec(), body)
+}
+
+/// Requests of these ids, one behind the other.
+pub fn requests(ids: impl Iterator<Item = u32>, method: &str, body: &[u8]) -> Vec<u8> {
+    ids.flat_map(|id| request(&head(id, method, RAW), body))
+        .collect()
 }
 
 /// A response as it came.
@@ -192,10 +209,8 @@ pub async fn until_told(
     while answered + refused < sent || refused == 0 {
         if refused == 0 && sent < answered + WINDOW {
             let more = answered + WINDOW - sent;
-            let requests: Vec<u8> = (0..more)
-                .flat_map(|n| request(&head(sent + n + 1, ECHO, 4), b"full speed"))
-                .collect();
-            peer.send(&requests).await;
+            let ids = sent + 1..=sent + more;
+            peer.send(&requests(ids, ECHO, b"full speed")).await;
             sent += more;
         }
         let reply = peer.reply().await;

@@ -1,5 +1,5 @@
-//! What to run with, as far as it was said: by the command line, the environment or the
-//! config file.
+//! The options as they are given: by the command line and the environment, or by the config
+//! file. Any of them may be missing.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -15,10 +15,12 @@ use crate::listen::Listen;
 use crate::logging::SinkSpec;
 use crate::provenance::{Provenance, line};
 
-/// What to run with, as far as it was said.
+/// What one source says of what to run with, or several of them together
+/// ([`or`](Self::or)). What nobody says is missing until all are
+/// [settled](Self::settle).
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Options {
+pub struct GivenOptions {
     /// Address of Echo [default: 127.0.0.1:8000, and any free port without a command]
     #[arg(long, global = true, value_name = "ADDR", env = "RPC_DEMO_ECHO")]
     pub echo: Option<SocketAddr>,
@@ -155,7 +157,7 @@ pub struct Options {
     pub policy: Vec<PolicySpec>,
 }
 
-impl Options {
+impl GivenOptions {
     /// Reads a config file; what it says, and where.
     ///
     /// # Errors
