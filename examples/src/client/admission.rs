@@ -13,8 +13,8 @@ use crate::wire::RequestProtocol;
 
 /// What a server has told counts for so long; it is told again with every answer.
 const COUNTS: Duration = Duration::from_secs(1);
-/// One in so many calls that would be refused goes to the server all the same. The
-/// server raises its level by what comes, so something must.
+/// One in so many calls that would be refused goes to the server all the same: who has no
+/// others would not hear otherwise that they are let in again.
 const LOOKS_AGAIN: u64 = 10;
 
 /// The level that a server lets in, as it last told.

@@ -34,7 +34,8 @@ struct Inner {
     limit: Option<Limit>,
     /// There is one while the request is under way.
     session: Option<Arc<Session>>,
-    answer: Mutex<Extras>,
+    /// Mostly nothing.
+    answer: Mutex<Option<Box<Extras>>>,
 }
 
 /// The times of a request.
@@ -121,19 +122,24 @@ impl Context {
         });
     }
 
-    /// The request has ended; what was known of it goes, and so does the
-    /// connection unless it is `kept` for the next one.
+    /// The request has ended: what was known of it goes, but for the connection, which may
+    /// have a next one.
     #[inline]
-    pub(super) fn end(&mut self, kept: bool) {
+    pub(super) fn end(&mut self) {
         let Some(inner) = Owned::get_mut(&mut self.0) else {
             // Somebody has kept it.
             *self = Self::default();
             return;
         };
         inner.id = OnceCell::new();
-        inner.head = RequestProtocol::default();
+        inner.head.reset();
         inner.attachment = Bytes::new();
-        if !kept {
+    }
+
+    /// There is no next one.
+    #[inline]
+    pub(super) fn release(&mut self) {
+        if let Some(inner) = Owned::get_mut(&mut self.0) {
             inner.session = None;
         }
     }
@@ -175,16 +181,20 @@ impl Context {
 
     /// The body of the answer has been compressed.
     pub(super) fn say_packed(&self) {
-        self.0.answer.lock().packed = true;
+        self.answer(|extras| extras.packed = true);
     }
 
     /// Takes what the handler wants to be sent along.
     #[inline]
-    pub(super) fn take_extras(&mut self) -> Extras {
+    pub(super) fn take_extras(&mut self) -> Option<Box<Extras>> {
         match Owned::get_mut(&mut self.0) {
-            Some(inner) => std::mem::take(inner.answer.get_mut()),
-            None => std::mem::take(&mut self.0.answer.lock()),
+            Some(inner) => inner.answer.get_mut().take(),
+            None => self.0.answer.lock().take(),
         }
+    }
+
+    fn answer(&self, add: impl FnOnce(&mut Extras)) {
+        add(self.0.answer.lock().get_or_insert_default());
     }
 }
 
@@ -230,7 +240,10 @@ impl Context {
     /// Sends `value` along with the answer, as `key` (`trpc.SetMetaData` of
     /// trpc-go). The last value of a key is the one that is sent.
     pub fn set_metadata(&self, key: impl Into<String>, value: impl Into<Bytes>) {
-        self.0.answer.lock().meta.insert(key.into(), value.into());
+        let (key, value) = (key.into(), value.into());
+        self.answer(|extras| {
+            extras.meta.insert(key, value);
+        });
     }
 
     /// What the caller sent behind the body, which is neither compressed nor
@@ -242,7 +255,8 @@ impl Context {
 
     /// Sends `attachment` behind the body of the answer.
     pub fn set_attachment(&self, attachment: impl Into<Bytes>) {
-        self.0.answer.lock().attachment = attachment.into();
+        let attachment = attachment.into();
+        self.answer(|extras| extras.attachment = attachment);
     }
 
     /// The service's name.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::context::{Context, Deadline, Extras};
+use super::context::{Context, Deadline};
 use super::failure::Failure;
 use super::filter::{Outcome, caught};
 use super::handler::Request;
@@ -77,21 +77,22 @@ impl Exchange {
         read_at: Instant,
         now: &mut Instant,
     ) -> Poll<()> {
+        self.reply.reset();
         let head = self.context.begin(session);
         let Incoming { id, version, body } = match session.running.codec.decode(frame, head) {
             Ok(incoming) => incoming,
             Err(error) => {
                 self.reply = reply::undecodable(session, error);
-                self.context.end(true);
+                self.context.end();
                 return Poll::Ready(());
             }
         };
-        self.reply = Reply::to(id, version, head);
+        self.reply.begin(id, version, head);
         if let Err(failure) = self.call(&session.running, body, read_at, *now) {
             self.tell_if_slow(session, *now - read_at, failure.number());
             let method = &self.context.head().func;
             self.reply.fail(session, method, failure);
-            self.context.end(true);
+            self.context.end();
             return Poll::Ready(());
         }
         match self.slot.poll(cx) {
@@ -181,11 +182,7 @@ impl Exchange {
             at,
             panicked,
         } = outcome;
-        let Extras {
-            meta,
-            attachment,
-            packed,
-        } = self.context.take_extras();
+        let extras = self.context.take_extras();
         let session = self.context.session();
         let running = &session.running;
         let ran = at - self.context.began();
@@ -202,21 +199,16 @@ impl Exchange {
             let ran = took.saturating_sub(waited);
             self.tell_slow(&Times { waited, ran }, code);
         }
-        let reply = &mut self.reply;
-        reply.head.trans_info = meta;
+        let (reply, head) = (&mut self.reply, self.context.head());
+        let answered = result.is_ok();
         match result {
-            Ok(body) => {
-                reply.body = body;
-                if packed {
-                    reply.head.content_encoding = self.context.head().content_encoding;
-                }
-                if !attachment.is_empty() {
-                    reply.attach(&attachment);
-                }
-            }
-            Err(failure) => reply.fail(session, &self.context.head().func, failure),
+            Ok(body) => reply.body = body,
+            Err(failure) => reply.fail(session, &head.func, failure),
         }
-        self.context.end(true);
+        if let Some(extras) = extras {
+            reply.add(*extras, answered.then_some(head.content_encoding));
+        }
+        self.context.end();
     }
 
     /// One that has not been called may have waited for too long.
@@ -244,9 +236,10 @@ impl Exchange {
             let _ = caught(|| self.slot.abort());
             // What it wanted to be sent along is not for who comes next.
             self.context.take_extras();
+            self.context.end();
         }
-        self.context.end(false);
-        self.reply = Reply::default();
+        self.context.release();
+        self.reply.reset();
     }
 }
 

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use pool_worker::overload::Level;
 
+use super::context::Extras;
 use super::failure::Failure;
 use super::running::Running;
 use super::session::Session;
@@ -28,22 +29,29 @@ pub(super) struct Reply {
 
 impl Reply {
     /// A reply to this request, with nothing in it yet.
+    fn to(id: u32, version: u8, head: &RequestProtocol) -> Self {
+        let mut reply = Self::default();
+        reply.begin(id, version, head);
+        reply
+    }
+
+    /// Makes this, in which there is nothing, the reply to this request.
     #[inline]
-    pub(super) fn to(id: u32, version: u8, head: &RequestProtocol) -> Self {
-        Self {
-            id,
-            version,
-            head: ResponseProtocol {
-                version: head.version,
-                call_type: head.call_type,
-                request_id: head.request_id,
-                content_type: head.content_type,
-                ..ResponseProtocol::default()
-            },
-            body: Bytes::new(),
-            one_way: head.call_type == CallType::OneWay as i32,
-            aborted: false,
-        }
+    pub(super) fn begin(&mut self, id: u32, version: u8, head: &RequestProtocol) {
+        (self.id, self.version) = (id, version);
+        self.head.version = head.version;
+        self.head.call_type = head.call_type;
+        self.head.request_id = head.request_id;
+        self.head.content_type = head.content_type;
+        self.one_way = head.call_type == CallType::OneWay as i32;
+    }
+
+    /// There is nothing in it any more.
+    #[inline]
+    pub(super) fn reset(&mut self) {
+        self.head.reset();
+        self.body = Bytes::new();
+        (self.one_way, self.aborted) = (false, false);
     }
 
     /// Tells the caller what is let in now.
@@ -52,11 +60,21 @@ impl Reply {
         urgency::tell_admitted(&mut self.head.trans_info, level);
     }
 
+    /// Sends along what the handler wants to. With an error that is its metadata alone; an
+    /// answer may be packed, in the request's encoding.
     #[cold]
-    pub(super) fn attach(&mut self, attachment: &[u8]) {
-        // More than 4 GiB fit into no frame, which is told as it is encoded.
-        self.head.attachment_size = u32::try_from(attachment.len()).unwrap_or(u32::MAX);
-        self.body = [&self.body, attachment].concat().into();
+    pub(super) fn add(&mut self, extras: Extras, encoding: Option<u32>) {
+        self.head.trans_info = extras.meta;
+        let Some(encoding) = encoding else { return };
+        if extras.packed {
+            self.head.content_encoding = encoding;
+        }
+        if !extras.attachment.is_empty() {
+            // More than 4 GiB fit into no frame, which is told as it is encoded.
+            let length = extras.attachment.len();
+            self.head.attachment_size = u32::try_from(length).unwrap_or(u32::MAX);
+            self.body = [&self.body[..], &extras.attachment].concat().into();
+        }
     }
 
     #[cold]

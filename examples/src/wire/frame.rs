@@ -286,8 +286,8 @@ pub fn encode(
         short_head[..head_length].copy_from_slice(&REQUEST_ID_ZERO);
         out.put_slice(&heads[..FIXED_HEAD + head_length]);
     } else if encoded <= SHORT_HEAD {
-        head.encode(&mut &mut short_head[..encoded])
-            .expect("there is room");
+        // Raw, for there is room: nobody has to find out the length once more.
+        head.encode_raw(&mut &mut short_head[..encoded]);
         out.put_slice(&heads[..FIXED_HEAD + encoded]);
     } else {
         out.put_slice(fixed);

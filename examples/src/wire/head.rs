@@ -64,6 +64,35 @@ pub struct RequestProtocol {
     pub attachment_size: u32,
 }
 
+impl RequestProtocol {
+    /// As `*self = Self::default()`, for less: a map is not cheap to drop, even an empty
+    /// one, as most are. (`Message::clear` keeps hold of the frame it was read from.)
+    #[inline]
+    pub(crate) fn reset(&mut self) {
+        let Self {
+            version,
+            call_type,
+            request_id,
+            timeout,
+            caller,
+            callee,
+            func,
+            message_type,
+            trans_info,
+            content_type,
+            content_encoding,
+            attachment_size,
+        } = self;
+        (*version, *call_type, *request_id, *timeout) = (0, 0, 0, 0);
+        (*message_type, *content_type, *content_encoding) = (0, 0, 0);
+        *attachment_size = 0;
+        (*caller, *callee, *func) = (Bytes::new(), Bytes::new(), Bytes::new());
+        if !trans_info.is_empty() {
+            trans_info.clear();
+        }
+    }
+}
+
 /// The head of a response. The tag 11 is not in use.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct ResponseProtocol {
@@ -100,4 +129,31 @@ pub struct ResponseProtocol {
     /// How many bytes of the body, at its end, are an attachment.
     #[prost(uint32, tag = "12")]
     pub attachment_size: u32,
+}
+
+impl ResponseProtocol {
+    /// As for a request.
+    #[inline]
+    pub(crate) fn reset(&mut self) {
+        let Self {
+            version,
+            call_type,
+            request_id,
+            ret,
+            func_ret,
+            error_msg,
+            message_type,
+            trans_info,
+            content_type,
+            content_encoding,
+            attachment_size,
+        } = self;
+        (*version, *call_type, *request_id, *ret, *func_ret) = (0, 0, 0, 0, 0);
+        (*message_type, *content_type, *content_encoding) = (0, 0, 0);
+        *attachment_size = 0;
+        *error_msg = Bytes::new();
+        if !trans_info.is_empty() {
+            trans_info.clear();
+        }
+    }
 }
