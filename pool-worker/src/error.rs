@@ -93,7 +93,6 @@ impl<J> fmt::Debug for SubmitError<J> {
         f.debug_struct("SubmitError")
             .field("pool", &self.pool)
             .field("reason", &self.reason)
-            .field("delay", &self.delay)
             .finish_non_exhaustive()
     }
 }
