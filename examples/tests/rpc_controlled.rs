@@ -58,20 +58,22 @@ async fn the_urgent_overtake_and_the_late_are_told_so() {
     let wait = of_priority(1, "/rpcdemo.Echo/Wait", 0);
     peer.send(&rpc_peer::request(&wait, b"")).await;
     until(&server, 1, 0).await;
-    let mut late = of_priority(4, ECHO, 1);
-    late.timeout = 1;
-    for head in [of_priority(2, ECHO, 9), of_priority(3, ECHO, 5), late] {
+    for head in [of_priority(2, ECHO, 9), of_priority(3, ECHO, 5)] {
         peer.send(&rpc_peer::request(&head, b"")).await;
     }
-    until(&server, 1, 3).await;
-    tokio::time::sleep(Duration::from_millis(5)).await;
+    let mut late = of_priority(4, ECHO, 1);
+    late.timeout = 1;
+    // While the one worker is held.
+    let late = peer.call(&late, b"").await;
+    assert_eq!((late.id, late.head.ret), (4, 21));
+    until(&server, 1, 2).await;
     gate.add_permits(1);
     let mut replies = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..3 {
         let reply = peer.reply().await;
         replies.push((reply.id, reply.head.ret));
     }
-    assert_eq!(replies, [(1, 0), (4, 21), (3, 0), (2, 0)]);
+    assert_eq!(replies, [(1, 0), (3, 0), (2, 0)]);
 }
 
 #[tokio::test]
