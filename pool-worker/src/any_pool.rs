@@ -32,6 +32,12 @@ pub trait Core: Send + Sync {
     }
     /// Blocked, queued, ran.
     fn recorded(&self) -> [Merged; 3];
+    /// Of each priority that had jobs: how long those waited that were run, and those that
+    /// were accepted and not run.
+    #[cfg(feature = "prometheus")]
+    fn recorded_by_class(&self) -> Vec<(u8, [Merged; 2])> {
+        Vec::new()
+    }
     /// Of what was recorded, in nanoseconds.
     fn tick(&self) -> f64;
     fn oldest(&self) -> Option<std::time::Duration>;

@@ -99,7 +99,11 @@ impl<J> fmt::Debug for SubmitError<J> {
 
 impl<J> fmt::Display for SubmitError<J> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "pool {:?} is {}", self.pool, self.reason)
+        write!(f, "pool {:?} is {}", self.pool, self.reason)?;
+        match self.delay {
+            Some(delay) => write!(f, "; jobs waited there for {delay:?}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -270,5 +274,21 @@ impl ReopenError {
     /// Why it could not be opened.
     pub fn reason(&self) -> ReopenReason {
         self.reason
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_tells_the_delay_where_it_is_known() {
+        let error = SubmitError::new(&Arc::from("api"), Reason::Full, ());
+        assert_eq!(error.to_string(), r#"pool "api" is full"#);
+        let error = error.after(Duration::from_millis(7));
+        assert_eq!(
+            error.to_string(),
+            r#"pool "api" is full; jobs waited there for 7ms"#
+        );
     }
 }

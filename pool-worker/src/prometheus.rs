@@ -2,6 +2,7 @@
 
 mod classes;
 mod delays;
+mod histograms;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,7 +22,9 @@ use crate::stats::Stats;
 ///
 /// It reads them when it is scraped; jobs pay nothing for it. It outlives its
 /// pools, and keeps their functions alive. Of a pool that is
-/// [controlled](crate::overload) it tells what became of jobs by priority too.
+/// [controlled](crate::overload) it tells by priority too what became of jobs, and in
+/// `pool_worker_class_delay_seconds` how long those waited that were run (`served="yes"`)
+/// and those that were accepted and not run (`served="no"`).
 ///
 /// Delays are a histogram with the usual `le` buckets, 1, 2 and 5 of each power
 /// of ten from 1 µs to 100 s, so any quantile over any time can be asked for:
@@ -159,13 +162,11 @@ impl Metrics {
         let gauge = self.oldest.with_label_values(&[name]);
         gauge.set(oldest.unwrap_or_default().as_secs_f64());
         self.delays.set(name, pools);
-        for control in pools.iter().filter_map(|pool| pool.control()) {
-            self.classes.add(name, &control);
-        }
+        self.classes.set(name, pools);
     }
 
-    fn vectors(&self) -> [&dyn Collector; 8] {
-        let [level, jobs, delay] = self.classes.vectors();
+    fn vectors(&self) -> [&dyn Collector; 7] {
+        let [level, jobs] = self.classes.vectors();
         [
             &self.submitted,
             &self.jobs,
@@ -174,14 +175,13 @@ impl Metrics {
             &self.oldest,
             level,
             jobs,
-            delay,
         ]
     }
 
     fn descs(&self) -> Vec<Desc> {
         let vectors = self.vectors().into_iter().flat_map(Collector::desc);
         let mut descs: Vec<_> = vectors.cloned().collect();
-        descs.push(Delays::desc());
+        descs.extend([self.delays.desc(), self.classes.desc()]);
         descs
     }
 }
@@ -202,7 +202,7 @@ impl Collector for PoolCollector {
         }
         let vectors = metrics.vectors().into_iter();
         let mut families: Vec<_> = vectors.flat_map(Collector::collect).collect();
-        families.push(metrics.delays.collect());
+        families.extend([metrics.delays.collect(), metrics.classes.collect()]);
         families
     }
 }

@@ -157,6 +157,16 @@ impl Copied {
         Merged::of(self.accounts.iter().map(|(_, delays)| &delays.run))
     }
 
+    /// The same by priority, and how long those waited that were not run.
+    #[cfg(feature = "prometheus")]
+    pub(super) fn delays_by_class(&self) -> Vec<(u8, [Merged; 2])> {
+        let by_class = self.accounts.iter().map(|(stats, delays)| {
+            let recorded = [&delays.run, &delays.unserved];
+            (stats.priority, recorded.map(|one| Merged::of([one])))
+        });
+        by_class.collect()
+    }
+
     pub(super) fn run_time(&self) -> Merged {
         Merged::of([&*self.run_time])
     }

@@ -1,17 +1,22 @@
 //! What a controlled pool tells of its classes.
 
-use prometheus::core::Collector;
-use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec};
+use std::collections::BTreeMap;
 
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{IntCounterVec, IntGaugeVec};
+
+use super::histograms::{Histograms, Sum};
 use super::{VALID, opts};
+use crate::any_pool::Core;
 use crate::overload::ControlStats;
 
-/// What became of jobs by priority, and how long they waited. Of controlled pools that
-/// have one name the jobs are summed; level and delays are those of the last.
+/// What became of jobs by priority, and how long they waited. Controlled pools that have
+/// one name are summed; the level is that of the last.
 pub(super) struct Classes {
     level: IntGaugeVec,
     jobs: IntCounterVec,
-    delay: GaugeVec,
+    delay: Histograms,
 }
 
 impl Classes {
@@ -24,23 +29,52 @@ impl Classes {
             "class_jobs_total",
             "Jobs of a pool that is controlled, by priority and what became of them",
         );
-        let delay = opts(
-            "class_delay_seconds",
-            "How long jobs of a priority waited that were run, or not, by quantile",
-        );
-        let delay_labels = ["pool", "priority", "served", "quantile"];
         Self {
             level: IntGaugeVec::new(level, &["pool"]).expect(VALID),
             jobs: IntCounterVec::new(jobs, &["pool", "priority", "outcome"]).expect(VALID),
-            delay: GaugeVec::new(delay, &delay_labels).expect(VALID),
+            delay: Histograms::new(
+                "class_delay_seconds",
+                "How long jobs of a priority waited that were run, or accepted and not run",
+                &["pool", "priority", "served"],
+            ),
         }
     }
 
-    pub(super) fn vectors(&self) -> [&dyn Collector; 3] {
-        [&self.level, &self.jobs, &self.delay]
+    pub(super) fn vectors(&self) -> [&dyn Collector; 2] {
+        [&self.level, &self.jobs]
     }
 
-    pub(super) fn add(&self, name: &str, control: &ControlStats) {
+    pub(super) fn desc(&self) -> Desc {
+        self.delay.desc()
+    }
+
+    pub(super) fn collect(self) -> MetricFamily {
+        self.delay.collect()
+    }
+
+    /// The figures of the pools of one name.
+    pub(super) fn set(&mut self, name: &str, pools: &[&dyn Core]) {
+        let mut delays = BTreeMap::<_, [Sum; 2]>::new();
+        for pool in pools {
+            if let Some(control) = pool.control() {
+                self.add(name, &control);
+            }
+            for (priority, recorded) in pool.recorded_by_class() {
+                let sums = delays.entry(priority).or_default();
+                for (sum, recorded) in sums.iter_mut().zip(&recorded) {
+                    sum.add(recorded, pool.tick());
+                }
+            }
+        }
+        for (priority, sums) in delays {
+            let priority = &*priority.to_string();
+            for (served, sum) in ["yes", "no"].into_iter().zip(&sums) {
+                self.delay.push([name, priority, served], sum);
+            }
+        }
+    }
+
+    fn add(&self, name: &str, control: &ControlStats) {
         let gauge = self.level.with_label_values(&[name]);
         gauge.set(i64::from(control.level.number()));
         for class in &control.classes {
@@ -59,19 +93,6 @@ impl Classes {
             ] {
                 let labels = [name, priority, outcome];
                 self.jobs.with_label_values(&labels).inc_by(value);
-            }
-            for (served, delay) in [("yes", &class.delay), ("no", &class.unserved_delay)] {
-                for (quantile, value) in [
-                    ("0.5", delay.p50),
-                    ("0.9", delay.p90),
-                    ("0.99", delay.p99),
-                    ("0.999", delay.p999),
-                    ("1", delay.max),
-                ] {
-                    let labels = [name, priority, served, quantile];
-                    let gauge = self.delay.with_label_values(&labels);
-                    gauge.set(value.as_secs_f64());
-                }
             }
         }
     }

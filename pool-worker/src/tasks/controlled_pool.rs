@@ -58,7 +58,8 @@ impl<T: Send + 'static> Builder<ControlledPool<T>> {
     /// The pool that runs this function, and gives what it does not run to
     /// `unserved`, which must not block: on a worker, on a thread that submits, on the
     /// thread of the pool's alarm when a [deadline](Class::deadline) passes, or where the
-    /// runtime of the workers is shut down. Its panic goes to the
+    /// runtime of the workers is shut down; inside of that runtime on each of them, so it
+    /// may spawn. Its panic goes to the
     /// [panic handler](Self::panic_handler), and costs nothing else.
     ///
     /// # Panics
@@ -142,6 +143,11 @@ impl<T: Send + 'static> Builder<ControlledPool<T>> {
                     outcome
                 }
             }
+        };
+        let runtime = self.settings.runtime();
+        let unserved = move |job| {
+            let _inside = runtime.enter();
+            unserved(job);
         };
         let builder = self.of_tokens::<FuncPool<Token<T>>>(&control);
         let here = Box::new(|token| -> Here { Box::pin(async { drop(token) }) });

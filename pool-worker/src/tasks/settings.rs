@@ -61,6 +61,14 @@ impl<P: Buildable<Settings = Settings>> Builder<P> {
 }
 
 impl Settings {
+    /// The runtime of the workers.
+    ///
+    /// # Panics
+    /// Outside of a runtime, when none was given.
+    pub(super) fn runtime(&self) -> Handle {
+        self.runtime.clone().unwrap_or_else(Handle::current)
+    }
+
     /// Starts a task for each worker, which runs the function that `make` makes
     /// for it.
     ///
@@ -74,7 +82,7 @@ impl Settings {
         F: FnMut(T) -> Fut + Send + 'static,
         Fut: Future<Output: Into<Outcome>> + Send + 'static,
     {
-        let runtime = self.runtime.unwrap_or_else(Handle::current);
+        let runtime = self.runtime();
         if has_timeout {
             // Panics here rather than in each worker.
             let _inside = runtime.enter();

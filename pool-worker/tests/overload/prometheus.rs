@@ -38,8 +38,38 @@ fn a_pool_tells_what_became_of_jobs_by_priority() {
         r#"pool_worker_class_jobs_total{outcome="panicked",pool="api",priority="3"} 1"#,
         r#"pool_worker_class_jobs_total{outcome="expired",pool="api",priority="4"} 1"#,
         r#"pool_worker_class_jobs_total{outcome="closed",pool="api",priority="4"} 1"#,
-        r#"pool_worker_class_delay_seconds{pool="api",priority="3",quantile="0.99",served="yes"}"#,
+        r#"pool_worker_class_delay_seconds_count{pool="api",priority="3",served="yes"} 2"#,
+        r#"pool_worker_class_delay_seconds_count{pool="api",priority="4",served="yes"} 0"#,
+        r#"pool_worker_class_delay_seconds_count{pool="api",priority="4",served="no"} 1"#,
+        r#"pool_worker_class_delay_seconds_bucket{pool="api",priority="4",served="no",le="+Inf"} 1"#,
+        "# TYPE pool_worker_class_delay_seconds histogram",
     ] {
         assert!(text.contains(line), "{line} in\n{text}");
     }
+    assert!(!text.contains("quantile"), "{text}");
+}
+
+/// Of pools of one name the delays are summed, and a pool that had no job tells none.
+#[test]
+fn pools_of_one_name_are_one() {
+    let pools = [(); 2].map(|()| {
+        let run = |_: u32| ();
+        let builder = ControlledPool::builder().name("api").capacity(1);
+        builder.build(Control::new(), run, |_: Unserved<u32>| ())
+    });
+    let collect = || {
+        let registry = Registry::new();
+        let collector = PoolCollector::new().pool(&pools[0]).pool(&pools[1]);
+        registry.register(Box::new(collector)).unwrap();
+        let encoder = TextEncoder::new();
+        encoder.encode_to_string(&registry.gather()).unwrap()
+    };
+    assert!(!collect().contains("class_delay"));
+    for pool in &pools {
+        pool.submit(Class::new().priority(3), 1).unwrap();
+        pool.close(Duration::from_secs(60)).unwrap();
+    }
+    let line = r#"pool_worker_class_delay_seconds_count{pool="api",priority="3",served="yes"} 2"#;
+    let text = collect();
+    assert!(text.contains(line), "{line} in\n{text}");
 }

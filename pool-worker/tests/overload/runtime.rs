@@ -1,5 +1,8 @@
 //! A runtime that goes away under its pool.
 
+use std::sync::mpsc::channel;
+use std::time::Instant;
+
 use pool_worker::overload::{Class, Control, WhyUnserved};
 use pool_worker::tasks::ControlledPool;
 use pool_worker::{JobError, JobFailure};
@@ -22,6 +25,27 @@ fn what_a_runtime_left_is_given_back_at_once() {
     let stats = on.stats();
     assert_eq!((stats.total.cancelled, stats.total.queued), (1, 0));
     assert_eq!(stats.classes[0].dropped, 1);
+}
+
+#[test]
+fn who_gets_a_job_back_is_inside_of_the_runtime_wherever_that_is() {
+    let runtime = Runtime::new().unwrap();
+    let (tell, told) = channel();
+    let pool = ControlledPool::builder()
+        .runtime(runtime.handle().clone())
+        .build(
+            Control::new(),
+            |()| async {},
+            move |_unserved| {
+                let tell = tell.clone();
+                tokio::spawn(async move { tell.send(()).unwrap() });
+            },
+        );
+    // By the alarm, which has a thread of its own.
+    pool.pause();
+    let late = Class::new().deadline(Instant::now());
+    pool.submit(late, ()).unwrap();
+    told.recv_timeout(LONG).unwrap();
 }
 
 #[test]
