@@ -137,7 +137,9 @@ impl<J: Send + 'static> Dispatcher<J> {
             self.queue.unflag_blocked();
         }
         drop(line);
-        if outcome?.wake {
+        let accepted = outcome?;
+        self.record_blocked(since);
+        if accepted.wake {
             self.rouse_one();
         }
         Ok(Queued::Accepted)
