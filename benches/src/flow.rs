@@ -1,4 +1,5 @@
-//! The workflows: each built, run and dropped, beside joins written by hand.
+//! The workflows: each built, run and dropped, beside joins written by hand and the same
+//! steps awaited in turn.
 
 use std::convert::Infallible;
 
@@ -43,7 +44,20 @@ fn chain() -> Vec<Contestant> {
                 c.await.expect("c");
             }
         }),
+        in_runtime("await-in-turn", |slots, jobs| async move {
+            for at in 0..jobs {
+                let a = step(move || at).await;
+                let b = step(move || a).await;
+                step(move || slots.mark(b)).await;
+            }
+        })
+        .aside(),
     ]
+}
+
+/// A step that nobody runs but who awaits it.
+async fn step<T>(work: impl FnOnce() -> T) -> T {
+    work()
 }
 
 fn fan() -> Vec<Contestant> {
@@ -76,5 +90,16 @@ fn fan() -> Vec<Contestant> {
                 all.await.expect("all");
             }
         }),
+        in_runtime("await-in-turn", |slots, jobs| async move {
+            for at in 0..jobs {
+                let one = step(move || at).await;
+                let mut outputs = Vec::with_capacity(WIDTH);
+                for n in 0..WIDTH {
+                    outputs.push(step(move || one ^ n).await);
+                }
+                step(move || slots.mark(outputs[0])).await;
+            }
+        })
+        .aside(),
     ]
 }

@@ -75,6 +75,17 @@ impl<T: Send + 'static, E: Send + 'static> Gather<T, E> {
 
     /// Sets how many tasks [`spawn_wait`](Self::spawn_wait) lets in beyond the limit; as
     /// [`Group::backlog`].
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// // As Go's `Go` does, this waits until one of the two has ended.
+    /// let gather = errgroup::Gather::<u32, String>::new().limit(2).backlog(0);
+    /// for n in 0..10 {
+    ///     gather.spawn_wait(async move { Ok(n) }).await.unwrap();
+    /// }
+    /// assert_eq!(gather.wait().await.done(), 10);
+    /// # });
+    /// ```
     pub fn backlog(self, tasks: usize) -> Self {
         self.group.set_backlog(tasks);
         self

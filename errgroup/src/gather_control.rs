@@ -50,6 +50,16 @@ impl<T: Send + 'static, E: Send + 'static> Gather<T, E> {
     /// are outcomes like any other, and stay here.
     ///
     /// The other one may be that of a gather: [`GatherHandle::group`](crate::GatherHandle::group).
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let all = errgroup::Group::<String>::new();
+    /// let pages = errgroup::Gather::<u32, &str>::new().escalate_to(&all.handle());
+    /// pages.spawn(async { Err("no such page") });
+    /// assert_eq!(pages.wait().await.failed(), 1);
+    /// assert!(all.is_cancelled());
+    /// # });
+    /// ```
     pub fn escalate_to<P: Send + 'static>(self, parent: &Handle<P>) -> Self {
         self.with_group(|group| group.escalate_to(parent))
     }

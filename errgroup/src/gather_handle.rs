@@ -66,6 +66,15 @@ impl<T: Send + 'static, E: Send + 'static> GatherHandle<T, E> {
     /// to watch. The cause of a failure is the index of the task that failed. What is
     /// spawned by it has no value, no index and no report, and is waited for by
     /// [`Gather::wait`](crate::Gather::wait) only.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let gather = errgroup::Gather::<u32, String>::new();
+    /// gather.spawn(std::future::pending());
+    /// gather.handle().group().cancel();
+    /// assert_eq!(gather.wait().await.done(), 0);
+    /// # });
+    /// ```
     pub fn group(&self) -> Handle<usize> {
         self.shared.group.clone()
     }

@@ -142,6 +142,17 @@ pub fn named<F>(name: impl Into<Cow<'static, str>>, task: F) -> Named<F> {
 /// let Err(WaitError::Panicked(panic)) = ended else { unreachable!() };
 /// assert_eq!(panic.to_string(), "task sums panicked: too much");
 /// ```
+///
+/// In a report:
+///
+/// ```
+/// use errgroup::{Policy, gather_scope, named_job};
+///
+/// let gathered = gather_scope::<u32, (), _>(Policy::All, |gather| {
+///     gather.spawn(named_job("sums", || Ok(1 + 1)));
+/// });
+/// assert_eq!(gathered.reports()[0].name, "sums");
+/// ```
 pub fn named_job<R>(
     name: impl Into<Cow<'static, str>>,
     job: impl FnOnce() -> R,

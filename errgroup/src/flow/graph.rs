@@ -139,6 +139,25 @@ impl<E: Send + 'static> Flow<E> {
     /// Gives all outputs that an earlier run of a flow of the same shape came
     /// to: only what failed, or was not reached, runs again.
     ///
+    /// ```
+    /// use errgroup::flow::{Flow, OtherShape};
+    ///
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let build = |disk: Result<u32, &'static str>| {
+    ///     let mut flow = Flow::<&str>::new();
+    ///     let a = flow.node("a", (), |()| async { Ok(20) });
+    ///     let b = flow.node("b", a, move |a| async move { Ok(*a + disk?) });
+    ///     (flow, b)
+    /// };
+    /// let earlier = build(Err("full")).0.run().await;
+    ///
+    /// let (mut flow, b) = build(Ok(1));
+    /// flow.resume(&earlier)?;                     // "a" does not run again
+    /// assert_eq!(flow.run().await.get(b).as_deref(), Some(&21));
+    /// # Ok::<(), OtherShape>(())
+    /// # }).unwrap();
+    /// ```
+    ///
     /// # Errors
     ///
     /// If the flows differ in their nodes' names or inputs, or an output is of another type
