@@ -20,7 +20,7 @@ use crate::stats::Stats;
 use crate::sync::{Mutex, lock};
 use crate::verdict::OnError;
 use crate::wait_error::WaitError;
-use crate::word::Reserved;
+use crate::word::{Asker, Reserved, Was};
 
 /// Looks for a task that a thread takes before it goes; a new thread costs more
 /// than all of them.
@@ -333,20 +333,26 @@ impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
         // From one task to the next, too: `start_runner` asks.
         let _entered = current::enter(self.number());
         let state = &self.shared.state;
-        let (mut idle, mut looks) = (true, LOOKS);
+        let (mut was, mut looks) = (Was::New, LOOKS);
         loop {
-            let start = match state.next(idle, looks > 0) {
+            let asker = Asker {
+                was,
+                may_linger: looks > 0,
+                makes_way: false,
+            };
+            let start = match state.next(asker) {
                 Next::Run { job, start } => {
                     // Before the job, which may take long.
                     if start {
                         self.start_runner();
                     }
                     self.settle(attempt::call(job, self.number()));
-                    (idle, looks) = (false, LOOKS);
+                    (was, looks) = (Was::Busy, LOOKS);
                     continue;
                 }
+                Next::Grow => unreachable!("no thread makes way for another one"),
                 Next::Linger => {
-                    (idle, looks) = (true, looks - 1);
+                    (was, looks) = (Was::Idle, looks - 1);
                     thread::yield_now();
                     continue;
                 }
@@ -356,7 +362,7 @@ impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
                 return;
             }
             // The slot given up comes back: a limit was raised meanwhile.
-            (idle, looks) = (true, LOOKS);
+            (was, looks) = (Was::New, LOOKS);
         }
     }
 }
@@ -382,7 +388,7 @@ impl<'scope, E: Send + 'scope> Engine for Scope<'scope, '_, E> {
         // The system has no thread left. Whoever asked for one lends its own, so no
         // task is lost; one that runs tasks anyway comes for the next by itself.
         if current::is(self.number()) {
-            self.shared.state.leave_idle();
+            self.shared.state.leave_free(Was::New);
         } else {
             self.run();
         }
