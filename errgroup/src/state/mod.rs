@@ -332,18 +332,19 @@ mod tests {
         let state = full(0, 0);
         let started = [(); 4].map(|()| spawned(&state));
         assert_eq!(started, [true, true, false, false]);
-        // One is new, and has one task of the three that would be left.
+        // Only one is new, and may be stuck; three tasks would be left.
         assert!(matches!(told(&state, Was::New), Next::Grow));
-        // Here is the one that was started: the other one sees to the rest.
-        assert!(matches!(
-            told(&state, Was::New),
-            Next::Run { start: false, .. }
-        ));
+        // The one that was started, and then the second: the idle one sees to the rest.
+        for left in [3, 2] {
+            assert!(matches!(told(&state, Was::New), Next::Run { .. }));
+            let seen = state.word.load();
+            assert_eq!((seen.active(), seen.pending()), (3, left));
+        }
         assert!(matches!(told(&state, Was::Idle), Next::Grow));
         assert_eq!(state.word.load().active(), 4);
-        // Two are new, so one of them can be taken by any thread.
         assert!(matches!(told(&state, Was::Busy), Next::Run { .. }));
         assert!(matches!(told(&state, Was::Idle), Next::Run { .. }));
+        assert!(matches!(told(&state, Was::New), Next::Linger));
     }
 
     #[test]
