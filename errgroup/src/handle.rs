@@ -59,7 +59,7 @@ impl<E: Send + 'static> Handle<E> {
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime. If the group holds 268,435,455 tasks, which is as many
+    /// Outside of a tokio runtime. If the group holds 134,217,727 tasks, which is as many
     /// as can be counted.
     #[inline]
     pub fn spawn<F>(&self, task: F)
@@ -204,7 +204,7 @@ impl<E: Send + 'static> Handle<E> {
     /// Changes how many tasks run at once; `usize::MAX` is no limit (Go:
     /// `SetLimit`, which panics while tasks are active).
     ///
-    /// Raised, it starts as many waiting tasks (in all 268,435,455 at most); lowered,
+    /// Raised, it starts as many waiting tasks (in all 134,217,727 at most); lowered,
     /// running tasks go on and slots close as they end. With 0 nothing starts until it is raised or
     /// the group cancelled: tasks wait, and `wait` waits for them.
     pub fn set_limit(&self, limit: usize) {

@@ -37,6 +37,7 @@ mod runner;
 mod scope;
 mod scope_control;
 mod scope_place;
+mod scope_runner;
 mod shared;
 mod spawn_wait;
 mod state;

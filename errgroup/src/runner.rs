@@ -1,11 +1,13 @@
 //! A runner of a limited group: a tokio task that holds one slot and runs task
 //! after task in it.
 
+use std::cell::Cell;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::runtime::Handle as Runtime;
+use tokio::task;
 
 use crate::attempt::{self, discard};
 use crate::cause::Cause;
@@ -13,7 +15,7 @@ use crate::engine::Engine;
 use crate::job::Job;
 use crate::shared::Shared;
 use crate::state::Next;
-use crate::word::MOST_IDLE;
+use crate::word::{Asker, MOST_FREE, Was};
 
 /// Tasks that one poll of a runner finishes before it lets the runtime's other
 /// tasks have the thread.
@@ -23,39 +25,49 @@ const BURST: usize = 64;
 /// runtime: so long there is no need to spawn another one.
 const LOOKS: u8 = 2;
 
-/// Threads of the runtime that polls this.
-fn threads() -> usize {
-    Runtime::try_current().map_or(0, |runtime| runtime.metrics().num_workers())
+thread_local! {
+    /// Whether what this thread polls has started a runner. That one lies where tokio
+    /// keeps what was scheduled last, for this very thread.
+    static STARTED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Lets other threads have the runner that was started last, which tokio keeps for this
+/// one until something else is scheduled.
+#[cold]
+pub(crate) fn release_last() {
+    if task::try_id().is_none() {
+        // Not on a thread of the runtime.
+        return;
+    }
+    if let Ok(runtime) = Runtime::try_current()
+        && runtime.metrics().num_workers() > MOST_FREE
+    {
+        runtime.spawn(async {});
+    }
 }
 
 pub(crate) struct Runner<E: Send + 'static> {
     job: Option<Job<E>>,
-    at: At,
+    /// None once the slot was given up.
+    was: Option<Was>,
     /// Looks that are left.
     looks: u8,
+    /// Whether other threads poll runners, too.
+    makes_way: bool,
     shared: Arc<Shared<E>>,
 }
 
-/// What a runner has to do with its slot.
-#[derive(PartialEq, Eq)]
-enum At {
-    /// It has no task: just started, or lingers.
-    Idle,
-    /// It has one, or has just had one.
-    Busy,
-    /// The slot was given up.
-    Gone,
-}
-
 impl<E: Send + 'static> Runner<E> {
-    /// `shared` has a slot taken for this runner.
-    pub(crate) fn new(shared: Arc<Shared<E>>) -> Self {
-        Self {
+    /// Starts a runner, for which `shared` has a slot taken.
+    pub(crate) fn start(shared: Arc<Shared<E>>, runtime: &Runtime) {
+        runtime.spawn(Self {
             job: None,
-            at: At::Idle,
+            was: Some(Was::New),
             looks: LOOKS,
+            makes_way: runtime.metrics().num_workers() > 1,
             shared,
-        }
+        });
+        STARTED.set(true);
     }
 
     /// Brings the current task, if there is one, to its end.
@@ -84,36 +96,44 @@ impl<E: Send + 'static> Future for Runner<E> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         let mut left = BURST;
-        loop {
+        STARTED.set(false);
+        while let Some(was) = this.was {
             ready!(this.poll_job(cx));
+            if this.makes_way && STARTED.get() {
+                left = 0;
+            }
             // Before it takes the next one: who takes a task runs it in the same turn,
             // or it would start after a cancel that comes in between.
             if left == 0 && this.shared.state.is_pending() {
                 break;
             }
             left = left.saturating_sub(1);
-            match this.shared.state.next(this.at == At::Idle, this.looks > 0) {
+            let asker = Asker {
+                was,
+                may_linger: this.looks > 0,
+                makes_way: this.makes_way,
+            };
+            match this.shared.state.next(asker) {
                 Next::Run { job, start } => {
                     this.job = Some(job);
-                    this.at = At::Busy;
+                    this.was = Some(Was::Busy);
                     this.looks = LOOKS;
                     if start {
                         this.shared.start_runner();
-                        // The runtime keeps the new runner for this very thread, so
-                        // this one lets it have it after one task, unless the other
-                        // threads have a runner each anyway.
-                        if threads() > MOST_IDLE {
-                            left = 0;
-                        }
                     }
                 }
+                Next::Grow => {
+                    this.was = Some(Was::Idle);
+                    this.shared.start_runner();
+                    break;
+                }
                 Next::Linger => {
-                    this.at = At::Idle;
+                    this.was = Some(Was::Idle);
                     this.looks -= 1;
                     break;
                 }
                 Next::Gone { start } => {
-                    this.at = At::Gone;
+                    this.was = None;
                     if start {
                         this.shared.start_runner();
                     }
@@ -128,18 +148,17 @@ impl<E: Send + 'static> Future for Runner<E> {
 
 impl<E: Send + 'static> Drop for Runner<E> {
     fn drop(&mut self) {
-        if self.at == At::Gone {
+        let Some(was) = self.was else {
             return;
-        }
+        };
         // The runtime has dropped this before its time: tasks that wait shall
         // not wait for it.
         self.shared.cancel(Cause::Aborted);
         let job = self.job.take();
         self.shared.settle(discard(|| drop(job)));
-        match self.at {
-            At::Idle => self.shared.state.leave_idle(),
-            At::Busy => self.shared.leave(),
-            At::Gone => {}
+        match was {
+            Was::New | Was::Idle => self.shared.state.leave_free(was),
+            Was::Busy => self.shared.leave(),
         }
     }
 }

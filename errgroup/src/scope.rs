@@ -7,7 +7,6 @@ use std::thread;
 use crate::attempt;
 use crate::carried::Carried;
 use crate::cause::{Cause, Reason};
-use crate::current;
 use crate::engine::Engine;
 use crate::error::{SpawnError, TrySpawnError};
 use crate::escalations::Escalations;
@@ -15,16 +14,12 @@ use crate::panic::Panic;
 use crate::park::until_ready;
 use crate::scope_control::Follower;
 use crate::scope_place::boxed;
-use crate::state::{BACKLOG, Next, State};
+use crate::state::{BACKLOG, State};
 use crate::stats::Stats;
 use crate::sync::{Mutex, lock};
 use crate::verdict::OnError;
 use crate::wait_error::WaitError;
 use crate::word::Reserved;
-
-/// Looks for a task that a thread takes before it goes; a new thread costs more
-/// than all of them.
-const LOOKS: u8 = 64;
 
 pub(crate) type Job<'scope, E> = Box<dyn FnOnce() -> Result<(), E> + Send + 'scope>;
 
@@ -326,66 +321,6 @@ impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
 
     pub(crate) fn number(&self) -> usize {
         Arc::as_ptr(&self.shared).addr()
-    }
-
-    /// Holds a slot, and runs task after task in it.
-    fn run(&self) {
-        // From one task to the next, too: `start_runner` asks.
-        let _entered = current::enter(self.number());
-        let state = &self.shared.state;
-        let (mut idle, mut looks) = (true, LOOKS);
-        loop {
-            let start = match state.next(idle, looks > 0) {
-                Next::Run { job, start } => {
-                    // Before the job, which may take long.
-                    if start {
-                        self.start_runner();
-                    }
-                    self.settle(attempt::call(job, self.number()));
-                    (idle, looks) = (false, LOOKS);
-                    continue;
-                }
-                Next::Linger => {
-                    (idle, looks) = (true, looks - 1);
-                    thread::yield_now();
-                    continue;
-                }
-                Next::Gone { start } => start,
-            };
-            if !start {
-                return;
-            }
-            // The slot given up comes back: a limit was raised meanwhile.
-            (idle, looks) = (true, LOOKS);
-        }
-    }
-}
-
-impl<'scope, E: Send + 'scope> Engine for Scope<'scope, '_, E> {
-    type Job = Job<'scope, E>;
-    type Error = E;
-
-    fn state(&self) -> &State<Self::Job, E> {
-        &self.shared.state
-    }
-
-    fn escalate(&self) {
-        self.shared.escalations.call();
-    }
-
-    fn start_runner(&self) {
-        let runner = self.clone();
-        let thread = thread::Builder::new().spawn_scoped(self.threads, move || runner.run());
-        if thread.is_ok() {
-            return;
-        }
-        // The system has no thread left. Whoever asked for one lends its own, so no
-        // task is lost; one that runs tasks anyway comes for the next by itself.
-        if current::is(self.number()) {
-            self.shared.state.leave_idle();
-        } else {
-            self.run();
-        }
     }
 }
 

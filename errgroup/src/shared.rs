@@ -12,7 +12,7 @@ use crate::engine::Engine;
 use crate::escalations::Escalations;
 use crate::grace::graceful;
 use crate::job::{Job, Spares};
-use crate::runner::Runner;
+use crate::runner::{self, Runner};
 use crate::state::{BACKLOG, State};
 
 pub(crate) struct Shared<E> {
@@ -86,16 +86,28 @@ impl<E: Send + 'static> Engine for Arc<Shared<E>> {
         self.escalations.call();
     }
 
+    #[inline]
+    fn push(&self, job: Job<E>, start: bool) {
+        self.state.push(job);
+        if start {
+            self.start_runner();
+            // The other one may lie where no other thread can take it, so this one shall
+            // not. Each of the two looks after it was counted: the later one sees both.
+            if self.state.has_several_new() {
+                runner::release_last();
+            }
+        }
+    }
+
     fn start_runner(&self) {
-        let runner = Runner::new(Arc::clone(self));
         match Runtime::try_current() {
-            Ok(runtime) => runtime.spawn(runner),
+            Ok(runtime) => Runner::start(Arc::clone(self), &runtime),
             // Without a runtime no task can have been queued.
             Err(_) => match self.runtime.get() {
-                Some(runtime) => runtime.spawn(runner),
+                Some(runtime) => Runner::start(Arc::clone(self), runtime),
                 None => unreachable!("a task was queued outside of a runtime"),
             },
-        };
+        }
     }
 }
 

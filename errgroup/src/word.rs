@@ -1,5 +1,5 @@
 //! The group's ledger: how many slots are in use, how many of their runners
-//! have no task, how many tasks are pending, and four flags, in one atomic.
+//! are new or have no task, how many tasks are pending, and four flags, in one atomic.
 //! Every decision is one step on it, and learns from the value it replaced all
 //! it has to react to.
 
@@ -11,26 +11,28 @@ const CANCELLED: u64 = 1;
 const JOINING: u64 = 1 << 1;
 const LIMITED: u64 = 1 << 2;
 const WAITING: u64 = 1 << 3;
-/// A runner without a task: just started, or taking a last look. Two bits.
+/// A runner that has no task and waits for its next turn. Two bits.
 const IDLE: u64 = 1 << 4;
-/// A slot in use: by a task, a runner, or a canceller. 29 bits.
-const ACTIVE: u64 = 1 << 6;
-/// A task that has no runner yet. 29 bits, too.
-const PENDING: u64 = 1 << 35;
+/// A runner that has not had a turn yet. Two bits.
+const NEW: u64 = 1 << 6;
+/// A slot in use: by a task, a runner, or a canceller. 28 bits.
+const ACTIVE: u64 = 1 << 8;
+/// A task that has no runner yet. 28 bits, too.
+const PENDING: u64 = 1 << 36;
 
 /// Tasks that a group holds at most, and slots there are at most: half of what a
 /// field counts. No task is counted beyond it. Slots are, for a moment: by cancellers,
 /// and by who sees only afterwards that there are too many. For these, at most one a
 /// thread, there is the other half; so no count runs into its neighbour.
-pub(crate) const MOST: usize = (1 << 28) - 1;
+pub(crate) const MOST: usize = (1 << 27) - 1;
 
 /// The bit of *active* that says more than `MOST`.
 const OVER: u64 = (MOST as u64 + 1) * ACTIVE;
 
-/// Runners that may be without a task at once. Two, because the runtime keeps
-/// the task that was scheduled last for the thread that scheduled it; the one
-/// before it can be taken by other threads.
-pub(crate) const MOST_IDLE: usize = 2;
+/// Runners that may be without a task at once, new or idle. Two, because the runtime
+/// keeps the task that was scheduled last for the thread that scheduled it; the one
+/// before it can be taken by other threads. One more, if who made way is idle itself.
+pub(crate) const MOST_FREE: usize = 2;
 
 #[derive(Debug)]
 pub(crate) struct Word(AtomicU64);
@@ -45,8 +47,20 @@ impl Seen {
         ((self.0 & (PENDING - 1)) / ACTIVE) as usize
     }
 
+    /// Runners that wait for their next turn, and have it as soon as any thread of the
+    /// runtime is free.
     fn idle(self) -> usize {
-        ((self.0 & (ACTIVE - 1)) / IDLE) as usize
+        ((self.0 & (NEW - 1)) / IDLE) as usize
+    }
+
+    /// Runners whose first turn may have to wait for the thread that started them.
+    fn newcomers(self) -> usize {
+        ((self.0 & (ACTIVE - 1)) / NEW) as usize
+    }
+
+    /// Runners without a task.
+    fn free(self) -> usize {
+        self.idle() + self.newcomers()
     }
 
     pub(crate) fn pending(self) -> usize {
@@ -55,7 +69,7 @@ impl Seen {
 
     /// Tasks that have been started.
     pub(crate) fn running(self) -> usize {
-        self.active() - self.idle()
+        self.active() - self.free()
     }
 
     /// Tasks in the group.
@@ -93,11 +107,14 @@ impl Seen {
         self.is_joining() && self.active() == 0
     }
 
-    /// Takes a slot for one more runner, if more than `idle` runners without a
-    /// task are called for by what is pending.
-    fn with_runner(self, limit: usize, idle: usize) -> Option<Self> {
-        let wanted = self.pending().min(idle);
-        (self.active() < limit && self.idle() < wanted).then_some(Self(self.0 + ACTIVE + IDLE))
+    /// Whether several runners are new.
+    pub(crate) fn has_several_new(self) -> bool {
+        self.newcomers() > 1
+    }
+
+    /// Takes a slot for one more runner, if fewer than `wanted` have no task.
+    fn with_runner(self, limit: usize, wanted: usize) -> Option<Self> {
+        (self.active() < limit && self.free() < wanted).then_some(Self(self.0 + ACTIVE + NEW))
     }
 }
 
@@ -112,10 +129,45 @@ pub(crate) enum Reserved {
     Cancelled,
 }
 
+/// What a runner was when it last had its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Was {
+    /// It had none yet.
+    New,
+    /// It had no task.
+    Idle,
+    Busy,
+}
+
+impl Was {
+    /// How it is counted, besides its slot.
+    fn counted(self) -> u64 {
+        match self {
+            Self::New => NEW,
+            Self::Idle => IDLE,
+            Self::Busy => 0,
+        }
+    }
+}
+
+/// A runner that asks for its next task.
+#[derive(Clone, Copy)]
+pub(crate) struct Asker {
+    pub(crate) was: Was,
+    /// It need not go if there is none.
+    pub(crate) may_linger: bool,
+    /// A runner that it starts may have to wait for this one's thread: if one is called
+    /// for, it makes way for that one before it takes a task.
+    pub(crate) makes_way: bool,
+}
+
 /// Answer to `take`.
 pub(crate) enum Taken {
     /// A task is the runner's; if `start`, another runner has a slot: start it.
     Task { start: bool },
+    /// Another runner has a slot: start it, let it have the thread, and come again,
+    /// idle.
+    Grow,
     /// There is none; look once more, after the runtime's other tasks.
     Linger,
     /// The slot was given up.
@@ -186,7 +238,13 @@ impl Word {
                 return (seen, Reserved::Full);
             }
             let queued = Seen(seen.0 + PENDING);
-            match queued.with_runner(limit, MOST_IDLE) {
+            // If there is only a new one it may be stuck, and the task for which it was
+            // started long gone.
+            let wanted = match queued.idle() {
+                0 => MOST_FREE,
+                _ => queued.pending().min(MOST_FREE),
+            };
+            match queued.with_runner(limit, wanted) {
                 Some(started) => (started, Reserved::Room { start: true }),
                 None => (queued, Reserved::Room { start: false }),
             }
@@ -194,12 +252,11 @@ impl Word {
         answer
     }
 
-    /// A runner asks for its next task; `idle`: it had none; `may_linger`: it
-    /// need not go if there is none.
+    /// A runner asks for its next task.
     #[inline]
-    pub(crate) fn take(&self, limit: usize, idle: bool, may_linger: bool) -> (Seen, Taken) {
+    pub(crate) fn take(&self, limit: usize, asker: Asker) -> (Seen, Taken) {
         self.step(|seen| {
-            let busy = if idle { seen.0 - IDLE } else { seen.0 };
+            let busy = seen.0 - asker.was.counted();
             // More active than the limit: it was lowered, and this slot is one
             // too many.
             if seen.is_cancelled() || seen.active() > limit {
@@ -207,13 +264,19 @@ impl Word {
             }
             if seen.pending() > 0 {
                 let taken = Seen(busy - PENDING);
-                return match taken.with_runner(limit, 1) {
+                // An idle runner sees to what is left. One that is new may be stuck, and
+                // then a task with it.
+                let most = match taken.idle() {
+                    0 if asker.makes_way => MOST_FREE,
+                    _ => 1,
+                };
+                return match taken.with_runner(limit, taken.pending().min(most)) {
+                    Some(_) if asker.makes_way => (Seen(busy + IDLE + ACTIVE + NEW), Taken::Grow),
                     Some(started) => (started, Taken::Task { start: true }),
                     None => (taken, Taken::Task { start: false }),
                 };
             }
-            let others = Seen(busy).idle();
-            if !may_linger || seen.is_joining() || others >= MOST_IDLE {
+            if !asker.may_linger || seen.is_joining() || Seen(busy).free() >= MOST_FREE {
                 (Seen(busy - ACTIVE), Taken::Gone)
             } else {
                 (Seen(busy + IDLE), Taken::Linger)
@@ -221,17 +284,20 @@ impl Word {
         })
     }
 
-    /// A runner that had no task is gone; returns what is left.
-    pub(crate) fn drop_idle(&self) -> Seen {
-        Seen(self.0.fetch_sub(ACTIVE + IDLE, AcqRel) - ACTIVE - IDLE)
+    /// A runner that has no task is gone; returns what is left.
+    pub(crate) fn drop_runner(&self, was: Was) -> Seen {
+        let counted = ACTIVE + was.counted();
+        Seen(self.0.fetch_sub(counted, AcqRel) - counted)
     }
 
     /// Takes a slot for a runner, if tasks are pending and none is on its way.
     pub(crate) fn start(&self, limit: usize) -> bool {
-        self.step(|seen| match seen.with_runner(limit, 1) {
-            Some(started) if !seen.is_cancelled() => (started, true),
-            _ => (seen, false),
-        })
+        self.step(
+            |seen| match seen.with_runner(limit, seen.pending().min(1)) {
+                Some(started) if !seen.is_cancelled() => (started, true),
+                _ => (seen, false),
+            },
+        )
         .1
     }
 

@@ -21,7 +21,7 @@ use crate::stats::Stats;
 use crate::sync::{AtomicUsize, Mutex, SegQueue, lock, yield_now};
 use crate::verdict::Verdict;
 use crate::wakers::Wakers;
-use crate::word::{MOST, Seen, Taken, Word};
+use crate::word::{Asker, MOST, Seen, Taken, Was, Word};
 
 /// What the backlog is unless it is set: with 16 a caller of tiny tasks sleeps so
 /// seldom that more gain nothing.
@@ -62,6 +62,8 @@ pub(crate) enum Next<J> {
         job: J,
         start: bool,
     },
+    /// A slot was taken for another runner: start it, and come again, idle, after it.
+    Grow,
     /// Nothing to do: come once more, idle, after the runtime's other tasks.
     Linger,
     /// The slot was given up.
@@ -140,10 +142,10 @@ impl<J, E> State<J, E> {
         left.is_limited() && !left.is_cancelled()
     }
 
-    /// As `leave`, of a runner that had no task.
+    /// Gives back the slot of a runner that has no task.
     #[cold]
-    pub(crate) fn leave_idle(&self) {
-        let left = self.word.drop_idle();
+    pub(crate) fn leave_free(&self, was: Was) {
+        let left = self.word.drop_runner(was);
         self.left(left);
     }
 
@@ -187,11 +189,10 @@ impl<J, E> State<J, E> {
         }
     }
 
-    /// Asked by a runner: its next task. `idle`: it had none; `may_linger`: if
-    /// there is none now it may come again.
+    /// Asked by a runner: its next task.
     #[inline]
-    pub(crate) fn next(&self, idle: bool, may_linger: bool) -> Next<J> {
-        let (left, taken) = self.word.take(self.limit(), idle, may_linger);
+    pub(crate) fn next(&self, asker: Asker) -> Next<J> {
+        let (left, taken) = self.word.take(self.limit(), asker);
         // Callers are told when the backlog is half empty, not at each place:
         // one wake-up then brings many tasks. Whoever lets time pass before the
         // runner comes again, tells them of what room there is (`tell_of_room`).
@@ -205,6 +206,7 @@ impl<J, E> State<J, E> {
                 job: self.pop(),
                 start,
             },
+            Taken::Grow => Next::Grow,
             Taken::Linger => Next::Linger,
             Taken::Gone => {
                 self.left(left);
@@ -214,6 +216,11 @@ impl<J, E> State<J, E> {
                 }
             }
         }
+    }
+
+    /// Whether several runners have not had a turn yet: asked by who started one.
+    pub(crate) fn has_several_new(&self) -> bool {
+        self.word.load().has_several_new()
     }
 
     /// Whether tasks wait for a runner.
@@ -283,7 +290,7 @@ mod tests {
         let panicked = catch_unwind(AssertUnwindSafe(spawn)).err().unwrap();
         assert_eq!(
             panicked.downcast_ref().map(String::as_str),
-            Some("a group holds 268435455 tasks at most")
+            Some("a group holds 134217727 tasks at most")
         );
     }
 
@@ -303,6 +310,54 @@ mod tests {
         let seen = state.word.load();
         assert_eq!((seen.active(), seen.pending()), (0, MOST));
         assert!(!seen.is_cancelled());
+    }
+
+    /// What a runner of a wide runtime is told.
+    fn told(state: &State<(), ()>, was: Was) -> Next<()> {
+        state.next(Asker {
+            was,
+            may_linger: true,
+            makes_way: true,
+        })
+    }
+
+    fn spawned(state: &State<(), ()>) -> bool {
+        let reserved = state.reserve();
+        state.push(());
+        reserved == Reserved::Room { start: true }
+    }
+
+    #[test]
+    fn a_runner_makes_way_once_for_the_one_that_sees_to_what_is_left() {
+        let state = full(0, 0);
+        let started = [(); 4].map(|()| spawned(&state));
+        assert_eq!(started, [true, true, false, false]);
+        // Only one is new, and may be stuck; three tasks would be left.
+        assert!(matches!(told(&state, Was::New), Next::Grow));
+        // The one that was started, and then the second: the idle one sees to the rest.
+        for left in [3, 2] {
+            assert!(matches!(told(&state, Was::New), Next::Run { .. }));
+            let seen = state.word.load();
+            assert_eq!((seen.active(), seen.pending()), (3, left));
+        }
+        assert!(matches!(told(&state, Was::Idle), Next::Grow));
+        assert_eq!(state.word.load().active(), 4);
+        assert!(matches!(told(&state, Was::Busy), Next::Run { .. }));
+        assert!(matches!(told(&state, Was::Idle), Next::Run { .. }));
+        assert!(matches!(told(&state, Was::New), Next::Linger));
+    }
+
+    #[test]
+    fn a_new_runner_whose_task_is_gone_is_not_relied_on() {
+        let state = full(0, 0);
+        assert!(spawned(&state));
+        assert!(matches!(told(&state, Was::New), Next::Run { .. }));
+        assert!(spawned(&state));
+        assert!(matches!(told(&state, Was::Busy), Next::Run { .. }));
+        // The second runner waits for its first turn, maybe for long.
+        assert!(spawned(&state));
+        assert!(state.has_several_new());
+        assert!(!spawned(&state), "one of two can be taken by any thread");
     }
 
     #[test]

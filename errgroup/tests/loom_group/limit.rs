@@ -4,8 +4,11 @@ use loom::sync::Arc;
 use loom::sync::atomic::Ordering::Relaxed;
 use loom::thread;
 
-use crate::machine::{Group, each_once, end, leave, limited, marks, model, occupy, refill, spawn};
+use crate::machine::{
+    Group, each_once, end, leave, limited, marks, model, occupy, refill, run, spawn,
+};
 use crate::state::Entry;
+use crate::word::Reserved;
 
 /// The limit is raised as a task is queued behind a slot that never comes free.
 /// Catches: `reserve` not looking at the limit again.
@@ -25,6 +28,30 @@ fn a_raised_limit_passes_a_task_that_is_just_queued() {
         assert!(spawn(&group, 0, &*marks));
         raiser.join().unwrap();
         each_once(&*marks);
+    });
+}
+
+/// Two runners have their first turn at once, and a third one is called for. Catches: one who
+/// makes way and is not counted as idle, or whose runner is not counted as new (counts that
+/// never come back to nothing, hence a deadlock).
+#[test]
+fn two_runners_make_way_for_the_same_third() {
+    model(|| {
+        let group = limited(3);
+        let marks = marks::<4>();
+        for task in 0..4 {
+            let start = task < 2;
+            assert_eq!(group.reserve(), Reserved::Room { start });
+            group.push(task);
+        }
+        let other = {
+            let (group, marks) = (Arc::clone(&group), Arc::clone(&marks));
+            thread::spawn(move || run(&group, &*marks))
+        };
+        run(&group, &*marks);
+        end(&group);
+        each_once(&*marks);
+        other.join().unwrap();
     });
 }
 

@@ -9,7 +9,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use crate::cause::Cause;
 use crate::state::{Cancelled, Next, State};
 use crate::wait_error::WaitError;
-use crate::word::Reserved;
+use crate::word::{Asker, Reserved, Was};
 
 /// Every interleaving with at most so many switches away from a thread that
 /// could go on: enough for each break that is named below, and seconds instead
@@ -31,29 +31,35 @@ pub(crate) fn limited(limit: usize) -> Arc<Group> {
     Arc::new(group)
 }
 
+/// A runner asks for its next task; it may linger if it has just had one.
+pub(crate) fn next(group: &Group, was: Was) -> Next<usize> {
+    group.next(Asker {
+        was,
+        may_linger: was == Was::Busy,
+        makes_way: true,
+    })
+}
+
 /// What a runner does with its slot, and what the runners do that it starts:
-/// all that is pending.
+/// all that is pending. Who makes way has its turn again after the one it started.
 pub(crate) fn run(group: &Group, marks: &[AtomicUsize]) {
-    let mut runners = 1;
-    let mut idle = true;
-    while runners > 0 {
-        let start = match group.next(idle, !idle) {
+    run_on(group, Was::New, marks);
+}
+
+fn run_on(group: &Group, was: Was, marks: &[AtomicUsize]) {
+    let mut runners = vec![was];
+    while let Some(was) = runners.pop() {
+        match next(group, was) {
             Next::Run { job, start } => {
+                assert!(!start);
                 marks[job].fetch_add(1, Relaxed);
-                idle = false;
-                start
+                runners.push(Was::Busy);
             }
-            Next::Linger => {
-                idle = true;
-                false
-            }
-            Next::Gone { start } => {
-                runners -= 1;
-                idle = true;
-                start
-            }
-        };
-        runners += usize::from(start);
+            Next::Grow => runners.extend([Was::Idle, Was::New]),
+            Next::Linger => runners.push(Was::Idle),
+            Next::Gone { start: true } => runners.push(Was::New),
+            Next::Gone { start: false } => {}
+        }
     }
 }
 
@@ -89,21 +95,22 @@ pub(crate) fn occupy(group: &Group) {
     assert_eq!(group.reserve(), Reserved::Room { start: true });
     group.push(usize::MAX);
     assert!(matches!(
-        group.next(true, true),
+        next(group, Was::New),
         Next::Run { start: false, .. }
     ));
 }
 
 /// The runner of `occupy` comes to the end of its task.
 pub(crate) fn vacate(group: &Group, marks: &[AtomicUsize]) {
-    match group.next(false, true) {
+    match next(group, Was::Busy) {
         Next::Run { job, start } => {
             assert!(!start);
             marks[job].fetch_add(1, Relaxed);
             vacate(group, marks);
         }
-        Next::Linger => run(group, marks),
+        Next::Linger => run_on(group, Was::Idle, marks),
         Next::Gone { start } => assert!(!start),
+        Next::Grow => unreachable!("there is one slot"),
     }
 }
 

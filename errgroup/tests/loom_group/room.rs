@@ -8,9 +8,10 @@ use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use loom::thread::{self, JoinHandle};
 
 use crate::machine::{
-    Group, each_once, end, limited, marks, model, occupy, refill, spawn, spawn_wait, vacate,
+    Group, each_once, end, limited, marks, model, next, occupy, refill, spawn, spawn_wait, vacate,
 };
 use crate::state::Next;
+use crate::word::Was;
 
 /// Waits for room for that task, on a thread of its own.
 fn caller_of<const N: usize>(
@@ -51,7 +52,7 @@ fn a_caller_sleeps_while_the_backlog_has_room() {
         assert!(spawn_wait(&group, 0, &*marks), "the backlog has room");
         let caller = caller_of(&group, &marks, 1);
         // The end of the first task; the second one runs until the caller came.
-        let Next::Run { job, .. } = group.next(false, true) else {
+        let Next::Run { job, .. } = next(&group, Was::Busy) else {
             panic!("a task was pending");
         };
         marks[job].fetch_add(1, Relaxed);
@@ -76,7 +77,7 @@ fn a_task_waits_for_a_caller_who_waits_for_room() {
             assert!(spawn(&group, task, &[]), "the backlog has room");
         }
         let caller = caller_of(&group, &marks, 3);
-        let Next::Run { job, .. } = group.next(false, true) else {
+        let Next::Run { job, .. } = next(&group, Was::Busy) else {
             panic!("tasks were pending");
         };
         // The task waits: its runner is not polled before the caller has come.
@@ -103,7 +104,7 @@ fn a_caller_sleeps_though_a_place_of_a_small_backlog_is_free() {
             assert!(spawn(&group, task, &[]), "the backlog has room");
         }
         let caller = caller_of(&group, &marks, 2);
-        let Next::Run { job, .. } = group.next(false, true) else {
+        let Next::Run { job, .. } = next(&group, Was::Busy) else {
             panic!("tasks were pending");
         };
         caller.join().unwrap();
@@ -130,7 +131,7 @@ fn room_is_left_by_a_runner_that_is_one_too_many() {
         refill(&group, &*marks);
         let caller = caller_of(&group, &marks, 2);
         assert!(matches!(
-            group.next(false, true),
+            next(&group, Was::Busy),
             Next::Gone { start: false }
         ));
         // The other runner's task goes on until the caller has come.
