@@ -42,6 +42,11 @@ fn the_readme_names_files_that_are_there_and_commands_that_are_understood() {
         }
     }
     assert_eq!(unfound(folder, readme), Vec::<String>::new());
+    for example in std::fs::read_dir(folder.join("examples")).unwrap() {
+        let path = example.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        assert!(readme.contains(&format!("--example {name}`")), "{name}");
+    }
     // It has been read at all.
     assert!(
         files > 20 && commands > 5,
