@@ -78,7 +78,7 @@ impl<E: Send + 'static> Handle<E> {
     /// ```
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
     /// let group = errgroup::Group::<()>::new().limit(1);
-    /// group.spawn(async { Ok(()) });
+    /// group.spawn(std::future::pending());
     /// let refused = group.try_spawn(async { Ok(()) }).unwrap_err();
     /// assert!(refused.is_full());
     /// refused.into_task().await.unwrap();             // here, then
