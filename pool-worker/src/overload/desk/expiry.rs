@@ -22,6 +22,8 @@ impl<T> Desk<T> {
         let mut state = self.state.lock();
         let now = self.epoch.now();
         let expired = state.expire(now);
+        // It may have been told of a later one before it rang, which it forgot with this.
+        state.rings_at = None;
         let rings = state.rings(now);
         drop(state);
         self.set_alarm(rings);

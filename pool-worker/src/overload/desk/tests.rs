@@ -248,6 +248,20 @@ fn an_alarm_that_was_lost_is_set_anew_by_who_submits() {
 }
 
 #[test]
+fn an_alarm_that_rings_late_is_set_for_what_it_was_told_of_meanwhile() {
+    let (desk, set_time, back) = desk(Control::new());
+    let set_for = alarm_of(&desk);
+    submit_until(&desk, 10, 1);
+    set_time(12);
+    // The alarm has yet to ring for the first, and takes this one in before: with the
+    // first it forgets it.
+    submit_until(&desk, 50, 2);
+    desk.ring();
+    assert_eq!(*back.lock(), [expired(1, 12)]);
+    assert_eq!(*set_for.lock(), [10, 50, 50]);
+}
+
+#[test]
 fn a_full_queue_is_shared_by_its_keys() {
     let (desk, set_time, back) = desk(Control::new().fair());
     let of = |key| Class::new().priority(3).key(key);
