@@ -38,7 +38,7 @@ pub(crate) struct Desk<T> {
     unserved: Box<dyn Fn(Unserved<T>) + Send + Sync>,
     /// Sets the capacity of the pool behind.
     resize: OnceLock<Resize>,
-    /// Rings when a deadline passes.
+    /// Rings when a deadline passes, and ends with the desk.
     alarm: OnceLock<Alarm>,
     epoch: Epoch,
 }
@@ -58,7 +58,7 @@ struct State<T> {
     resizing: bool,
     figures: Figures,
     running: usize,
-    /// When the alarm rings next.
+    /// When the alarm rings at the latest, or whoever is about to wake it has it ring.
     rings_at: Option<Duration>,
     /// Of the job that left the queue last.
     last_delay: Duration,
@@ -175,9 +175,11 @@ impl<T> Desk<T> {
             expires_at: class.deadline.map(|at| self.epoch.at(at)),
             nth: 0,
         });
-        let rings = state.rings(now);
+        let wakes_alarm = state.wakes_alarm(now);
         self.resize(state);
-        self.set_alarm(rings);
+        if wakes_alarm {
+            self.wake_alarm();
+        }
         self.give_back_expired(expired, now);
         if let Some(Room::Of(job)) = room {
             self.give_back(job, WhyUnserved::Displaced, now);

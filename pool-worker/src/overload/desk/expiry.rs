@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use super::{Desk, Job, State};
 use crate::overload::WhyUnserved;
 
-/// Is to [`ring`](Desk::ring) at this moment, or later; not before.
-pub(crate) type Alarm = Box<dyn Fn(Instant) + Send + Sync>;
+/// Has somebody [`ring`](Desk::ring), soon; and then each time when that said.
+pub(crate) type Alarm = Box<dyn Fn() + Send + Sync>;
 
 impl<T> Desk<T> {
     /// To be told before the first job.
@@ -16,24 +16,27 @@ impl<T> Desk<T> {
         debug_assert!(told.is_ok(), "told once");
     }
 
-    /// A deadline has passed, or has been passed over: gives back what has expired by
-    /// now, and has the alarm ring for the next.
-    pub(crate) fn ring(&self) {
-        let mut state = self.state.lock();
-        let now = self.epoch.now();
-        let expired = state.expire(now);
-        // It may have been told of a later one before it rang, which it forgot with this.
-        state.rings_at = None;
-        let rings = state.rings(now);
-        drop(state);
-        self.set_alarm(rings);
-        self.give_back_expired(expired, now);
+    /// Gives back what has expired by now. When the alarm is to ring next, unless it is
+    /// woken before: what is to expire earlier from now on wakes it.
+    pub(crate) fn ring(&self) -> Option<Instant> {
+        loop {
+            let mut state = self.state.lock();
+            let now = self.epoch.now();
+            let expired = state.expire(now);
+            if expired.is_empty() {
+                state.rings_at = state.schedule.next_deadline();
+                return state.rings_at.map(|at| self.epoch.moment(at));
+            }
+            drop(state);
+            // Who gets them back may park, and so lose a wake-up: all is looked at again.
+            self.give_back_expired(expired, now);
+        }
     }
 
     /// Not under the lock, as all that calls out of the desk.
-    pub(super) fn set_alarm(&self, rings: Option<Duration>) {
-        if let (Some(at), Some(alarm)) = (rings, self.alarm.get()) {
-            alarm(self.epoch.moment(at));
+    pub(super) fn wake_alarm(&self) {
+        if let Some(alarm) = self.alarm.get() {
+            alarm();
         }
     }
 
@@ -56,11 +59,16 @@ impl<T> State<T> {
         expired
     }
 
-    /// When the alarm is to ring that does not ring by then. An alarm whose time has
-    /// come may have been lost, as where the system gave no thread for it.
-    pub(super) fn rings(&mut self, now: Duration) -> Option<Duration> {
-        let first = self.schedule.next_deadline()?;
+    /// Whether the alarm is to be woken, as it does not ring by the first deadline. One
+    /// whose time has come may have been lost, as where the system gave no thread for it.
+    pub(super) fn wakes_alarm(&mut self, now: Duration) -> bool {
+        let Some(first) = self.schedule.next_deadline() else {
+            return false;
+        };
         let will_ring = self.rings_at.is_some_and(|at| now < at && at <= first);
-        (!will_ring).then(|| *self.rings_at.insert(first))
+        if !will_ring {
+            self.rings_at = Some(first);
+        }
+        !will_ring
     }
 }
