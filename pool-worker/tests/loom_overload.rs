@@ -73,3 +73,23 @@ fn deadline_against_an_alarm_that_goes_to_sleep() {
         assert_eq!((ran.get(), told.get()), (1, 1));
     });
 }
+
+/// Rules out that the pool is idle, as the worker has found nothing to do for the token of
+/// a job that has expired, while the alarm has yet to tell the job's owner. Fails when the
+/// alarm does not hold up the end, and when it tells nobody that it no longer does.
+#[test]
+fn give_back_against_wait_idle() {
+    model(2, || {
+        let told = Tally::new();
+        let tells = Arc::clone(&told);
+        let pool = ControlledPool::builder().capacity(1).queue(2).build(
+            Control::new(),
+            |()| unreachable!("it has expired"),
+            move |_unserved| tells.add(),
+        );
+        let late = Class::new().deadline(Instant::now());
+        pool.submit(late, ()).unwrap();
+        pool.wait_idle();
+        assert_eq!(told.get(), 1);
+    });
+}

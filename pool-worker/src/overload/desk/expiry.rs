@@ -22,7 +22,7 @@ impl<T> Desk<T> {
         loop {
             let mut state = self.state.lock();
             let now = self.epoch.now();
-            let expired = state.expire(now);
+            let expired = self.take_expired(&mut state, now);
             if expired.is_empty() {
                 state.rings_at = state.schedule.next_deadline();
                 return state.rings_at.map(|at| self.epoch.moment(at));
@@ -40,16 +40,22 @@ impl<T> Desk<T> {
         }
     }
 
+    /// Takes what has expired, wherever it waits; to be given back.
+    pub(super) fn take_expired(&self, state: &mut State<T>, now: Duration) -> Vec<Job<T>> {
+        let expired = state.expire(now);
+        self.hold_end(expired.len());
+        expired
+    }
+
     pub(super) fn give_back_expired(&self, expired: Vec<Job<T>>, now: Duration) {
         for job in expired {
-            self.give_back(job, WhyUnserved::Expired, now);
+            self.give_back_held(job, WhyUnserved::Expired, now);
         }
     }
 }
 
 impl<T> State<T> {
-    /// Takes what has expired, wherever it waits.
-    pub(super) fn expire(&mut self, now: Duration) -> Vec<Job<T>> {
+    fn expire(&mut self, now: Duration) -> Vec<Job<T>> {
         let mut expired = Vec::new();
         while let Some(job) = self.schedule.take_expired(now) {
             let delay = now.saturating_sub(job.accepted_at);
