@@ -29,7 +29,7 @@ use crate::options::Options;
 use crate::permits::Permits;
 use crate::queue::Queue;
 use crate::rejections;
-use crate::sync::Mutex;
+use crate::sync::{self, Mutex};
 use crate::worker::Worker;
 
 /// Starts a worker of the engine; gives it back if the system refuses.
@@ -48,6 +48,8 @@ pub(crate) struct Dispatcher<J: Send + 'static> {
     pub(crate) cancelled: AtomicU64,
     rejected: rejections::Counters,
     displaced: AtomicU64,
+    /// Jobs that came to an end which has yet to be told, by others than workers.
+    untold: sync::AtomicU32,
     /// The most jobs that were told to have run.
     ran_told: AtomicU64,
     workers: Mutex<Workers>,
@@ -76,6 +78,7 @@ impl<J: Send + 'static> Dispatcher<J> {
             cancelled: AtomicU64::new(0),
             rejected: rejections::Counters::default(),
             displaced: AtomicU64::new(0),
+            untold: sync::AtomicU32::new(0),
             ran_told: AtomicU64::new(0),
             workers: Mutex::new(Workers::new(options.capacity)),
             line: Mutex::new(Line::new()),

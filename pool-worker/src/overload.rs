@@ -60,6 +60,6 @@ pub use unserved::{Unserved, WhyUnserved};
 pub use vegas::Vegas;
 
 pub(crate) use controlled::Controlled;
-pub(crate) use desk::Resize;
+pub(crate) use desk::{HoldEnd, Resize};
 pub(crate) use face::controlled;
 pub(crate) use token::Token;

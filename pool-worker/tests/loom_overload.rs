@@ -1,13 +1,17 @@
-//! A model of how jobs and tokens of a controlled pool stay together.
+//! Models of how jobs and tokens of a controlled pool stay together, and of its alarm.
 #![cfg(loom_models)]
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 use pool_worker::overload::{Class, Control};
 use pool_worker::threads::ControlledPool;
+
+mod tally;
+
+use tally::{LONG, Tally, model};
 
 /// Rules out that a worker with a token finds no job because its submitter has yet
 /// to put it down: that job would wait for a token that never comes, which loom
@@ -41,5 +45,51 @@ fn submit_against_a_worker_with_a_token() {
         drop(count);
         other.join().unwrap();
         pool.close(Duration::from_secs(1_000_000)).unwrap();
+    });
+}
+
+/// Rules out two things. That the alarm goes to sleep until a later deadline, or for ever,
+/// just as somebody submits what expires earlier: the owner would never be told, as the
+/// pool is paused and nobody else comes. And that it sleeps on when its pool is gone, which
+/// loom reports as a deadlock. Fails when a submitter wakes the alarm before it has the
+/// desk's lock, and when the end of the desk does not wake it.
+#[test]
+fn deadline_against_an_alarm_that_goes_to_sleep() {
+    model(3, || {
+        let (ran, told) = (Tally::new(), Tally::new());
+        let (runs, tells) = (Arc::clone(&ran), Arc::clone(&told));
+        let pool = ControlledPool::builder().capacity(1).queue(2).build(
+            Control::new(),
+            move |()| runs.add(),
+            move |_unserved| tells.add(),
+        );
+        pool.pause();
+        let in_time = Class::new().deadline(Instant::now() + LONG);
+        pool.submit(in_time, ()).unwrap();
+        let late = Class::new().deadline(Instant::now());
+        pool.submit(late, ()).unwrap();
+        told.wait_for(1);
+        drop(pool);
+        assert_eq!((ran.get(), told.get()), (1, 1));
+    });
+}
+
+/// Rules out that the pool is idle, as the worker has found nothing to do for the token of
+/// a job that has expired, while the alarm has yet to tell the job's owner. Fails when the
+/// alarm does not hold up the end, and when it tells nobody that it no longer does.
+#[test]
+fn give_back_against_wait_idle() {
+    model(2, || {
+        let told = Tally::new();
+        let tells = Arc::clone(&told);
+        let pool = ControlledPool::builder().capacity(1).queue(2).build(
+            Control::new(),
+            |()| unreachable!("it has expired"),
+            move |_unserved| tells.add(),
+        );
+        let late = Class::new().deadline(Instant::now());
+        pool.submit(late, ()).unwrap();
+        pool.wait_idle();
+        assert_eq!(told.get(), 1);
     });
 }

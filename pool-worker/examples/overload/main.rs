@@ -64,6 +64,8 @@ struct Outcome {
     /// After the rush, when the last one came that was turned away, or waited for longer
     /// than the target.
     recovered_after: Duration,
+    /// When the last one of all came.
+    calm_until: Duration,
 }
 
 impl Outcome {
@@ -89,6 +91,13 @@ impl Outcome {
         self.waited.get(nth).copied().unwrap_or_default()
     }
 
+    /// If even the last was not well, it is longer than what was looked at.
+    fn recovery(&self) -> String {
+        let longer = self.recovered_after >= self.calm_until;
+        let sign = if longer { ">" } else { "" };
+        format!("{sign}{} ms", self.recovered_after.as_millis())
+    }
+
     /// What was of use, of what the workers could have done.
     fn goodput(&self, rush: Duration) -> f64 {
         let possible = rush.as_secs_f64() / WORK.as_secs_f64() * WORKERS as f64;
@@ -96,23 +105,26 @@ impl Outcome {
     }
 }
 
-/// Sends requests at so many times the capacity. How many: of the many, and of the few.
+/// Sends requests at so many times the capacity. How many, of the many and of the few, and
+/// when the last one came.
 fn send(
     pool: &ControlledPool<Request>,
     policy: &Policy,
     load: f64,
     until: Instant,
     turned_away: impl Fn(&Request),
-) -> [usize; 2] {
+) -> ([usize; 2], Instant) {
     let between = WORK.div_f64(WORKERS as f64 * load);
     let mut due = Instant::now();
     let mut sent = [0; 2];
+    let mut last = due;
     for nth in 0u64.. {
         if due >= until {
             break;
         }
         sleep(due.saturating_duration_since(Instant::now()));
         let came = Instant::now();
+        last = came;
         let few = nth.is_multiple_of(5);
         let class = policy.class(few, nth, came + PATIENCE);
         sent[usize::from(few)] += 1;
@@ -121,7 +133,7 @@ fn send(
         }
         due += between;
     }
-    sent
+    (sent, last)
 }
 
 fn rush(policy: &Policy, load: f64, lasts: Duration) -> Outcome {
@@ -152,11 +164,12 @@ fn rush(policy: &Policy, load: f64, lasts: Duration) -> Outcome {
             move |back| unserved.lock().unwrap().turned_away(&back.job, ends),
         );
     let turned_away = |request: &Request| outcome.lock().unwrap().turned_away(request, ends);
-    let [many, few] = send(&pool, policy, load, ends, turned_away);
-    send(&pool, policy, 0.5, ends + lasts / 2, turned_away);
+    let ([many, few], _) = send(&pool, policy, load, ends, turned_away);
+    let (_, last) = send(&pool, policy, 0.5, ends + lasts / 2, turned_away);
     pool.close(Duration::from_secs(60)).expect("it drains");
     let mut outcome = std::mem::take(&mut *outcome.lock().unwrap());
     (outcome.many.came, outcome.few.came) = (many, few);
+    outcome.calm_until = last.saturating_duration_since(ends);
     outcome
 }
 
@@ -177,12 +190,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let (goodput, p99) = (outcome.goodput(lasts), outcome.p99());
             let away = |account: Account| format!("{} of {}", account.turned_away, account.came);
             println!(
-                "{:<17} {load:>4} {:>6.0} % {p99:>9.1?} {:>15} {:>15} {:>7} ms",
+                "{:<17} {load:>4} {:>6.0} % {p99:>9.1?} {:>15} {:>15} {:>10}",
                 policy.name,
                 goodput * 100.0,
                 away(outcome.few),
                 away(outcome.many),
-                outcome.recovered_after.as_millis(),
+                outcome.recovery(),
             );
             points.push(chart::Point { load, goodput, p99 });
         }

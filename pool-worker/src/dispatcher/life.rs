@@ -1,14 +1,15 @@
 //! A pool ends, rests and begins again; workers that are gone.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Weak};
 use std::task::{Poll, Waker};
 
 use super::Dispatcher;
 use crate::error::{CloseError, CloseReason, ReopenError, ReopenReason};
 use crate::idle::{Seat, Sleeper, Workers};
+use crate::overload::HoldEnd;
 use crate::panic;
-use crate::sync::{MutexGuard, yield_now};
+use crate::sync::{MutexGuard, Ordering, yield_now};
 use crate::wait::End;
 use crate::wakers::{Key, wake_all};
 use crate::worker::Worker;
@@ -66,14 +67,43 @@ impl<J: Send + 'static> Dispatcher<J> {
         wake_all(waiting);
     }
 
+    /// So many jobs, none of which a worker has ended yet, come to their end elsewhere: until
+    /// that was told the pool has not come to its own.
+    pub(super) fn hold_end(&self, jobs: u32) {
+        // Seen by who sees that the last worker has ended, as that comes after.
+        self.untold.fetch_add(jobs, Ordering::Relaxed);
+    }
+
+    /// One of these was told.
+    pub(super) fn release_end(&self) {
+        self.untold.fetch_sub(1, Ordering::Release);
+        self.tell_end();
+    }
+
+    /// Accepted jobs that have not ended, and those whose end has yet to be told.
+    fn unfinished(&self) -> usize {
+        // In this order: an end is held up before the worker's part of it is done.
+        let unfinished = self.queue.counts().unfinished as usize;
+        unfinished + self.untold.load(Ordering::Acquire) as usize
+    }
+
     /// A job has ended that no worker had. Where it was the last one, no worker may come to
     /// rest or leave after it: who waits for that is told here.
     pub(super) fn ended_elsewhere(&self) {
+        if self.queue.counts().unfinished == 0 {
+            self.tell_end();
+        }
+    }
+
+    /// What has ended elsewhere may have been the last: tells who looked before that, and so
+    /// has left its waker by now.
+    fn tell_end(&self) {
+        let mut workers = self.workers.lock();
+        // Of a job that ends on a worker later, that tells. Under the lock, as who saw that
+        // all had ended left its waker under it: an older count might be seen without.
         if self.queue.counts().unfinished > 0 {
             return;
         }
-        // Who looked before this job had ended has left its waker by now.
-        let mut workers = self.workers.lock();
         let idlers = workers.idlers.take();
         let closers = (workers.count == 0).then(|| workers.closers.take());
         drop(workers);
@@ -104,7 +134,7 @@ impl<J: Send + 'static> Dispatcher<J> {
     }
 
     pub(crate) fn late(&self) -> CloseError {
-        let unfinished = self.queue.counts().unfinished as usize;
+        let unfinished = self.unfinished();
         self.unclosed(CloseReason::Late { unfinished })
     }
 
@@ -125,7 +155,7 @@ impl<J: Send + 'static> Dispatcher<J> {
         // have to leave, a job accepted before the close may have no worker yet: its
         // submitter is about to make one.
         let left = matches!(end, End::Idle) || workers.count == 0;
-        if left && self.queue.counts().unfinished == 0 {
+        if left && self.unfinished() == 0 {
             return Poll::Ready(());
         }
         let replaced = workers.waiting_for(end).leave(key, waker);
@@ -146,8 +176,7 @@ impl<J: Send + 'static> Dispatcher<J> {
         if !self.queue.is_closed() {
             return Err(self.unopened(ReopenReason::Open));
         }
-        let counts = self.queue.counts();
-        if workers.count > 0 || counts.unfinished > 0 {
+        if workers.count > 0 || self.unfinished() > 0 {
             return Err(self.unopened(ReopenReason::Draining));
         }
         if workers.abandoned {
@@ -203,5 +232,19 @@ impl<J: Send + 'static> Dispatcher<J> {
     /// Whether no job may start.
     pub(crate) fn is_paused(&self) -> bool {
         self.workers.lock().paused
+    }
+}
+
+impl<J: Send + 'static> HoldEnd for Weak<Dispatcher<J>> {
+    fn hold(&self, jobs: u32) {
+        if let Some(dispatcher) = self.upgrade() {
+            dispatcher.hold_end(jobs);
+        }
+    }
+
+    fn release(&self) {
+        if let Some(dispatcher) = self.upgrade() {
+            dispatcher.release_end();
+        }
     }
 }

@@ -17,6 +17,7 @@ use crate::dispatcher::Dispatcher;
 use crate::error::{CloseError, ReopenError, SubmitError};
 use crate::histogram::Merged;
 use crate::identity::Identity;
+use crate::nesting;
 use crate::panic::{self, JobPanic};
 use crate::span::Carried;
 use crate::stats::Stats;
@@ -50,14 +51,19 @@ impl<T: Send + 'static> Controlled<T> {
     ) -> Self {
         let name = Arc::clone(&tokens.options.name);
         let handler = tokens.options.panic_handler.clone();
+        let number = tokens.identity.number();
         let unserved = move |job| {
+            // The pool does not come to its end before, whoever's thread this is.
+            let before = nesting::enter(number);
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| unserved(job))) {
                 let (pool, job) = (&*name, None);
                 panic::report(handler.as_ref(), JobPanic { pool, job, payload });
             }
+            nesting::enter(before);
         };
         let desk = Arc::new(Desk::new(control, unserved));
         desk.resize_by(tokens.resizer());
+        desk.holds_up(Box::new(Arc::downgrade(tokens)));
         desk.wake_by(alarm(&tokens.options.name, Arc::downgrade(&desk)));
         Self {
             desk,

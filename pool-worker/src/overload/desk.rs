@@ -6,6 +6,7 @@
 //! tokens, and never more.
 
 mod expiry;
+mod giving;
 mod running;
 
 use std::sync::OnceLock;
@@ -25,6 +26,7 @@ use crate::span::Carried;
 use crate::sync::{Mutex, MutexGuard};
 
 pub(crate) use expiry::Alarm;
+pub(crate) use giving::HoldEnd;
 use running::Became;
 pub(crate) use running::Running;
 
@@ -38,7 +40,9 @@ pub(crate) struct Desk<T> {
     unserved: Box<dyn Fn(Unserved<T>) + Send + Sync>,
     /// Sets the capacity of the pool behind.
     resize: OnceLock<Resize>,
-    /// Rings when a deadline passes.
+    /// Holds up the end of the pool behind.
+    end: OnceLock<Box<dyn HoldEnd>>,
+    /// Rings when a deadline passes, and ends with the desk.
     alarm: OnceLock<Alarm>,
     epoch: Epoch,
 }
@@ -58,7 +62,7 @@ struct State<T> {
     resizing: bool,
     figures: Figures,
     running: usize,
-    /// When the alarm rings next.
+    /// When the alarm rings at the latest, or whoever is about to wake it has it ring.
     rings_at: Option<Duration>,
     /// Of the job that left the queue last.
     last_delay: Duration,
@@ -111,6 +115,7 @@ impl<T> Desk<T> {
             turns_at: AtomicU64::new(control.dagor.map_or(u64::MAX, |_| 0)),
             unserved: Box::new(unserved),
             resize: OnceLock::new(),
+            end: OnceLock::new(),
             alarm: OnceLock::new(),
             epoch,
         }
@@ -134,7 +139,7 @@ impl<T> Desk<T> {
         let carried = Carried::new(job);
         let mut state = self.state.lock();
         let now = self.epoch.now();
-        let expired = state.expire(now);
+        let expired = self.take_expired(&mut state, now);
         // Where all workers are stuck nothing starts, so whoever comes has to look.
         let stands = state.schedule.stands(now);
         let admitted = self.admit(&mut state, now, class, stands);
@@ -147,6 +152,7 @@ impl<T> Desk<T> {
             }
             Err(Reason::Full) => {
                 let room = state.make_room(now, class).ok_or(Reason::Full)?;
+                self.hold_end(usize::from(matches!(room, Room::Of(_))));
                 Ok((None, Some(room)))
             }
             Err(reason) => Err(reason),
@@ -175,12 +181,14 @@ impl<T> Desk<T> {
             expires_at: class.deadline.map(|at| self.epoch.at(at)),
             nth: 0,
         });
-        let rings = state.rings(now);
+        let wakes_alarm = state.wakes_alarm(now);
         self.resize(state);
-        self.set_alarm(rings);
+        if wakes_alarm {
+            self.wake_alarm();
+        }
         self.give_back_expired(expired, now);
         if let Some(Room::Of(job)) = room {
-            self.give_back(job, WhyUnserved::Displaced, now);
+            self.give_back_held(job, WhyUnserved::Displaced, now);
         }
         Ok(after)
     }
@@ -269,19 +277,6 @@ impl<T> Desk<T> {
         state.left(job.priority, WhyUnserved::Dropped, delay);
         drop(state);
         self.give_back(job, WhyUnserved::Dropped, now);
-    }
-
-    fn give_back(&self, job: Job<T>, why: WhyUnserved, now: Duration) {
-        let delay = now.saturating_sub(job.accepted_at);
-        let (carried, class) = job.job;
-        carried.run(|job| {
-            (self.unserved)(Unserved {
-                job,
-                class,
-                why,
-                delay,
-            });
-        });
     }
 
     /// Has the pool behind follow the size. One does so at a time, until it is as it

@@ -59,7 +59,8 @@ impl<T: Send + 'static> Builder<ControlledPool<T>> {
     /// `unserved`, which must not block: on a worker, on a thread that submits, on the
     /// thread of the pool's alarm when a [deadline](Class::deadline) passes, or where the
     /// runtime of the workers is shut down; inside of that runtime on each of them, so it
-    /// may spawn. Its panic goes to the
+    /// may spawn. Each has to wait for it, and so does who waits for the end of the pool; so
+    /// that is refused to it as it is to a job of the pool. Its panic goes to the
     /// [panic handler](Self::panic_handler), and costs nothing else.
     ///
     /// # Panics

@@ -74,7 +74,8 @@ impl<T: Send + 'static> Builder<ControlledPool<T>> {
     /// The pool that runs this function, and gives what it does not run to
     /// `unserved`, which should not block: on a worker, on a thread that submits, or,
     /// when a [deadline](Class::deadline) passes, on the thread of the pool's alarm. Each
-    /// of these has to wait for it. Its panic goes to the
+    /// of these has to wait for it, and so does who waits for the end of the pool; so
+    /// that is refused to it as it is to a job of the pool. Its panic goes to the
     /// [panic handler](Self::panic_handler), and costs nothing else.
     ///
     /// # Panics

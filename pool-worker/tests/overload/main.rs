@@ -7,6 +7,7 @@ mod harness;
 
 mod account;
 mod calls;
+mod giving_back;
 mod many;
 mod order;
 mod panics;

@@ -2,6 +2,7 @@
 //!
 //! No model waits for its jobs by `close`, which would wake everyone and so hide what it
 //! looks for.
+#![allow(dead_code)] // each file of models uses a part of it
 
 use std::sync::Arc;
 use std::time::Duration;

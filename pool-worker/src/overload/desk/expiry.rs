@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use super::{Desk, Job, State};
 use crate::overload::WhyUnserved;
 
-/// Is to [`ring`](Desk::ring) at this moment, or later; not before.
-pub(crate) type Alarm = Box<dyn Fn(Instant) + Send + Sync>;
+/// Has somebody [`ring`](Desk::ring), soon; and then each time when that said.
+pub(crate) type Alarm = Box<dyn Fn() + Send + Sync>;
 
 impl<T> Desk<T> {
     /// To be told before the first job.
@@ -16,35 +16,46 @@ impl<T> Desk<T> {
         debug_assert!(told.is_ok(), "told once");
     }
 
-    /// A deadline has passed, or has been passed over: gives back what has expired by
-    /// now, and has the alarm ring for the next.
-    pub(crate) fn ring(&self) {
-        let mut state = self.state.lock();
-        let now = self.epoch.now();
-        let expired = state.expire(now);
-        let rings = state.rings(now);
-        drop(state);
-        self.set_alarm(rings);
-        self.give_back_expired(expired, now);
+    /// Gives back what has expired by now. When the alarm is to ring next, unless it is
+    /// woken before: what is to expire earlier from now on wakes it.
+    pub(crate) fn ring(&self) -> Option<Instant> {
+        loop {
+            let mut state = self.state.lock();
+            let now = self.epoch.now();
+            let expired = self.take_expired(&mut state, now);
+            if expired.is_empty() {
+                state.rings_at = state.schedule.next_deadline();
+                return state.rings_at.map(|at| self.epoch.moment(at));
+            }
+            drop(state);
+            // Who gets them back may park, and so lose a wake-up: all is looked at again.
+            self.give_back_expired(expired, now);
+        }
     }
 
     /// Not under the lock, as all that calls out of the desk.
-    pub(super) fn set_alarm(&self, rings: Option<Duration>) {
-        if let (Some(at), Some(alarm)) = (rings, self.alarm.get()) {
-            alarm(self.epoch.moment(at));
+    pub(super) fn wake_alarm(&self) {
+        if let Some(alarm) = self.alarm.get() {
+            alarm();
         }
+    }
+
+    /// Takes what has expired, wherever it waits; to be given back.
+    pub(super) fn take_expired(&self, state: &mut State<T>, now: Duration) -> Vec<Job<T>> {
+        let expired = state.expire(now);
+        self.hold_end(expired.len());
+        expired
     }
 
     pub(super) fn give_back_expired(&self, expired: Vec<Job<T>>, now: Duration) {
         for job in expired {
-            self.give_back(job, WhyUnserved::Expired, now);
+            self.give_back_held(job, WhyUnserved::Expired, now);
         }
     }
 }
 
 impl<T> State<T> {
-    /// Takes what has expired, wherever it waits.
-    pub(super) fn expire(&mut self, now: Duration) -> Vec<Job<T>> {
+    fn expire(&mut self, now: Duration) -> Vec<Job<T>> {
         let mut expired = Vec::new();
         while let Some(job) = self.schedule.take_expired(now) {
             let delay = now.saturating_sub(job.accepted_at);
@@ -54,11 +65,16 @@ impl<T> State<T> {
         expired
     }
 
-    /// When the alarm is to ring that does not ring by then. An alarm whose time has
-    /// come may have been lost, as where the system gave no thread for it.
-    pub(super) fn rings(&mut self, now: Duration) -> Option<Duration> {
-        let first = self.schedule.next_deadline()?;
+    /// Whether the alarm is to be woken, as it does not ring by the first deadline. One
+    /// whose time has come may have been lost, as where the system gave no thread for it.
+    pub(super) fn wakes_alarm(&mut self, now: Duration) -> bool {
+        let Some(first) = self.schedule.next_deadline() else {
+            return false;
+        };
         let will_ring = self.rings_at.is_some_and(|at| now < at && at <= first);
-        (!will_ring).then(|| *self.rings_at.insert(first))
+        if !will_ring {
+            self.rings_at = Some(first);
+        }
+        !will_ring
     }
 }
