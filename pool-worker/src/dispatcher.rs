@@ -49,7 +49,7 @@ pub(crate) struct Dispatcher<J: Send + 'static> {
     rejected: rejections::Counters,
     displaced: AtomicU64,
     /// Jobs that came to an end which has yet to be told, by others than workers.
-    untold: sync::AtomicU32,
+    untold: Arc<sync::AtomicU32>,
     /// The most jobs that were told to have run.
     ran_told: AtomicU64,
     workers: Mutex<Workers>,
@@ -78,7 +78,7 @@ impl<J: Send + 'static> Dispatcher<J> {
             cancelled: AtomicU64::new(0),
             rejected: rejections::Counters::default(),
             displaced: AtomicU64::new(0),
-            untold: sync::AtomicU32::new(0),
+            untold: Arc::new(sync::AtomicU32::new(0)),
             ran_told: AtomicU64::new(0),
             workers: Mutex::new(Workers::new(options.capacity)),
             line: Mutex::new(Line::new()),

@@ -9,7 +9,7 @@ use crate::error::{CloseError, CloseReason, ReopenError, ReopenReason};
 use crate::idle::{Seat, Sleeper, Workers};
 use crate::overload::HoldEnd;
 use crate::panic;
-use crate::sync::{MutexGuard, Ordering, yield_now};
+use crate::sync::{AtomicU32, MutexGuard, Ordering, yield_now};
 use crate::wait::End;
 use crate::wakers::{Key, wake_all};
 use crate::worker::Worker;
@@ -67,17 +67,13 @@ impl<J: Send + 'static> Dispatcher<J> {
         wake_all(waiting);
     }
 
-    /// So many jobs, none of which a worker has ended yet, come to their end elsewhere: until
-    /// that was told the pool has not come to its own.
-    pub(super) fn hold_end(&self, jobs: u32) {
-        // Seen by who sees that the last worker has ended, as that comes after.
-        self.untold.fetch_add(jobs, Ordering::Relaxed);
-    }
-
-    /// One of these was told.
-    pub(super) fn release_end(&self) {
-        self.untold.fetch_sub(1, Ordering::Release);
-        self.tell_end();
+    /// For who ends jobs elsewhere that no worker has ended yet: until that is told the pool
+    /// has not come to its own end.
+    pub(crate) fn end_holder(self: &Arc<Self>) -> impl HoldEnd + use<J> {
+        EndHolder {
+            untold: Arc::clone(&self.untold),
+            dispatcher: Arc::downgrade(self),
+        }
     }
 
     /// Accepted jobs that have not ended, and those whose end has yet to be told.
@@ -235,16 +231,22 @@ impl<J: Send + 'static> Dispatcher<J> {
     }
 }
 
-impl<J: Send + 'static> HoldEnd for Weak<Dispatcher<J>> {
+struct EndHolder<J: Send + 'static> {
+    /// Apart, so that to hold up the end, under a lock, never drops a dispatcher.
+    untold: Arc<AtomicU32>,
+    dispatcher: Weak<Dispatcher<J>>,
+}
+
+impl<J: Send + 'static> HoldEnd for EndHolder<J> {
     fn hold(&self, jobs: u32) {
-        if let Some(dispatcher) = self.upgrade() {
-            dispatcher.hold_end(jobs);
-        }
+        // Seen by who sees that the last worker has ended, as that comes after.
+        self.untold.fetch_add(jobs, Ordering::Relaxed);
     }
 
     fn release(&self) {
-        if let Some(dispatcher) = self.upgrade() {
-            dispatcher.release_end();
+        self.untold.fetch_sub(1, Ordering::Release);
+        if let Some(dispatcher) = self.dispatcher.upgrade() {
+            dispatcher.tell_end();
         }
     }
 }

@@ -63,7 +63,7 @@ impl<T: Send + 'static> Controlled<T> {
         };
         let desk = Arc::new(Desk::new(control, unserved));
         desk.resize_by(tokens.resizer());
-        desk.holds_up(Box::new(Arc::downgrade(tokens)));
+        desk.holds_up(Box::new(tokens.end_holder()));
         desk.wake_by(alarm(&tokens.options.name, Arc::downgrade(&desk)));
         Self {
             desk,
