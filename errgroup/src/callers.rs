@@ -1,4 +1,4 @@
-//! Callers who wait for room in a limited group, and who awaits its end.
+//! Callers who wait for room in a group, and who awaits its end.
 
 use std::collections::VecDeque;
 use std::mem;

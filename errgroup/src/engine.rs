@@ -25,14 +25,6 @@ pub(crate) trait Engine {
         }
     }
 
-    /// Gives a slot back.
-    #[inline]
-    fn leave(&self) {
-        if self.state().leave() {
-            self.refill();
-        }
-    }
-
     /// Starts what waits, as far as slots are free.
     #[cold]
     #[inline(never)]
@@ -67,7 +59,7 @@ pub(crate) trait Engine {
         for job in pending {
             self.settle(discard(|| drop(job)));
         }
-        self.leave();
+        self.state().leave();
         Ok(())
     }
 
@@ -79,7 +71,7 @@ pub(crate) trait Engine {
     fn cancel_from_outside(&self, reason: Cause<Self::Error>) -> Option<Cause<Self::Error>> {
         self.state().hold();
         let late = self.try_cancel(reason).err();
-        self.leave();
+        self.state().leave();
         late
     }
 

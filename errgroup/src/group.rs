@@ -19,6 +19,22 @@ use crate::wait_error::WaitError;
 /// Tasks that belong together: a limit on how many run at once, the first error
 /// cancels the rest, and [`wait`](Self::wait) returns when every task is gone.
 ///
+/// # How tasks run
+///
+/// On *runners*, which are tokio tasks: each polls a task to its end and then takes the
+/// next, so that most tasks are spawned without tokio. A task that waits keeps its runner
+/// and holds nobody back: another one is started for those that are left, up to the
+/// limit. After 16 tasks in a row a runner yields to the runtime. What comes of it:
+///
+/// - Tasks may share a tokio task, one after another: `tokio::task::id()` is the runner's,
+///   and so is the budget of tokio's that makes who has done much wait for the next turn.
+///   A scope of `tokio::task_local!` is a future's, as ever. Who needs a tokio task to
+///   itself awaits a `tokio::spawn` in the task.
+/// - If tasks are spawned from several runtimes, any of these may run any of them, and one
+///   that is shut down takes those with it that it runs.
+/// - Whoever is woken by a task may have to wait for its thread until the runner yields.
+///   Jobs that block belong into [`spawn_blocking`](Handle::spawn_blocking).
+///
 /// Dropping it cancels ([`Cause::Dropped`]) without waiting. Made anywhere,
 /// also outside of a runtime.
 #[must_use = "a dropped group is cancelled"]

@@ -8,13 +8,10 @@ use crate::carried::Carried;
 use crate::cause::{Cause, Reason};
 use crate::engine::Engine;
 use crate::error::TrySpawnError;
-use crate::grace::graceful;
 use crate::job::Job;
 use crate::shared::Shared;
 use crate::spawn_wait::SpawnWait;
-use crate::state::Entry;
 use crate::stats::Stats;
-use crate::task::Task;
 use crate::word::Reserved;
 
 /// Spawns into a group, cancels and watches it, from anywhere: from inside its
@@ -36,9 +33,10 @@ impl<E: Send + 'static> Handle<E> {
     ///
     /// Go's `Go` blocks at the limit, and starts tasks after the cancel.
     ///
-    /// With a limit the task may run on any of the runtimes from which tasks are
-    /// spawned into the group: a runner, which one of them polls, takes the next task
-    /// whoever spawned it. Spawn from one, if tasks use what is bound to a runtime.
+    /// The task may run on any of the runtimes from which tasks are spawned into the
+    /// group: a runner, which one of them polls, takes the next task whoever spawned it.
+    /// Spawn from one, if tasks use what is bound to a runtime. See
+    /// [how tasks run](crate::Group#how-tasks-run).
     ///
     /// A task owns what it uses. One that borrowed from the caller and ran beside
     /// it could outlive the loan, since a future (the caller's own) may be
@@ -66,11 +64,7 @@ impl<E: Send + 'static> Handle<E> {
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
     {
-        match self.enter() {
-            Entry::Admitted => self.start(task),
-            Entry::Limited | Entry::Changed => self.queue(task),
-            Entry::Cancelled => self.shared.refuse(task),
-        }
+        self.queue(task, |carried, task| self.shared.job(carried, task));
     }
 
     /// Spawns a task if it can start at once (Go: `TryGo`).
@@ -238,62 +232,23 @@ impl<E: Send + 'static> Handle<E> {
         self.shared.state.stats()
     }
 
-    #[inline]
-    pub(crate) fn enter(&self) -> Entry {
-        let entry = self.shared.state.enter();
-        if entry == Entry::Changed {
-            self.shared.leave();
-        }
-        entry
-    }
-
-    /// Starts a task that has a slot in a group without a limit.
-    #[inline]
-    pub(crate) fn start<F>(&self, task: F)
-    where
-        F: Future<Output = Result<(), E>> + Send + 'static,
-    {
-        let (shared, carried) = (Arc::clone(&self.shared), Carried::here());
-        match (self.shared.grace.get(), carried.is_none()) {
-            (None, true) => tokio::spawn(Task::new(shared, task)),
-            (None, false) => tokio::spawn(Task::new(shared, carried.carry(task))),
-            (Some(grace), _) => {
-                let task = graceful(Arc::clone(&shared), *grace, task);
-                tokio::spawn(Task::new(shared, carried.carry(task)))
-            }
-        };
-    }
-
     /// Spawns a task that the grace does not drop.
     pub(crate) fn spawn_to_the_end<F>(&self, task: F)
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
     {
-        match self.enter() {
-            Entry::Admitted => {
-                let task = Task::new(Arc::clone(&self.shared), Carried::here().carry(task));
-                tokio::spawn(task);
-            }
-            Entry::Limited | Entry::Changed => {
-                self.queue_job(|carried| self.shared.spares.pin(carried.carry(task)));
-            }
-            Entry::Cancelled => self.shared.refuse(task),
+        self.queue(task, |carried, task| {
+            self.shared.spares.pin(carried.carry(task))
+        });
+    }
+
+    #[inline]
+    fn queue<F>(&self, task: F, job: impl FnOnce(Carried, F) -> Job<E>) {
+        if self.is_cancelled() {
+            return self.shared.refuse(task);
         }
-    }
-
-    /// Starts the task, or lets it wait in the group.
-    #[inline]
-    pub(crate) fn queue<F>(&self, task: F)
-    where
-        F: Future<Output = Result<(), E>> + Send + 'static,
-    {
-        self.queue_job(|carried| self.shared.job(carried, task));
-    }
-
-    #[inline]
-    fn queue_job(&self, job: impl FnOnce(Carried) -> Job<E>) {
         self.shared.remember_runtime();
-        let job = job(Carried::here());
+        let job = job(Carried::here(), task);
         match self.shared.state.reserve() {
             Reserved::Room { start } => self.shared.push(job, start),
             // For those who go through the queue it is never full.

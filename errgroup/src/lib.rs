@@ -43,7 +43,6 @@ mod spawn_wait;
 mod state;
 mod stats;
 mod sync;
-mod task;
 #[cfg(feature = "tokio-util")]
 mod token;
 mod verdict;

@@ -7,16 +7,14 @@ use crate::cause::Reason;
 use crate::current;
 use crate::engine::Engine;
 use crate::handle::Handle;
-use crate::state::Entry;
 use crate::word::Reserved;
 
 /// Fill it at once: others wait for the task, and nothing that may panic or wait
 /// comes in between.
-pub(crate) enum Place {
-    /// A slot of a group without a limit.
-    Slot,
-    /// One in the queue; if `start`, with a slot for a runner.
-    Queue { start: bool, carried: Carried },
+pub(crate) struct Place {
+    /// It came with a slot for a runner.
+    start: bool,
+    carried: Carried,
 }
 
 /// Why there is no place.
@@ -30,15 +28,10 @@ impl<E: Send + 'static> Handle<E> {
     /// A place for a task that can start at once.
     #[inline]
     pub(crate) fn try_place(&self) -> Result<Place, NoPlace> {
-        match self.enter() {
-            Entry::Admitted => return Ok(Place::Slot),
-            Entry::Cancelled => return Err(NoPlace::Cancelled(self.shared.state.why())),
-            Entry::Limited | Entry::Changed => {}
-        }
         let carried = Carried::here();
         self.shared.remember_runtime();
         match self.shared.state.try_reserve() {
-            Reserved::Room { start } => Ok(Place::Queue { start, carried }),
+            Reserved::Room { start } => Ok(Place { start, carried }),
             Reserved::Full => Err(NoPlace::Full),
             Reserved::Cancelled => Err(NoPlace::Cancelled(self.shared.state.why())),
         }
@@ -49,12 +42,8 @@ impl<E: Send + 'static> Handle<E> {
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
     {
-        match place {
-            Place::Slot => self.start(task),
-            Place::Queue { start, carried } => {
-                self.shared.push(self.shared.job(carried, task), start);
-            }
-        }
+        let job = self.shared.job(place.carried, task);
+        self.shared.push(job, place.start);
     }
 }
 
@@ -75,13 +64,6 @@ impl<'a, E: Send + 'static> Caller<'a, E> {
     #[inline]
     pub(crate) fn poll_place(&mut self, cx: &Context<'_>) -> Poll<Result<Place, Reason>> {
         let shared = &self.handle.shared;
-        if self.number.is_none() {
-            match self.handle.enter() {
-                Entry::Admitted => return Poll::Ready(Ok(Place::Slot)),
-                Entry::Cancelled => return Poll::Ready(Err(shared.state.why())),
-                Entry::Limited | Entry::Changed => {}
-            }
-        }
         shared.remember_runtime();
         let carried = Carried::here();
         let reserved = if current::is(shared.number()) {
@@ -90,7 +72,7 @@ impl<'a, E: Send + 'static> Caller<'a, E> {
             ready!(shared.state.poll_reserve(&mut self.number, cx))
         };
         Poll::Ready(match reserved {
-            Reserved::Room { start } => Ok(Place::Queue { start, carried }),
+            Reserved::Room { start } => Ok(Place { start, carried }),
             Reserved::Full | Reserved::Cancelled => {
                 self.forget();
                 Err(shared.state.why())

@@ -1,4 +1,4 @@
-//! A runner of a limited group: a tokio task that holds one slot and runs task
+//! A runner: a tokio task that holds one slot and runs task
 //! after task in it.
 
 use std::cell::Cell;
@@ -19,7 +19,7 @@ use crate::word::{Asker, MOST_FREE, Was};
 
 /// Tasks that one poll of a runner finishes before it lets the runtime's other
 /// tasks have the thread.
-const BURST: usize = 64;
+const BURST: usize = 16;
 
 /// Looks for a task that a runner takes before it goes, one a turn of the
 /// runtime: so long there is no need to spawn another one.
@@ -156,9 +156,6 @@ impl<E: Send + 'static> Drop for Runner<E> {
         self.shared.cancel(Cause::Aborted);
         let job = self.job.take();
         self.shared.settle(discard(|| drop(job)));
-        match was {
-            Was::New | Was::Idle => self.shared.state.leave_free(was),
-            Was::Busy => self.shared.leave(),
-        }
+        self.shared.state.drop_runner(was);
     }
 }

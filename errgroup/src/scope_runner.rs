@@ -74,7 +74,7 @@ impl<'scope, E: Send + 'scope> Engine for Scope<'scope, '_, E> {
         // The system has no thread left. Whoever asked for one lends its own, so no
         // task is lost; one that runs tasks anyway comes for the next by itself.
         if current::is(self.number()) {
-            self.shared.state.leave_free(Was::New);
+            self.shared.state.drop_runner(Was::New);
         } else {
             self.run();
         }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use tokio::runtime::Handle as Runtime;
 
 use crate::carried::Carried;
-use crate::cause::Cause;
 use crate::engine::Engine;
 use crate::escalations::Escalations;
 use crate::grace::graceful;
@@ -107,38 +106,6 @@ impl<E: Send + 'static> Engine for Arc<Shared<E>> {
                 Some(runtime) => Runner::start(Arc::clone(self), runtime),
                 None => unreachable!("a task was queued outside of a runtime"),
             },
-        }
-    }
-}
-
-/// A slot in use: gives it back when dropped, and if the task was not done by
-/// then, the runtime has dropped it.
-pub(crate) struct Ticket<E: Send + 'static> {
-    pub(crate) shared: Arc<Shared<E>>,
-    open: bool,
-}
-
-impl<E: Send + 'static> Ticket<E> {
-    #[inline]
-    pub(crate) fn new(shared: Arc<Shared<E>>) -> Self {
-        Self { shared, open: true }
-    }
-
-    /// The task is gone.
-    #[inline]
-    pub(crate) fn leave(&mut self) {
-        if std::mem::take(&mut self.open) {
-            self.shared.leave();
-        }
-    }
-}
-
-impl<E: Send + 'static> Drop for Ticket<E> {
-    #[inline]
-    fn drop(&mut self) {
-        if self.open {
-            self.shared.cancel(Cause::Aborted);
-            self.leave();
         }
     }
 }

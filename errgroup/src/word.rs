@@ -1,5 +1,5 @@
 //! The group's ledger: how many slots are in use, how many of their runners
-//! are new or have no task, how many tasks are pending, and four flags, in one atomic.
+//! are new or have no task, how many tasks are pending, and three flags, in one atomic.
 //! Every decision is one step on it, and learns from the value it replaced all
 //! it has to react to.
 
@@ -9,25 +9,20 @@ use crate::sync::AtomicU64;
 
 const CANCELLED: u64 = 1;
 const JOINING: u64 = 1 << 1;
-const LIMITED: u64 = 1 << 2;
-const WAITING: u64 = 1 << 3;
+const WAITING: u64 = 1 << 2;
 /// A runner that has no task and waits for its next turn. Two bits.
 const IDLE: u64 = 1 << 4;
 /// A runner that has not had a turn yet. Two bits.
 const NEW: u64 = 1 << 6;
-/// A slot in use: by a task, a runner, or a canceller. 28 bits.
+/// A slot in use: by a runner, or by a canceller. 28 bits.
 const ACTIVE: u64 = 1 << 8;
 /// A task that has no runner yet. 28 bits, too.
 const PENDING: u64 = 1 << 36;
 
-/// Tasks that a group holds at most, and slots there are at most: half of what a
-/// field counts. No task is counted beyond it. Slots are, for a moment: by cancellers,
-/// and by who sees only afterwards that there are too many. For these, at most one a
-/// thread, there is the other half; so no count runs into its neighbour.
+/// Tasks that a group holds at most, and slots there are for them: half of what a
+/// field counts. The other half is for cancellers, who take a slot without a look, at
+/// most one a thread; so no count runs into its neighbour.
 pub(crate) const MOST: usize = (1 << 27) - 1;
-
-/// The bit of *active* that says more than `MOST`.
-const OVER: u64 = (MOST as u64 + 1) * ACTIVE;
 
 /// Runners that may be without a task at once, new or idle. Two, because the runtime
 /// keeps the task that was scheduled last for the thread that scheduled it; the one
@@ -77,11 +72,6 @@ impl Seen {
         self.running() + self.pending()
     }
 
-    /// Whether there are more slots in use than may be.
-    pub(crate) fn is_over(self) -> bool {
-        self.0 & OVER != 0
-    }
-
     /// Nothing may start any more.
     pub(crate) fn is_cancelled(self) -> bool {
         self.0 & CANCELLED != 0
@@ -90,11 +80,6 @@ impl Seen {
     /// Somebody awaits the last task; who takes the last slot back wakes them.
     pub(crate) fn is_joining(self) -> bool {
         self.0 & JOINING != 0
-    }
-
-    /// Tasks are pending before they start.
-    pub(crate) fn is_limited(self) -> bool {
-        self.0 & LIMITED != 0
     }
 
     /// Callers wait for room.
@@ -210,19 +195,16 @@ impl Word {
         }
     }
 
-    /// Takes a slot; returns what there is now.
-    #[inline]
-    pub(crate) fn add(&self) -> Seen {
-        // Acquire for the cancelled flag; the task reaches its runner by other
-        // means, so there is nothing to release.
-        Seen(self.0.fetch_add(ACTIVE, Acquire) + ACTIVE)
+    /// Takes a slot, whatever the limit.
+    pub(crate) fn add(&self) {
+        // There is nothing to release: who takes it has done nothing yet.
+        self.0.fetch_add(ACTIVE, Acquire);
     }
 
-    /// Gives a slot back; returns what is left.
-    #[inline]
+    /// Gives a slot back that was taken by `add` or `take_pending`; returns what is left.
     pub(crate) fn sub(&self) -> Seen {
-        // Release for the effects of the task, which `begin_join` or `end`
-        // acquires; Acquire so that the last one sees the join's waker.
+        // Release for what was done in it, which `end` acquires; Acquire so that the
+        // last one sees the join's waker.
         Seen(self.0.fetch_sub(ACTIVE, AcqRel) - ACTIVE)
     }
 
@@ -284,7 +266,7 @@ impl Word {
         })
     }
 
-    /// A runner that has no task is gone; returns what is left.
+    /// A runner is gone, and its task with it; returns what is left.
     pub(crate) fn drop_runner(&self, was: Was) -> Seen {
         let counted = ACTIVE + was.counted();
         Seen(self.0.fetch_sub(counted, AcqRel) - counted)
@@ -312,19 +294,15 @@ impl Word {
 
     /// Called with the verdict's lock held and the cause stored.
     pub(crate) fn set_cancelled(&self) {
-        // Release: pairs with `load`, `add`, `step`.
+        // Release: pairs with `load`, `step`.
         self.0.fetch_or(CANCELLED, Release);
     }
 
-    /// Called with the callers' lock held, after the limit was stored.
-    pub(crate) fn set_limited(&self, limited: bool) {
+    /// Called after the limit was stored: a step that leaves all as it is.
+    pub(crate) fn pass(&self) {
         // Release: who steps after this, and then loads the limit, finds the
         // new one. Acquire: what was queued before is seen by `start`.
-        if limited {
-            self.0.fetch_or(LIMITED, AcqRel);
-        } else {
-            self.0.fetch_and(!LIMITED, AcqRel);
-        }
+        self.0.fetch_or(0, AcqRel);
     }
 
     /// Called with the callers' lock held. Returns what is there now.

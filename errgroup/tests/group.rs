@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use errgroup::{Cause, Group, Reason, SpawnError, TrySpawnError};
+use errgroup::{Cause, Group, Handle, Reason, SpawnError, TrySpawnError};
 use poll_once::poll_once;
-use tokio::sync::oneshot;
+use tokio::sync::{Barrier, oneshot};
 
 #[tokio::test]
 async fn an_empty_group_is_done_at_once() {
@@ -54,20 +54,59 @@ async fn waiting_tasks_start_in_the_order_of_spawn() {
 
 #[tokio::test]
 async fn a_busy_runner_lets_other_tasks_have_the_thread() {
-    let ran = Arc::new(AtomicUsize::new(0));
-    let group = Group::<()>::new().limit(1);
-    for _ in 0..1000 {
-        let ran = Arc::clone(&ran);
-        group.spawn(async move {
-            ran.fetch_add(1, SeqCst);
-            Ok(())
-        });
+    for limit in [1, usize::MAX] {
+        let ran = Arc::new(AtomicUsize::new(0));
+        let group = Group::<()>::new().limit(limit);
+        for _ in 0..1000 {
+            let ran = Arc::clone(&ran);
+            group.spawn(async move {
+                ran.fetch_add(1, SeqCst);
+                Ok(())
+            });
+        }
+        let seen = Arc::clone(&ran);
+        let other = tokio::spawn(async move { seen.load(SeqCst) });
+        assert!(other.await.unwrap() < 100);
+        group.wait().await.unwrap();
+        assert_eq!(ran.load(SeqCst), 1000);
     }
-    let seen = Arc::clone(&ran);
-    let other = tokio::spawn(async move { seen.load(SeqCst) });
-    assert!(other.await.unwrap() < 1000);
-    group.wait().await.unwrap();
-    assert_eq!(ran.load(SeqCst), 1000);
+}
+
+/// A task that spawns the next one and then waits for all of them.
+fn link(group: Handle<()>, all: Arc<Barrier>, left: usize) {
+    group.clone().spawn(async move {
+        if left > 0 {
+            link(group, Arc::clone(&all), left - 1);
+        }
+        all.wait().await;
+        Ok(())
+    });
+}
+
+async fn wait_for_each_other() {
+    const TASKS: usize = 1000;
+    for limit in [TASKS, usize::MAX] {
+        let group = Group::<()>::new().limit(limit);
+        let all = Arc::new(Barrier::new(TASKS));
+        for _ in 0..TASKS {
+            link(group.handle(), Arc::clone(&all), 0);
+        }
+        group.wait().await.unwrap();
+
+        let group = Group::<()>::new().limit(limit);
+        link(group.handle(), Arc::new(Barrier::new(TASKS)), TASKS - 1);
+        group.wait().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_task_that_waits_holds_nobody_back_on_one_thread() {
+    wait_for_each_other().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_that_waits_holds_nobody_back_on_two_threads() {
+    wait_for_each_other().await;
 }
 
 #[tokio::test]

@@ -180,7 +180,7 @@ async fn a_limit_set_while_tasks_run_counts_them() {
         Ok(())
     });
     assert_eq!(group.stats().pending, 1);
-    // The end of a task that was spawned without a limit starts the next.
+    // The end of a task that was spawned without a limit makes room for the next.
     release.send(()).unwrap();
     has_run.await.unwrap();
     group.wait().await.unwrap();

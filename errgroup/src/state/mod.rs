@@ -43,18 +43,6 @@ pub(crate) struct State<J, E> {
     not_started: AtomicUsize,
 }
 
-/// Answer to `enter`.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Entry {
-    /// A slot was taken: start the task.
-    Admitted,
-    /// The group has a limit: reserve a place.
-    Limited,
-    Cancelled,
-    /// A slot was taken but the group changed: `leave`, and enter again.
-    Changed,
-}
-
 /// Answer to `next`. If `start`, a slot was taken for another runner: start it.
 #[derive(Debug)]
 pub(crate) enum Next<J> {
@@ -98,33 +86,6 @@ impl<J, E> State<J, E> {
         }
     }
 
-    /// Asks to start a task at once; the whole cost of admission when there is
-    /// no limit.
-    #[inline]
-    pub(crate) fn enter(&self) -> Entry {
-        let seen = self.word.load();
-        if seen.is_cancelled() {
-            return Entry::Cancelled;
-        }
-        if seen.is_limited() {
-            return Entry::Limited;
-        }
-        let seen = self.word.add();
-        if seen.is_cancelled() || seen.is_limited() || seen.is_over() {
-            return self.not_admitted(seen);
-        }
-        Entry::Admitted
-    }
-
-    #[cold]
-    fn not_admitted(&self, seen: Seen) -> Entry {
-        if seen.is_cancelled() || seen.is_limited() {
-            return Entry::Changed;
-        }
-        self.left(self.word.sub());
-        too_many()
-    }
-
     /// Takes a slot for somebody who is no task and has a failure to tell: until it is
     /// given back by `leave` the group does not end, unless it has.
     #[cold]
@@ -132,19 +93,16 @@ impl<J, E> State<J, E> {
         self.word.add();
     }
 
-    /// Gives back a slot taken by `enter`, `hold` or `cancel`. If true, there may be
-    /// something to do with it: `refill`.
-    #[inline]
-    #[must_use]
-    pub(crate) fn leave(&self) -> bool {
-        let left = self.word.sub();
-        self.left(left);
-        left.is_limited() && !left.is_cancelled()
+    /// Gives back a slot taken by `hold` or `cancel`. The group is cancelled by then, so
+    /// nobody waits for it.
+    #[cold]
+    pub(crate) fn leave(&self) {
+        self.left(self.word.sub());
     }
 
-    /// Gives back the slot of a runner that has no task.
+    /// Gives back the slot of a runner that takes no task in it.
     #[cold]
-    pub(crate) fn leave_free(&self, was: Was) {
+    pub(crate) fn drop_runner(&self, was: Was) {
         let left = self.word.drop_runner(was);
         self.left(left);
     }
@@ -231,12 +189,10 @@ impl<J, E> State<J, E> {
 
     /// Changes the limit; `usize::MAX` is none. `refill` afterwards.
     pub(crate) fn set_limit(&self, limit: usize) {
-        // The lock is for the flag and the limit to agree.
-        let _callers = lock(&self.callers);
         // Release: pairs with `limit`. Who steps on the word after the next
         // line finds this limit.
         self.limit.store(limit.min(MOST), Release);
-        self.word.set_limited(limit != usize::MAX);
+        self.word.pass();
     }
 
     /// Changes how many tasks `spawn_wait` lets in beyond the limit. `refill`
@@ -297,10 +253,11 @@ mod tests {
     #[test]
     fn a_task_that_cannot_be_counted_is_refused_and_not_counted_elsewhere() {
         let state = full(MOST - 1, 0);
-        assert_eq!(state.enter(), Entry::Admitted);
-        refused(|| state.enter());
+        assert_eq!(state.reserve(), Reserved::Room { start: true });
+        refused(|| state.reserve());
+        assert_eq!(state.try_reserve(), Reserved::Full);
         let seen = state.word.load();
-        assert_eq!((seen.active(), seen.pending()), (MOST, 0));
+        assert_eq!((seen.active(), seen.pending()), (MOST, 1));
 
         let state = full(0, MOST - 1);
         state.set_limit(0);

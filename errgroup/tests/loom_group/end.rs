@@ -7,32 +7,54 @@ use loom::thread;
 
 use crate::cause::Cause;
 use crate::machine::{
-    Group, cancel, each_once, end, leave, limited, marks, model, occupy, spawn, vacate, wait,
+    Group, cancel, each_once, end, limited, marks, model, occupy, put, spawn, vacate, wait,
 };
-use crate::state::{Cancelled, Entry};
+use crate::state::Cancelled;
 use crate::wait_error::WaitError;
 use crate::word::Reserved;
 
-/// Catches: the join flag set after the count was read (a deadlock); a `sub`
-/// that does not release the task's effects, or an `end` that does not acquire
-/// them.
+/// Catches: the join flag set after the count was read (a deadlock); a `take` that
+/// does not release the task's effects, or an `end` that does not acquire them.
 #[test]
 fn wait_misses_the_last_finish_or_its_effects() {
     model(|| {
-        let group = Arc::new(Group::new());
+        let group = limited(1);
         // Loom checks that the read comes after the write.
         let effect = Arc::new(UnsafeCell::new(()));
-        assert_eq!(group.enter(), Entry::Admitted);
+        occupy(&group);
         let task = {
             let (group, effect) = (Arc::clone(&group), Arc::clone(&effect));
             thread::spawn(move || {
                 effect.with_mut(|_| ());
-                leave(&group, &[]);
+                vacate(&group, &[]);
             })
         };
         end(&group);
         effect.with(|_| ());
         task.join().unwrap();
+    });
+}
+
+/// The canceller drops tasks. Catches: a `sub` that does not release what they do then; a
+/// canceller that has no slot meanwhile.
+#[test]
+fn wait_misses_the_drop_of_a_task() {
+    model(|| {
+        let group = limited(0);
+        let effect = Arc::new(UnsafeCell::new(()));
+        assert!(spawn(&group, 0, &[]));
+        let canceller = {
+            let (group, effect) = (Arc::clone(&group), Arc::clone(&effect));
+            thread::spawn(move || {
+                let cancelled = group.cancel(Cause::Cancelled);
+                assert!(matches!(cancelled, Cancelled::First(_)));
+                effect.with_mut(|_| ());
+                group.leave();
+            })
+        };
+        end(&group);
+        effect.with(|_| ());
+        canceller.join().unwrap();
     });
 }
 
@@ -44,14 +66,12 @@ fn a_task_enters_a_group_that_has_ended() {
         let ended = Arc::new(AtomicUsize::new(0));
         let spawner = {
             let (group, ended) = (Arc::clone(&group), Arc::clone(&ended));
-            thread::spawn(move || match group.enter() {
-                Entry::Admitted => {
+            thread::spawn(move || {
+                let reserved = group.reserve();
+                if reserved != Reserved::Cancelled {
                     assert_eq!(ended.load(Relaxed), 0);
-                    leave(&group, &[]);
+                    put(&group, &reserved, 0, &*marks::<1>());
                 }
-                Entry::Changed => leave(&group, &[]),
-                Entry::Cancelled => {}
-                Entry::Limited => unreachable!(),
             })
         };
         end(&group);
@@ -118,7 +138,7 @@ fn a_failure_from_outside_reaches_the_parents_after_the_end() {
                 group.hold();
                 let counts = !matches!(group.cancel(Cause::Error(1)), Cancelled::Ended(_));
                 told[0].store(usize::from(counts), Relaxed);
-                leave(&group, &[]);
+                group.leave();
                 counts
             })
         };

@@ -5,9 +5,8 @@ use loom::sync::atomic::Ordering::Relaxed;
 use loom::thread;
 
 use crate::machine::{
-    Group, each_once, end, leave, limited, marks, model, occupy, refill, run, spawn,
+    Group, each_once, end, limited, marks, model, occupy, refill, run, spawn, vacate,
 };
-use crate::state::Entry;
 use crate::word::Reserved;
 
 /// The limit is raised as a task is queued behind a slot that never comes free.
@@ -55,55 +54,26 @@ fn two_runners_make_way_for_the_same_third() {
     });
 }
 
-/// A task of the time without a limit ends as the limit is set and another task
-/// queued. Catches: `leave` not looking at the limit, or looking before it
-/// gives the slot back (deadlocks); `wait` not looking at what is pending.
+/// A limit is set while two tasks run without one, and one of them ends as another task is
+/// queued. Catches: a runner that goes though there are not too many for the limit (a
+/// deadlock, or the task is not run by the end).
 #[test]
 fn a_limit_set_against_a_finish_strands_a_task() {
     model(|| {
         let group = Arc::new(Group::new());
         let marks = marks::<1>();
-        assert_eq!(group.enter(), Entry::Admitted);
+        occupy(&group);
+        occupy(&group);
         let finisher = {
             let (group, marks) = (Arc::clone(&group), Arc::clone(&marks));
-            thread::spawn(move || leave(&group, &*marks))
+            thread::spawn(move || vacate(&group, &*marks))
         };
         group.set_limit(1);
         refill(&group, &*marks);
         assert!(spawn(&group, 0, &*marks));
+        vacate(&group, &*marks);
         end(&group);
         each_once(&*marks);
         finisher.join().unwrap();
-    });
-}
-
-/// A newcomer enters while the limit is set: it has a slot for a moment, and a
-/// task is queued because of it. Catches: giving that slot back without a look
-/// at what waits.
-#[test]
-fn an_entry_taken_back_strands_a_task() {
-    model(|| {
-        let group = Arc::new(Group::new());
-        let marks = marks::<2>();
-        let newcomer = {
-            let (group, marks) = (Arc::clone(&group), Arc::clone(&marks));
-            thread::spawn(move || match group.enter() {
-                Entry::Admitted => {
-                    marks[0].fetch_add(1, Relaxed);
-                    leave(&group, &*marks);
-                }
-                Entry::Changed => {
-                    leave(&group, &*marks);
-                    assert!(spawn(&group, 0, &*marks));
-                }
-                Entry::Limited => assert!(spawn(&group, 0, &*marks)),
-                Entry::Cancelled => unreachable!(),
-            })
-        };
-        group.set_limit(1);
-        assert!(spawn(&group, 1, &*marks));
-        newcomer.join().unwrap();
-        end(&group);
-        each_once(&*marks);
     });
 }

@@ -75,12 +75,12 @@ pub(crate) fn put(group: &Group, reserved: &Reserved, task: usize, marks: &[Atom
     true
 }
 
-/// What `spawn` does in a limited group.
+/// What `spawn` does.
 pub(crate) fn spawn(group: &Group, task: usize, marks: &[AtomicUsize]) -> bool {
     put(group, &group.reserve(), task, marks)
 }
 
-/// What `spawn_wait` does in a limited group.
+/// What `spawn_wait` does.
 pub(crate) fn spawn_wait(group: &Group, task: usize, marks: &[AtomicUsize]) -> bool {
     let mut number = None;
     let reserved = block_on(poll_fn(|cx| group.poll_reserve(&mut number, cx)));
@@ -90,7 +90,7 @@ pub(crate) fn spawn_wait(group: &Group, task: usize, marks: &[AtomicUsize]) -> b
     put(group, &reserved, task, marks)
 }
 
-/// Takes the only slot, as a runner that runs a task of its own.
+/// Takes a slot, as a runner that runs a task of its own.
 pub(crate) fn occupy(group: &Group) {
     assert_eq!(group.reserve(), Reserved::Room { start: true });
     group.push(usize::MAX);
@@ -110,13 +110,7 @@ pub(crate) fn vacate(group: &Group, marks: &[AtomicUsize]) {
         }
         Next::Linger => run_on(group, Was::Idle, marks),
         Next::Gone { start } => assert!(!start),
-        Next::Grow => unreachable!("there is one slot"),
-    }
-}
-
-pub(crate) fn leave(group: &Group, marks: &[AtomicUsize]) {
-    if group.leave() {
-        refill(group, marks);
+        Next::Grow => unreachable!("one task is pending at most"),
     }
 }
 
@@ -129,7 +123,7 @@ pub(crate) fn refill(group: &Group, marks: &[AtomicUsize]) {
 pub(crate) fn cancel(group: &Group, reason: Cause<u8>) -> usize {
     match group.cancel(reason) {
         Cancelled::First(pending) => {
-            leave(group, &[]);
+            group.leave();
             pending.len()
         }
         Cancelled::Late | Cancelled::Ended(_) => 0,
