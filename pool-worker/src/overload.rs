@@ -20,8 +20,9 @@
 //! | jobs block, and more workers would help | [`Control::elastic`] |
 //!
 //! CoDel answers within an interval and needs nothing from callers; DAGOR needs
-//! priorities, takes some windows to answer, and spares callers the wait. Together,
-//! CoDel sheds what was let in before DAGOR knew. Beside any of them, a full queue has
+//! priorities, takes some windows to answer, and spares callers the wait. Alone it serves
+//! what it let in before it knew, late as that is, and less is served in time; together,
+//! CoDel sheds that. Beside any of them, a full queue has
 //! the less urgent make room for the more urgent, and where shares are fair, those of who
 //! has many there for those of who has few. `src/overload/simulation` holds each
 //! of these to what it promises, at half the capacity and up to four times of it, in
