@@ -21,6 +21,7 @@ pub mod results;
 pub mod rounds;
 pub mod rpc;
 pub mod runtime;
+pub mod seen;
 pub mod sleepers;
 pub mod slots;
 pub mod table;

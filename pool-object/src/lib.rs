@@ -16,6 +16,7 @@ mod counters;
 #[cfg(feature = "bytes")]
 mod dealing;
 mod depot;
+mod front;
 mod gate;
 mod loan;
 mod magazine;
@@ -60,7 +61,10 @@ pub use thread::end_of_thread;
 
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::static_pool::{Front, PoolOf, get, get_or_error, with};
+    pub use crate::{
+        front::Front,
+        static_pool::{PoolOf, get, get_or_error, with},
+    };
 }
 
 /// The parts whose protocols are modelled by themselves.

@@ -2,13 +2,14 @@
 
 use crate::{
     Loan, Policy, Pool, TryPolicy,
+    front::{Front, LOCALS_STAY},
     loan::{Home, sealed},
     object::{Idle, Object},
     pool::IN_PLACE,
     slot::Slot,
-    sync::{LocalKey, const_unless_loom},
+    sync::LocalKey,
 };
-use std::{cell::Cell, convert::Infallible, marker::PhantomData, ptr::NonNull};
+use std::{convert::Infallible, ptr::NonNull};
 
 /// The fastest pool: in a `static`, with each thread's slot at a fixed place of the
 /// thread's own memory, which saves looking it up. Implemented by
@@ -167,87 +168,6 @@ impl<T, P> PoolOf for Pool<T, P> {
     type Policy = P;
 }
 
-/// Whether thread locals without a destructor lie in the thread's own memory until after
-/// all destructors, on the systems known for that. Elsewhere they may be boxes, which are
-/// freed in any order: there no front is opened, nor looked at.
-const LOCALS_STAY: bool = cfg!(any(
-    all(
-        target_os = "linux",
-        any(target_env = "gnu", target_env = "musl")
-    ),
-    all(target_os = "windows", target_env = "msvc"),
-    target_os = "freebsd",
-    target_vendor = "apple",
-));
-
-/// So many uses that miss a front which was refused pass before it is asked for again.
-const OFTEN: usize = 1024;
-
-/// One thread's slot of a static pool. Closed until a cache of the thread takes it in
-/// charge, and from when that is given back.
-///
-/// It belongs to one cache in its life, whoever asks, and holds what was made from a
-/// `Box<T>`. It stays in its place and is made without running code, as `static_pool!`
-/// makes it: nobody else is to.
-pub struct Front<T> {
-    slot: Slot,
-    taken: Cell<bool>,
-    /// Uses that found it not taken.
-    missed: Cell<usize>,
-    /// As in [`Pool`].
-    objects: PhantomData<Cell<T>>,
-}
-
-impl<T> Front<T> {
-    const_unless_loom! {
-        /// One that is closed.
-        #[must_use]
-        #[allow(clippy::new_without_default)]
-        pub fn new() -> Self {
-            Self {
-                slot: Slot::new_closed(),
-                taken: Cell::new(false),
-                missed: Cell::new(0),
-                objects: PhantomData,
-            }
-        }
-    }
-
-    /// Puts an object in, or gives it back if one is there or it is too heavy.
-    #[inline(always)]
-    fn put(&self, idle: Idle) -> Result<(), Idle> {
-        let weight = idle.weight;
-        if weight > 1 {
-            return Err(idle);
-        }
-        let refused = self.slot.put(idle.object);
-        refused.map_err(|object| Idle { object, weight })
-    }
-
-    /// Has this thread's cache of a pool take the front in charge, if none did yet and
-    /// it was not refused lately.
-    #[cold]
-    fn open<P>(&self, pool: &'static Pool<T, P>) {
-        if LOCALS_STAY && self.may_be_opened() {
-            // SAFETY: a front is a thread local without a destructor, so it is good until
-            // the thread has given its caches back, which happens in the destructor of
-            // another; and it was not taken yet.
-            let opened = unsafe { pool.open_front(NonNull::from(&self.slot)) };
-            self.taken.set(opened);
-        }
-    }
-
-    /// Counts a use that missed the front. The first asks for it to be opened, and one in
-    /// [`OFTEN`] again.
-    fn may_be_opened(&self) -> bool {
-        if self.taken.get() {
-            return false;
-        }
-        let missed = self.missed.replace(self.missed.get().wrapping_add(1));
-        missed.is_multiple_of(OFTEN)
-    }
-}
-
 /// The `get` of a static pool.
 #[inline(always)]
 #[cfg_attr(feature = "checks", track_caller)]
@@ -273,7 +193,7 @@ pub fn with<S: StaticPool<Policy: Policy<S::Object>>, R>(
     use_it: impl FnOnce(&mut S::Object) -> R,
 ) -> R {
     if IN_PLACE && LOCALS_STAY {
-        let slot = S::front().with(|front| NonNull::from(&front.slot));
+        let slot = S::front().with(|front| NonNull::from(front.slot()));
         // SAFETY: a front is in this thread's own memory, without a destructor, and so
         // good until the last of the thread's code has run.
         if let Some(lent) = unsafe { slot.as_ref() }.lend_often() {
@@ -313,14 +233,14 @@ pub fn get_or_error<S: StaticPool>(
 #[inline(always)]
 fn from_front<S: StaticPool>(take: impl FnOnce(&Slot) -> Option<Object>) -> Option<Object> {
     if LOCALS_STAY {
-        S::front().with(|front| take(&front.slot))
+        S::front().with(|front| take(front.slot()))
     } else {
         None
     }
 }
 
 fn front_is_full<S: StaticPool>() -> bool {
-    LOCALS_STAY && S::front().with(|front| front.slot.is_full())
+    LOCALS_STAY && S::front().with(|front| front.slot().is_full())
 }
 
 #[inline(never)]
@@ -376,27 +296,5 @@ impl<S: StaticPool> Home for S {
     #[cfg(feature = "checks")]
     fn checker(&self) -> &crate::checks::Checker {
         S::pool().checker()
-    }
-}
-
-#[cfg(all(test, not(loom_models)))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_front_that_was_refused_is_asked_for_once_a_round() {
-        static POOL: Pool<u8> = Pool::from_fn(|| 0).max_idle(0);
-        thread_local! { static FRONT: Front<u8> = const { Front::new() }; }
-        FRONT.with(|front| {
-            front.open(&POOL);
-            assert!(!front.taken.get(), "no place to spare");
-            POOL.set_max_idle(100);
-            for _ in 1..OFTEN {
-                front.open(&POOL);
-                assert!(!front.taken.get(), "refused not long ago");
-            }
-            front.open(&POOL);
-            assert_eq!(front.taken.get(), LOCALS_STAY);
-        });
     }
 }
