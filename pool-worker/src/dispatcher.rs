@@ -15,7 +15,7 @@ mod simulation;
 mod tests;
 
 use std::io;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Weak};
 
 pub(crate) use self::admission::{Queued, Rejected};
@@ -54,6 +54,8 @@ pub(crate) struct Dispatcher<J: Send + 'static> {
     ran_told: AtomicU64,
     workers: Mutex<Workers>,
     line: Mutex<Line<J>>,
+    /// The last submitter that was blocked was so for a moment only.
+    brisk: AtomicBool,
     /// Its sub-pools, where submitters may wait as well.
     parts: Mutex<Vec<Weak<Permits>>>,
     launch: Launch<J>,
@@ -82,6 +84,7 @@ impl<J: Send + 'static> Dispatcher<J> {
             ran_told: AtomicU64::new(0),
             workers: Mutex::new(Workers::new(options.capacity)),
             line: Mutex::new(Line::new()),
+            brisk: AtomicBool::new(false),
             parts: Mutex::default(),
             launch,
             options,

@@ -10,6 +10,10 @@ use crate::line::Blocked;
 use crate::queue::{Accepted, Refused};
 use crate::wakers::wake_all;
 
+/// The moment of [`is_brisk`](Dispatcher::is_brisk), in ticks of the pool's clock: 50 to
+/// 260 µs, whichever clock that is.
+const BRISK_TICKS: u64 = 1 << 18;
+
 /// A job that was not accepted.
 pub(crate) struct Rejected<J> {
     pub(crate) reason: Reason,
@@ -101,10 +105,21 @@ impl<J: Send + 'static> Dispatcher<J> {
         self.rejected.add(reason);
     }
 
-    /// A submitter that was blocked since then got in.
+    /// A submitter that was blocked since then is so no longer.
     pub(crate) fn record_blocked(&self, since: u64) {
-        let now = self.clock.now();
-        self.recorder.record_blocked(now.saturating_sub(since));
+        self.record_blocked_until(self.clock.now(), since);
+    }
+
+    fn record_blocked_until(&self, now: u64, since: u64) {
+        let ticks = now.saturating_sub(since);
+        self.recorder.record_blocked(ticks);
+        self.brisk.store(ticks <= BRISK_TICKS, Relaxed);
+    }
+
+    /// Whether the last submitter that was blocked was so for a moment only.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_brisk(&self) -> bool {
+        self.brisk.load(Relaxed)
     }
 
     /// Joins the line of blocked submitters, unless the job is accepted after
@@ -195,8 +210,7 @@ impl<J: Send + 'static> Dispatcher<J> {
             let blocked = line.pop().expect("the line is not empty");
             self.queue.fill(place, blocked.job, now);
             wake |= accepted.wake;
-            self.recorder
-                .record_blocked(now.saturating_sub(blocked.since));
+            self.record_blocked_until(now, blocked.since);
             wakers.extend(blocked.waker);
         }
         if line.is_empty() {

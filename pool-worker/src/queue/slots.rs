@@ -11,6 +11,8 @@ use std::mem::MaybeUninit;
 use super::ledger::{PutTicket, TakeTicket};
 use crate::sync::{AtomicU32, AtomicU64, Ordering, UnsafeCell, spin_loop, yield_now};
 
+/// On cache lines of its own: the next one is another worker's.
+#[repr(align(64))]
 struct Slot<J> {
     state: AtomicU32,
     /// When the job in it was accepted. An atomic, because anyone may look.

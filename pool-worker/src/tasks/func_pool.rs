@@ -1,9 +1,11 @@
 //! One async function over many arguments, on tasks.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
@@ -15,6 +17,7 @@ use crate::face::face;
 use crate::options::Builder;
 use crate::span::Carried;
 use crate::submit::{Submission, to_wait};
+use crate::tasks::work::give_way;
 use crate::try_submit::{BulkError, TrySubmit};
 use crate::wait::{End, until};
 
@@ -192,8 +195,21 @@ impl<T: Send + 'static> FuncPool<T> {
     #[cold]
     #[inline(never)]
     async fn wait(&self, rejected: Rejected<Carried<T>>) -> Result<(), SubmitError<T>> {
-        let job = to_wait(&self.dispatcher, rejected, false).map_err(|r| self.refuse(r))?;
-        let submission = Submission::new(&self.dispatcher, job);
+        let mut job = to_wait(&self.dispatcher, rejected, false).map_err(|r| self.refuse(r))?;
+        let since = self.dispatcher.clock.now();
+        if self.dispatcher.is_brisk() && self.dispatcher.options.max_blocked > 0 {
+            // Workers of short jobs make room for many while this waits for its turn, and
+            // neither they nor this have to go to the line.
+            give_way_once().await;
+            match self.dispatcher.offer(job) {
+                Ok(()) => {
+                    self.dispatcher.record_blocked(since);
+                    return Ok(());
+                }
+                Err(rejected) => job = rejected.job,
+            }
+        }
+        let submission = Submission::since(&self.dispatcher, job, since);
         submission.await.map_err(|rejected| self.refuse(rejected))
     }
 
@@ -276,6 +292,16 @@ impl<T: Send + 'static> TrySubmit<T> for FuncPool<T> {
         let offered = self.dispatcher.offer(Carried::new(job));
         offered.map_err(|rejected| self.refuse(rejected))
     }
+}
+
+/// Gives way once to what waits for this thread.
+async fn give_way_once() {
+    let mut given = false;
+    poll_fn(|cx| match mem::replace(&mut given, true) {
+        false => give_way(cx),
+        true => Poll::Ready(()),
+    })
+    .await;
 }
 
 /// By the clock of the runtime, which tests may stop.

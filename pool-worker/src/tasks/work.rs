@@ -23,7 +23,7 @@ use crate::worker::Worker;
 /// whichever clock that is.
 const STRETCH_TICKS: u64 = 1 << 18;
 /// And in jobs.
-const STRETCH_JOBS: u32 = 64;
+const STRETCH_JOBS: u32 = 128;
 
 /// What a worker ran since it last gave way to others.
 #[derive(Default)]
@@ -242,7 +242,7 @@ where
 /// Goes to the end of this thread's queue, where other threads may take it
 /// from. After `yield_now` it would be bound to this thread until that had run
 /// out of other work, and so wait for a long job of another worker.
-fn give_way(cx: &Context<'_>) -> Poll<()> {
+pub(super) fn give_way(cx: &Context<'_>) -> Poll<()> {
     cx.waker().wake_by_ref();
     Poll::Pending
 }
