@@ -75,11 +75,12 @@ impl Checker {
     /// raised in the order of its states, whoever else checks it; it must not come back
     /// here.
     pub fn check(&self, points: &[Point], mut raise: impl FnMut(Alarm)) -> CheckReply {
-        let mut reply = CheckReply::default();
-        for point in points {
-            reply.points += 1;
-            let instance = Instance::named(&point.instance);
-            for (id, policy) in self.store.watching(point) {
+        let mut reply = CheckReply {
+            points: points.len() as u32,
+            ..CheckReply::default()
+        };
+        self.store
+            .watching_all(points, |point, instance, id, policy| {
                 reply.matched += 1;
                 let breached = policy.comparison.breached(point.value, policy.threshold);
                 reply.breached += u32::from(breached);
@@ -98,8 +99,7 @@ impl Checker {
                         traceparent: String::new(),
                     });
                 });
-            }
-        }
+            });
         self.points.fetch_add(points.len() as u64, Relaxed);
         self.raised.fetch_add(reply.alarms.into(), Relaxed);
         reply
