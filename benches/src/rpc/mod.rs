@@ -196,17 +196,19 @@ impl Wire {
         caller.map_err(Lost)
     }
 
-    /// The same, once a call on each connection has been answered: trpc-go has reset,
-    /// now and then, who came just when it had begun to listen.
+    /// The same, once a call on each connection has been answered: trpc-go has refused or
+    /// reset, now and then, who came just when it said that it listens.
     fn answered(self, addr: SocketAddr, shape: Shape) -> Result<Box<dyn Caller>, Lost> {
         let mut tries = 0..10;
         loop {
-            let mut caller = self.connect(addr, shape)?;
-            match caller.call(shape.connections as u64) {
-                Ok(_) => return Ok(caller),
-                Err(_) if tries.next().is_some() => std::thread::sleep(SETTLE / 10),
-                Err(error) => return Err(Lost(error)),
+            let answered = self.connect(addr, shape).and_then(|mut caller| {
+                caller.call(shape.connections as u64).map_err(Lost)?;
+                Ok(caller)
+            });
+            if answered.is_ok() || tries.next().is_none() {
+                return answered;
             }
+            std::thread::sleep(SETTLE / 10);
         }
     }
 }
