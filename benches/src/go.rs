@@ -41,24 +41,21 @@ impl Drop for Program {
     }
 }
 
-/// The Go originals, if they can be had.
+/// The Go originals as programs, if they can be had.
 #[derive(Debug)]
-pub struct Go {
-    program: Rc<RefCell<Program>>,
-    /// `CASE WHO`, all there are.
-    known: Vec<String>,
+pub struct Programs {
     /// What `go version` says.
     pub version: String,
-    /// Where the programs are, until this is dropped.
+    /// Where they are, until this is dropped.
     built: TempDir,
 }
 
-impl Go {
-    /// Builds the program in `benches/go` and starts it.
+impl Programs {
+    /// Builds what is in `benches/go`.
     ///
     /// # Errors
-    /// When there is no `go`, or it cannot build the program: why, for people.
-    pub fn start() -> Result<Self, String> {
+    /// When there is no `go`, or it cannot build them: why, for people.
+    pub fn build() -> Result<Self, String> {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("go");
         let version = Command::new("go").arg("version").output();
         let version = version.map_err(|error| format!("go is not installed ({error})"))?;
@@ -71,10 +68,37 @@ impl Go {
             .current_dir(source)
             .output()
             .map_err(|error| error.to_string())?;
-        if !build.status.success() {
-            return Err(String::from_utf8_lossy(&build.stderr).trim().to_owned());
+        if build.status.success() {
+            Ok(Self { version, built })
+        } else {
+            Err(String::from_utf8_lossy(&build.stderr).trim().to_owned())
         }
-        let child = Command::new(program(&built))
+    }
+
+    /// Where they are.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.built.path()
+    }
+}
+
+/// The Go originals at work.
+#[derive(Debug)]
+pub struct Go {
+    program: Rc<RefCell<Program>>,
+    /// `CASE WHO`, all there are.
+    known: Vec<String>,
+    /// Where the programs are.
+    folder: PathBuf,
+}
+
+impl Go {
+    /// Starts the program that is asked turn by turn.
+    ///
+    /// # Errors
+    /// When it cannot be started, or does not answer.
+    pub fn start(folder: &Path) -> Result<Self, String> {
+        let child = Command::new(program(folder))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn();
@@ -97,21 +121,20 @@ impl Go {
         Ok(Self {
             program: Rc::new(RefCell::new(program)),
             known,
-            version,
-            built,
+            folder: folder.to_owned(),
         })
     }
 
     /// The program that is asked turn by turn, to be run by itself.
     #[must_use]
     pub fn program(&self) -> PathBuf {
-        program(&self.built)
+        program(&self.folder)
     }
 
     /// The server of trpc-go.
     #[must_use]
     pub fn trpc(&self) -> PathBuf {
-        self.built.path().join("trpc")
+        self.folder.join("trpc")
     }
 
     /// The Go contestants of a case. One with two colons in its name is another way to
@@ -148,6 +171,6 @@ impl Go {
     }
 }
 
-fn program(built: &TempDir) -> PathBuf {
-    built.path().join("benches")
+fn program(folder: &Path) -> PathBuf {
+    folder.join("benches")
 }

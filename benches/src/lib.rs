@@ -6,6 +6,7 @@
 //! [`table`], [`results`], [`report`] and [`chart`] show what came out, on which
 //! [`machine`].
 
+pub mod apart;
 mod buffer;
 pub mod cases;
 pub mod chart;

@@ -6,6 +6,8 @@
 
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use crate::contestant::{Amount, Case, Contestant, Lost, Turn};
 
 /// How long and how often.
@@ -45,7 +47,7 @@ impl Effort {
 }
 
 /// The middle, and how far the turns were apart.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
     /// The middle of the turns.
     pub median: f64,
@@ -73,7 +75,7 @@ impl Spread {
 }
 
 /// What one contestant got.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Figure {
     /// Who.
     pub who: String,

@@ -4,23 +4,23 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use benches::apart;
 use benches::cases::{self, NAMES};
-use benches::go::Go;
+use benches::go;
 use benches::machine::Machine;
 use benches::report;
 use benches::results;
-use benches::rounds::{self, Effort};
+use benches::rounds::Effort;
 use benches::table::{self, Outcome};
 use benches::{rpc, sleepers};
 use clap::Parser;
-use indicatif::{ProgressBar, ProgressStyle};
 
 /// Measures ours beside the Rust peers beside the Go originals.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Only the cases whose names begin so
-    #[arg(long, value_name = "PREFIX", default_value = "")]
-    case: String,
+    /// Only the cases whose names begin so, or so, or so
+    #[arg(long, value_name = "PREFIX", value_delimiter = ',')]
+    case: Vec<String>,
     /// Shorter and fewer turns: a family in less than a minute
     #[arg(long)]
     quick: bool,
@@ -30,6 +30,12 @@ struct Args {
     /// Writes RESULTS.md and its charts beside the benches
     #[arg(long, conflicts_with = "case")]
     write: bool,
+    /// Becomes the process that measures this case
+    #[arg(long, hide = true, value_name = "CASE")]
+    alone: Option<String>,
+    /// Where the Go originals are
+    #[arg(long, hide = true, requires = "alone")]
+    go: Option<PathBuf>,
     /// Becomes one of the servers that take part
     #[arg(long, hide = true)]
     serve: Option<rpc::Kind>,
@@ -61,46 +67,44 @@ fn run(args: &Args) -> Result<(), String> {
     if cfg!(debug_assertions) {
         return Err("a debug build says nothing about speed; add --release".into());
     }
+    if let Some(name) = &args.alone {
+        let effort = if args.quick {
+            Effort::QUICK
+        } else {
+            Effort::FULL
+        };
+        return apart::measure_here(name, effort, args.go.as_deref());
+    }
     let names: Vec<_> = NAMES
         .into_iter()
-        .filter(|name| name.starts_with(&args.case))
+        .filter(|name| args.case.is_empty() || args.case.iter().any(|case| name.starts_with(case)))
         .collect();
     if names.is_empty() {
         return Err(format!(
-            "no case begins with {:?}; there are: {}",
-            args.case,
+            "no case begins with {}; there are: {}",
+            args.case.join(" or "),
             NAMES.join(" ")
         ));
     }
-    let go = Go::start();
+    let go = go::Programs::build();
     match &go {
         Ok(go) => println!("with {}\n", go.version),
         Err(why) => println!("without the Go originals: {why}\n"),
     }
+    let go = go.as_ref().ok();
     let json = args.json.as_ref().map(File::create).transpose();
     let json = json.map_err(|error| format!("the JSON file: {error}"))?;
-    let effort = if args.quick {
-        Effort::QUICK
-    } else {
-        Effort::FULL
-    };
     let mut outcomes = Vec::new();
     for name in names {
-        let mut case = cases::case(name, go.as_ref().ok()).expect("every name has a case");
-        let turns = (effort.turns(&case) * case.contestants.len()) as u64;
-        let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len}");
-        let bar = ProgressBar::new(turns).with_style(style.expect("a constant template"));
-        bar.set_prefix(name);
-        let figures = rounds::measure(&mut case, effort, || bar.inc(1));
-        bar.finish_and_clear();
-        let figures = figures.map_err(|lost| format!("{name}: work was lost: {lost}"))?;
+        let figures = apart::measure(name, args.quick, go.map(go::Programs::folder))?;
+        let case = cases::case(name, None).expect("every name has a case");
         let outcome = Outcome::new(&case, figures);
         println!("{}", outcome.text());
         outcomes.push(outcome);
     }
     println!("{}", table::summary(&outcomes));
     if args.write {
-        let machine = Machine::this(go.as_ref().ok().map(|go| go.version.as_str()));
+        let machine = Machine::this(go.map(|go| go.version.as_str()));
         let quick = if args.quick { " --quick" } else { "" };
         let command = format!("cargo run --release -p benches --bin compare -- --write{quick}");
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
