@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"time"
 
 	"trpc.group/trpc-go/trpc-go/codec"
 	"trpc.group/trpc-go/trpc-go/log"
@@ -36,7 +35,9 @@ var echo = server.ServiceDesc{
 
 func main() {
 	log.SetLevel("0", log.LevelError)
-	address, err := freeAddress()
+	// Not by an address that was free a moment ago: who dials it before anybody listens may,
+	// on loopback, be connected with itself, and keep it.
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -45,7 +46,8 @@ func main() {
 		server.WithServiceName("rpcdemo.Echo"),
 		server.WithNetwork("tcp"),
 		server.WithProtocol("trpc"),
-		server.WithAddress(address),
+		server.WithAddress(listener.Addr().String()),
+		server.WithListener(listener),
 	)
 	var handlers any = struct{}{}
 	if err := service.Register(&echo, &handlers); err != nil {
@@ -58,28 +60,7 @@ func main() {
 			os.Exit(1)
 		}
 	}()
-	awaitListener(address)
-	fmt.Println(address)
+	// Who comes before it accepts waits for that.
+	fmt.Println(listener.Addr())
 	_, _ = io.Copy(io.Discard, os.Stdin)
-}
-
-// freeAddress finds a free port: this transport does not tell which one it
-// was given.
-func freeAddress() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer listener.Close()
-	return listener.Addr().String(), nil
-}
-
-func awaitListener(address string) {
-	for {
-		if conn, err := net.Dial("tcp", address); err == nil {
-			conn.Close()
-			return
-		}
-		time.Sleep(time.Millisecond)
-	}
 }

@@ -196,8 +196,8 @@ impl Wire {
         caller.map_err(Lost)
     }
 
-    /// The same, once a call on each connection has been answered: trpc-go has refused or
-    /// reset, now and then, who came just when it said that it listens.
+    /// The same, once a call on each connection has been answered: trpc-go has reset, now and
+    /// then, who came just when it had begun to listen.
     fn answered(self, addr: SocketAddr, shape: Shape) -> Result<Box<dyn Caller>, Lost> {
         let mut tries = 0..10;
         loop {

@@ -1,10 +1,10 @@
 //! The servers, each a process of its own: what it costs is told apart from
 //! what its callers cost.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Lines, Read};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use rpc_demo::alarm::service;
 use rpc_demo::server::{ObjectPools, PoolOptions, Server as Ours, ServerOptions};
@@ -139,6 +139,8 @@ async fn bare(listener: TcpListener, answer: Answer) -> Result<(), String> {
 #[derive(Debug)]
 pub struct Server {
     child: Child,
+    /// Held open: trpc-go logs something as it starts, and ends if nobody could read it.
+    _output: Lines<BufReader<ChildStdout>>,
     /// Where it listens.
     pub addr: SocketAddr,
 }
@@ -157,9 +159,14 @@ impl Server {
             .spawn()?;
         let output = child.stdout.take().expect("it is piped");
         // What it prints before, and after, is not for us.
-        for line in BufReader::new(output).lines() {
-            if let Ok(addr) = line?.parse() {
-                return Ok(Self { child, addr });
+        let mut output = BufReader::new(output).lines();
+        while let Some(line) = output.next().transpose()? {
+            if let Ok(addr) = line.parse() {
+                return Ok(Self {
+                    child,
+                    _output: output,
+                    addr,
+                });
             }
         }
         let _ = child.kill();
