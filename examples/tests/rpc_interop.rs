@@ -3,10 +3,10 @@
 
 mod served;
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Lines};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
@@ -134,7 +134,12 @@ fn sigterm_cuts_no_call_of_a_trpc_go_client() {
 }
 
 /// A trpc-go server, which ends with this.
-struct Peer(Child, SocketAddr);
+struct Peer {
+    child: Child,
+    /// Held open: trpc-go logs a line as it starts, and ends if nobody could read it.
+    _output: Lines<BufReader<ChildStdout>>,
+    addr: SocketAddr,
+}
 
 impl Peer {
     fn start() -> Self {
@@ -144,18 +149,23 @@ impl Peer {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         let mut child = server.spawn().expect("it was built");
-        let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
-        let addr = lines
+        let mut output = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+        let addr = output
+            .by_ref()
             .map_while(Result::ok)
             .find_map(|line| line.parse().ok());
-        Self(child, addr.expect("it tells where it listens"))
+        Self {
+            child,
+            _output: output,
+            addr: addr.expect("it tells where it listens"),
+        }
     }
 }
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -184,10 +194,10 @@ async fn a_trpc_go_server_is_called() {
         ..multiplexed.clone()
     };
     for (nth, options) in (1..).zip([multiplexed, pooled]) {
-        let client = Client::new(peer.1, options);
+        let client = Client::new(peer.addr, options);
         bodies(&client).await;
         beside(&client).await;
-        failures(&client, peer.1).await;
+        failures(&client, peer.addr).await;
         one_way(&client, nth).await;
         many(&client).await;
     }
