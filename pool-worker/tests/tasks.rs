@@ -52,6 +52,25 @@ async fn a_cancelled_submit_leaves_the_line_and_loses_no_slot() {
 }
 
 #[tokio::test]
+async fn a_submit_gives_way_before_it_joins_the_line_where_jobs_are_short() {
+    let pool = FuncPool::builder()
+        .capacity(1)
+        .queue(1)
+        .build(|_: u32| async {});
+    // The first one cannot know. Nor can one after another that a busy machine held up.
+    let mut gave_way = false;
+    for _ in 0..1000 {
+        while pool.try_submit(0).is_ok() {}
+        let mut submit = pin!(pool.submit(1));
+        assert!(poll_once(submit.as_mut()).is_pending());
+        gave_way |= pool.stats().waiting == 0;
+        submit.await.unwrap();
+    }
+    assert!(gave_way);
+    pool.close(LONG).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_submit_cancelled_after_it_got_in_takes_nothing_back() {
     let (pool, gate) = busy().await;
     {
