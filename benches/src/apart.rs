@@ -10,9 +10,6 @@ use crate::cases;
 use crate::go::Go;
 use crate::rounds::{self, Effort, Figure};
 
-/// How the process is told that it is one, by the name of the case.
-pub const ALONE: &str = "--alone";
-
 /// Has a process of its own measure the case of this name, with the Go originals that are
 /// in that folder; what its contestants got.
 ///
@@ -21,7 +18,7 @@ pub const ALONE: &str = "--alone";
 pub fn measure(name: &str, quick: bool, go: Option<&Path>) -> Result<Vec<Figure>, String> {
     let told = |error: &dyn std::fmt::Display| format!("{name}: {error}");
     let mut command = Command::new(std::env::current_exe().map_err(|error| told(&error))?);
-    command.args([ALONE, name]).stderr(Stdio::inherit());
+    command.args(["--alone", name]).stderr(Stdio::inherit());
     if quick {
         command.arg("--quick");
     }

@@ -2,8 +2,8 @@
 //! interleaved in one run.
 //!
 //! [`cases`] says what there is to measure, a [`contestant`] does it,
-//! [`rounds`] measures the contestants of a case side by side, and
-//! [`table`], [`results`], [`report`] and [`chart`] show what came out, on which
+//! [`rounds`] measures the contestants of a case side by side, [`apart`] does so in a
+//! process of its own, and [`table`], [`results`], [`report`] and [`chart`] show what came out, on which
 //! [`machine`].
 
 pub mod apart;

@@ -11,6 +11,10 @@ use std::time::{Duration, Instant};
 /// 1 in 10,000, and better the longer the process runs.
 const BASELINE: Duration = Duration::from_millis(1);
 
+/// Longer than a turn of many short jobs, shorter than one long job: in ticks of any clock,
+/// which are 50 to 260 µs.
+pub(crate) const MOMENT: u64 = 1 << 18;
+
 /// Stamps are comparable only within one clock.
 #[derive(Clone, Copy)]
 pub(crate) enum Clock {

@@ -54,7 +54,7 @@ pub(crate) struct Dispatcher<J: Send + 'static> {
     ran_told: AtomicU64,
     workers: Mutex<Workers>,
     line: Mutex<Line<J>>,
-    /// The last submitter that was blocked was so for a moment only.
+    /// The last submitter that was blocked was so for a moment at most.
     brisk: AtomicBool,
     /// Its sub-pools, where submitters may wait as well.
     parts: Mutex<Vec<Weak<Permits>>>,

@@ -97,6 +97,7 @@ fn run(args: &Args) -> Result<(), String> {
     let mut outcomes = Vec::new();
     for name in names {
         let figures = apart::measure(name, args.quick, go.map(go::Programs::folder))?;
+        // For what it says of itself: nobody takes a turn here.
         let case = cases::case(name, None).expect("every name has a case");
         let outcome = Outcome::new(&case, figures);
         println!("{}", outcome.text());

@@ -227,7 +227,8 @@ impl PolicyStore {
         Watching { instance, all, own }
     }
 
-    /// Has the part begin behind its first policy if that is another instance's.
+    /// Has the part begin behind its first policy if that is another instance's. To look at
+    /// that one is what has the part in the cache from here on.
     fn pass_by_another(&self, found: &mut Watching) {
         let first = self.policies[found.own.clone()].first();
         let another = first.is_some_and(|first| first.instance != Some(found.instance));
@@ -325,5 +326,18 @@ mod tests {
             let own = if n % 2 == 0 { 1 + n % 6 } else { 0 };
             assert_eq!(found, 1 + own, "{n}");
         }
+        // And so it is with many points at once.
+        let points: Vec<_> = (0..2_000).map(|n| point("cpu", &instance(n))).collect();
+        let one_by_one = points.iter().flat_map(|point| {
+            let watching = store.watching(point);
+            watching.map(|(id, _)| (point.instance.as_str(), id))
+        });
+        let mut together = Vec::new();
+        store.watching_all(&points, |point, instance, id, policy| {
+            assert_eq!(instance, Instance::named(&point.instance));
+            assert_eq!(store.get(id), Some(policy));
+            together.push((point.instance.as_str(), id));
+        });
+        assert_eq!(together, one_by_one.collect::<Vec<_>>());
     }
 }

@@ -5,14 +5,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Poll, Waker};
 
 use super::Dispatcher;
+use crate::clock::MOMENT;
 use crate::error::Reason;
 use crate::line::Blocked;
 use crate::queue::{Accepted, Refused};
 use crate::wakers::wake_all;
-
-/// The moment of [`is_brisk`](Dispatcher::is_brisk), in ticks of the pool's clock: 50 to
-/// 260 µs, whichever clock that is.
-const BRISK_TICKS: u64 = 1 << 18;
 
 /// A job that was not accepted.
 pub(crate) struct Rejected<J> {
@@ -113,10 +110,10 @@ impl<J: Send + 'static> Dispatcher<J> {
     fn record_blocked_until(&self, now: u64, since: u64) {
         let ticks = now.saturating_sub(since);
         self.recorder.record_blocked(ticks);
-        self.brisk.store(ticks <= BRISK_TICKS, Relaxed);
+        self.brisk.store(ticks <= MOMENT, Relaxed);
     }
 
-    /// Whether the last submitter that was blocked was so for a moment only.
+    /// Whether the last submitter that was blocked was so for a [`MOMENT`] at most.
     #[cfg(feature = "tokio")]
     pub(crate) fn is_brisk(&self) -> bool {
         self.brisk.load(Relaxed)

@@ -11,6 +11,7 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep};
 
+use crate::clock::MOMENT;
 use crate::dispatcher::Rest;
 use crate::nesting;
 use crate::outcome::{Caught, Outcome};
@@ -18,11 +19,8 @@ use crate::panic;
 use crate::span::{Carried, Span};
 use crate::worker::Worker;
 
-/// How long a worker goes on without giving the runtime's thread to others, to
-/// those who submit among them. In ticks of the pool's clock: 50 to 260 µs,
-/// whichever clock that is.
-const STRETCH_TICKS: u64 = 1 << 18;
-/// And in jobs.
+/// Jobs that a worker runs without giving the runtime's thread to others, to
+/// those who submit among them, if they take less than a [`MOMENT`].
 const STRETCH_JOBS: u32 = 128;
 
 /// What a worker ran since it last gave way to others.
@@ -41,7 +39,7 @@ impl Stretch {
             self.since = started;
         }
         self.jobs += 1;
-        self.jobs == STRETCH_JOBS || started.saturating_sub(self.since) > STRETCH_TICKS
+        self.jobs == STRETCH_JOBS || started.saturating_sub(self.since) > MOMENT
     }
 }
 
@@ -292,10 +290,10 @@ mod tests {
         assert!(stretch.is_over(None));
 
         let mut stretch = Stretch::default();
-        assert!(!stretch.is_over(Some(STRETCH_TICKS)));
+        assert!(!stretch.is_over(Some(MOMENT)));
         // The counter of another processor may be a little behind.
-        assert!(!stretch.is_over(Some(STRETCH_TICKS - 1)));
-        assert!(!stretch.is_over(Some(2 * STRETCH_TICKS)));
-        assert!(stretch.is_over(Some(2 * STRETCH_TICKS + 1)));
+        assert!(!stretch.is_over(Some(MOMENT - 1)));
+        assert!(!stretch.is_over(Some(2 * MOMENT)));
+        assert!(stretch.is_over(Some(2 * MOMENT + 1)));
     }
 }
