@@ -96,52 +96,30 @@ func beside(ctx context.Context, request any) (any, error) {
 }
 
 func serve() error {
-	address, err := freeAddress()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
+	address := listener.Addr().String()
 	service := server.New(
 		server.WithServiceName("interop.Test"),
 		server.WithNetwork("tcp"),
 		server.WithProtocol("trpc"),
 		server.WithAddress(address),
+		server.WithListener(listener),
 		server.WithTimeout(serverTimeout),
 	)
 	var handlers any = struct{}{}
 	if err := service.Register(description(), &handlers); err != nil {
 		return err
 	}
-	failed := make(chan error, 1)
-	go func() { failed <- service.Serve() }()
-	if err := listening(address, failed); err != nil {
-		return err
-	}
+	ended := make(chan error, 1)
+	go func() { ended <- service.Serve() }()
+	go func() {
+		_, err := io.Copy(io.Discard, os.Stdin)
+		ended <- err
+	}()
+	// Calls may come from here on: the listener has them wait for the server.
 	fmt.Println(address)
-	_, err = io.Copy(io.Discard, os.Stdin)
-	return err
-}
-
-// freeAddress finds a free port: this transport does not tell which one it
-// was given.
-func freeAddress() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer listener.Close()
-	return listener.Addr().String(), nil
-}
-
-func listening(address string, failed <-chan error) error {
-	for {
-		conn, err := net.Dial("tcp", address)
-		if err == nil {
-			return conn.Close()
-		}
-		select {
-		case err := <-failed:
-			return err
-		case <-time.After(time.Millisecond):
-		}
-	}
+	return <-ended
 }
