@@ -88,49 +88,52 @@ impl StoreBuilder {
             names,
             mut policies,
         } = self;
-        policies.sort_by_key(|policy| (policy.scope, policy.instance));
-        let mut scopes = FxHashMap::default();
-        let mut parts = Vec::new();
+        policies.sort_by_key(|policy| (policy.instance.is_some(), policy.scope, policy.instance));
+        let of_all = policies.partition_point(|policy| policy.instance.is_none());
+        let (all, own) = policies.split_at(of_all);
+        let mut scopes = FxHashMap::<_, Place>::default();
         let mut start = 0;
-        for scope in policies.chunk_by(|a, b| a.scope == b.scope) {
-            let own = scope.partition_point(|policy| policy.instance.is_none());
-            let (all, own) = scope.split_at(own);
-            let place = Place {
-                start,
-                own: start + all.len(),
-                parts: parts.len(),
-                part_count: own.len() / PART + 1,
-            };
-            let part_of = |policy: &Policy| {
-                let instance = policy.instance.expect("the others come first");
-                instance.place_among(place.part_count)
-            };
-            let mut at = 0;
-            for part in 0..=place.part_count {
-                let before = own[at..].iter().take_while(|policy| part_of(policy) < part);
-                at += before.count();
-                parts.push((place.own + at) as u32);
-            }
-            scopes.insert(scope[0].scope, place);
-            start += scope.len();
+        for scope in all.chunk_by(|a, b| a.scope == b.scope) {
+            let place = scopes.entry(scope[0].scope).or_default();
+            place.all = (start, start + scope.len() as u32);
+            start += scope.len() as u32;
         }
+        let mut parts = Vec::new();
+        for scope in own.chunk_by(|a, b| a.scope == b.scope) {
+            let place = scopes.entry(scope[0].scope).or_default();
+            place.parts = parts.len();
+            place.part_count = scope.len() / PART + 1;
+            let mut left = scope.iter().peekable();
+            for part in 0..place.part_count {
+                parts.push(start);
+                let is_in = |policy: &&Policy| {
+                    let instance = policy.instance.expect("the others came first");
+                    instance.place_among(place.part_count) == part
+                };
+                while left.next_if(is_in).is_some() {
+                    start += 1;
+                }
+            }
+        }
+        parts.push(start);
         PolicyStore {
             names,
             policies,
             scopes,
-            parts,
+            parts: parts.into(),
         }
     }
 }
 
-/// All policies, sorted by scope, those for all instances first.
+/// All policies: first those for all instances, which are few and looked at all the time,
+/// and then the others; both sorted by scope.
 #[derive(Debug)]
 pub struct PolicyStore {
     names: Names,
     policies: Vec<Policy>,
     scopes: FxHashMap<Scope, Place>,
-    /// Where each part of a scope's policies begins, and the last one ends.
-    parts: Vec<u32>,
+    /// Where each part of a scope's policies begins: it ends where the next one does.
+    parts: Box<[PolicyId]>,
 }
 
 /// About how many policies a part has. An instance is a hash, which says what part of
@@ -138,12 +141,11 @@ pub struct PolicyStore {
 /// where halving would take one a step.
 const PART: usize = 4;
 
-/// Where the policies of a scope lie: from `start` those for all instances, from `own`
-/// on those for one, in so many parts.
-#[derive(Clone, Copy, Debug)]
+/// Where the policies of a scope lie: from where to where those for all instances, and
+/// those for one in so many parts.
+#[derive(Clone, Copy, Debug, Default)]
 struct Place {
-    start: usize,
-    own: usize,
+    all: (u32, u32),
     parts: usize,
     part_count: usize,
 }
@@ -152,9 +154,9 @@ struct Place {
 #[derive(Clone, Debug)]
 struct Watching {
     instance: Instance,
-    all: Range<usize>,
+    all: Range<PolicyId>,
     /// The part in which those for its instance are.
-    own: Range<usize>,
+    own: Range<PolicyId>,
 }
 
 impl PolicyStore {
@@ -184,65 +186,76 @@ impl PolicyStore {
 
     /// The policies that watch `point`.
     pub fn watching(&self, point: &Point) -> impl Iterator<Item = (PolicyId, &Policy)> {
-        self.of(&self.find(point))
+        let (instance, place) = self.find(point);
+        self.of(self.look_up(instance, place))
     }
 
     /// Lets `each` see every point with its instance and one of the policies that watch it.
     ///
-    /// Of some points together it looks first where their policies are: to look there misses
-    /// the cache about twice a point, and the processor waits for many misses as long as for
-    /// one.
+    /// Each step is made for some points together, and the next one then for all of them: a
+    /// step misses the cache, and the processor waits for many misses as long as for one, if
+    /// it need not know what one brings to come to the next.
     pub fn watching_all<'a>(
         &'a self,
         points: &'a [Point],
         mut each: impl FnMut(&'a Point, Instance, PolicyId, &'a Policy),
     ) {
-        const TOGETHER: usize = 16;
+        const TOGETHER: usize = 32;
         let mut found = Vec::with_capacity(TOGETHER);
+        let mut watching = Vec::with_capacity(TOGETHER);
         for points in points.chunks(TOGETHER) {
             found.clear();
             found.extend(points.iter().map(|point| self.find(point)));
-            for found in &mut found {
-                self.pass_by_another(found);
-            }
-            for (point, found) in points.iter().zip(&found) {
-                for (id, policy) in self.of(found) {
-                    each(point, found.instance, id, policy);
+            watching.clear();
+            let looked_up = found.iter();
+            watching.extend(looked_up.map(|&(instance, place)| self.look_up(instance, place)));
+            watching.iter().for_each(|found| self.fetch(found));
+            for (point, found) in points.iter().zip(&watching) {
+                let instance = found.instance;
+                for (id, policy) in self.of(found.clone()) {
+                    each(point, instance, id, policy);
                 }
             }
         }
     }
 
-    /// Where the policies are that watch `point`.
-    fn find(&self, point: &Point) -> Watching {
-        let instance = Instance::named(&point.instance);
-        let place = self
-            .scope_of(point)
-            .and_then(|scope| self.scopes.get(&scope));
-        let (all, own) = place.map_or((0..0, 0..0), |place| {
-            let part = place.parts + instance.place_among(place.part_count);
-            let (begin, end) = (self.parts[part], self.parts[part + 1]);
-            (place.start..place.own, begin as usize..end as usize)
-        });
-        Watching { instance, all, own }
+    /// The instance and the scope of a point, if any policy is in that.
+    fn find(&self, point: &Point) -> (Instance, Option<Place>) {
+        let scope = self.scope_of(point);
+        let place = scope.and_then(|scope| self.scopes.get(&scope).copied());
+        (Instance::named(&point.instance), place)
     }
 
-    /// Has the part begin behind its first policy if that is another instance's. To look at
-    /// that one is what has the part in the cache from here on.
-    fn pass_by_another(&self, found: &mut Watching) {
-        let first = self.policies[found.own.clone()].first();
-        let another = first.is_some_and(|first| first.instance != Some(found.instance));
-        found.own.start += usize::from(another);
+    fn look_up(&self, instance: Instance, place: Option<Place>) -> Watching {
+        let place = place.unwrap_or_default();
+        let own = match place.part_count {
+            0 => 0..0,
+            count => {
+                let part = place.parts + instance.place_among(count);
+                self.parts[part]..self.parts[part + 1]
+            }
+        };
+        Watching {
+            instance,
+            all: place.all.0..place.all.1,
+            own,
+        }
     }
 
-    fn of(&self, found: &Watching) -> impl Iterator<Item = (PolicyId, &Policy)> + use<'_> {
-        let instance = found.instance;
-        let own = found.own.clone();
-        let own = own.filter(move |&at| self.policies[at].instance == Some(instance));
-        found.all.clone().chain(own).map(|at| {
-            let id = PolicyId::try_from(at).expect("bounded");
-            (id, &self.policies[at])
-        })
+    /// Has a part in the cache from here on, which mostly is as long as what is looked at.
+    fn fetch(&self, found: &Watching) {
+        for at in [found.own.start, found.own.end.wrapping_sub(1)] {
+            let policy = self.policies.get(at as usize);
+            std::hint::black_box(policy.map(|policy| policy.instance));
+        }
+    }
+
+    fn of(&self, found: Watching) -> impl Iterator<Item = (PolicyId, &Policy)> + use<'_> {
+        let Watching { instance, all, own } = found;
+        let numbered = |id: PolicyId| (id, &self.policies[id as usize]);
+        let own = own.map(numbered);
+        let own = own.filter(move |(_, policy)| policy.instance == Some(instance));
+        all.map(numbered).chain(own)
     }
 
     fn scope_of(&self, point: &Point) -> Option<Scope> {
