@@ -31,6 +31,7 @@ mod panic;
 mod park;
 mod place;
 mod policy;
+mod queue;
 mod report;
 mod reported;
 mod runner;

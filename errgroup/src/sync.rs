@@ -11,7 +11,7 @@ pub(crate) use std::{
 };
 
 #[cfg(not(loom_models))]
-pub(crate) use crossbeam_queue::SegQueue;
+pub(crate) use crossbeam_queue::{ArrayQueue, SegQueue};
 
 #[cfg(loom_models)]
 pub(crate) use loom::{
@@ -23,7 +23,7 @@ pub(crate) use loom::{
 };
 
 #[cfg(loom_models)]
-pub(crate) use locked::SegQueue;
+pub(crate) use locked::{ArrayQueue, SegQueue};
 
 /// Locks, and goes on after a panic of another holder: what the locks of this
 /// crate guard is whole at every point where foreign code can panic.
@@ -33,7 +33,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// The queue for loom, which cannot look into crossbeam's.
+/// The queues for loom, which cannot look into crossbeam's.
 #[cfg(loom_models)]
 mod locked {
     use super::{Mutex, lock};
@@ -53,6 +53,32 @@ mod locked {
 
         pub(crate) fn pop(&self) -> Option<T> {
             lock(&self.0).pop_front()
+        }
+    }
+
+    #[derive(Debug)]
+    pub(crate) struct ArrayQueue<T> {
+        values: Mutex<VecDeque<T>>,
+        most: usize,
+    }
+
+    impl<T> ArrayQueue<T> {
+        pub(crate) fn new(most: usize) -> Self {
+            let values = Mutex::new(VecDeque::new());
+            Self { values, most }
+        }
+
+        pub(crate) fn push(&self, value: T) -> Result<(), T> {
+            let mut values = lock(&self.values);
+            if values.len() == self.most {
+                return Err(value);
+            }
+            values.push_back(value);
+            Ok(())
+        }
+
+        pub(crate) fn pop(&self) -> Option<T> {
+            lock(&self.values).pop_front()
         }
     }
 }

@@ -17,8 +17,9 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use crate::callers::Callers;
 use crate::cause::Cause;
+use crate::queue::Queue;
 use crate::stats::Stats;
-use crate::sync::{AtomicUsize, Mutex, SegQueue, lock, yield_now};
+use crate::sync::{AtomicUsize, Mutex, lock, yield_now};
 use crate::verdict::Verdict;
 use crate::wakers::Wakers;
 use crate::word::{Asker, MOST, Seen, Taken, Was, Word};
@@ -32,7 +33,7 @@ pub(crate) struct State<J, E> {
     word: Word,
     /// Pending tasks, oldest first. Who counts a task in the word then pushes
     /// it; who takes it off the word then pops one.
-    jobs: SegQueue<J>,
+    jobs: Queue<J>,
     /// Slots there are; without a limit as many as can be counted.
     limit: AtomicUsize,
     /// Tasks beyond the limit that `spawn_wait` lets in.
@@ -76,7 +77,7 @@ impl<J, E> State<J, E> {
     pub(crate) fn new() -> Self {
         Self {
             word: Word::new(),
-            jobs: SegQueue::new(),
+            jobs: Queue::new(),
             limit: AtomicUsize::new(MOST),
             backlog: AtomicUsize::new(0),
             callers: Mutex::new(Callers::default()),

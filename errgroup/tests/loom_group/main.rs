@@ -32,6 +32,7 @@ mod wakers;
 mod word;
 
 mod machine;
+mod queue;
 
 mod cancel;
 mod end;
