@@ -165,3 +165,28 @@ impl<J> Drop for Queue<J> {
         }
     }
 }
+
+#[cfg(all(test, not(loom_models)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jobs_come_in_order_through_rings_of_every_size() {
+        for most in [1, 2, 64, 4096, 4097] {
+            let queue = Queue::new(most, most, false);
+            let mut hand = None;
+            for lap in 0..3 {
+                for nth in 0..most {
+                    let (place, _) = queue.accept().ok().unwrap();
+                    queue.fill(place, (lap, nth), 0);
+                }
+                assert_eq!(queue.accept().err(), Some(Refused::Full));
+                for nth in 0..most {
+                    assert!(queue.take(&mut hand, false).is_some());
+                    assert_eq!(hand.take(), Some((lap, nth)));
+                    queue.finish();
+                }
+            }
+        }
+    }
+}

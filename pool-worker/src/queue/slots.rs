@@ -11,8 +11,6 @@ use std::mem::MaybeUninit;
 use super::ledger::{PutTicket, TakeTicket};
 use crate::sync::{AtomicU32, AtomicU64, Ordering, UnsafeCell, spin_loop, yield_now};
 
-/// On cache lines of its own: the next one is another worker's.
-#[repr(align(64))]
 struct Slot<J> {
     state: AtomicU32,
     /// When the job in it was accepted. An atomic, because anyone may look.
@@ -20,8 +18,21 @@ struct Slot<J> {
     entry: UnsafeCell<MaybeUninit<J>>,
 }
 
+/// A slot on cache lines of its own: the next one is another worker's.
+#[repr(align(64))]
+struct Apart<J>(Slot<J>);
+
+enum Ring<J> {
+    Apart(Box<[Apart<J>]>),
+    /// What many of them would take of the memory is more than they would gain.
+    Close(Box<[Slot<J>]>),
+}
+
+/// The most slots that have cache lines of their own.
+const MOST_APART: usize = 4096;
+
 pub(super) struct Slots<J> {
-    ring: Box<[Slot<J>]>,
+    ring: Ring<J>,
     mask: u32,
 }
 
@@ -35,20 +46,27 @@ impl<J> Slots<J> {
     pub(super) fn new(at_least: usize) -> Self {
         // With one slot, "holds n" and "free for the next lap" would be equal.
         let size = at_least.next_power_of_two().max(2);
-        let ring: Box<[_]> = (0..size as u32)
-            .map(|number| Slot {
-                state: AtomicU32::new(number),
-                stamp: AtomicU64::new(0),
-                entry: UnsafeCell::new(MaybeUninit::uninit()),
-            })
-            .collect();
+        let slots = (0..size as u32).map(|number| Slot {
+            state: AtomicU32::new(number),
+            stamp: AtomicU64::new(0),
+            entry: UnsafeCell::new(MaybeUninit::uninit()),
+        });
+        let ring = if size <= MOST_APART {
+            Ring::Apart(slots.map(Apart).collect())
+        } else {
+            Ring::Close(slots.collect())
+        };
         let mask = size as u32 - 1;
         Self { ring, mask }
     }
 
     #[inline]
     fn slot(&self, number: u32) -> &Slot<J> {
-        &self.ring[(number & self.mask) as usize]
+        let place = (number & self.mask) as usize;
+        match &self.ring {
+            Ring::Apart(slots) => &slots[place].0,
+            Ring::Close(slots) => &slots[place],
+        }
     }
 
     /// Moves the job of this ticket in. The slot is free, or about to be: the
