@@ -91,8 +91,9 @@ fn many_nodes_that_take_long_are_shared() {
     run(flow);
 }
 
-/// A flow whose driver takes many nodes along at once: the long one, too, and those behind it.
-fn long_among_short_ones() -> Flow<&'static str> {
+/// Many short nodes, a long one after so many of these, and two behind it that meet: a driver
+/// takes some of them along at once.
+fn long_among_short_ones(before: usize) -> Flow<&'static str> {
     let mut flow = flow();
     let first = flow.node("first", (), |()| async { Ok(()) });
     let short = |flow: &mut Flow<_>, count| {
@@ -100,20 +101,23 @@ fn long_among_short_ones() -> Flow<&'static str> {
             flow.node("short", first, |_| async { Ok(()) });
         }
     };
-    short(&mut flow, 20);
+    short(&mut flow, before);
     flow.node("long", first, |_| async {
         compute();
         Ok(())
     });
     meet(&mut flow, first);
-    short(&mut flow, 20);
+    short(&mut flow, 80);
     flow
 }
 
-/// If the thread is held up in a short node, another driver is called, has seen short ones
-/// alone, and may take both who meet along with those: hence more than one try.
+/// Wherever in what is taken along the long one is. If the thread is held up in a short
+/// node, another driver is called, has seen short ones alone, and may take both who meet along
+/// with those: hence more than one try.
 #[test]
 fn nodes_taken_along_with_short_ones_are_shared_after_a_long_one() {
-    let mut tries = (0..4).map(|_| report(long_among_short_ones()));
-    assert!(tries.any(|report| report.is_ok()));
+    for before in 15..25 {
+        let mut tries = (0..4).map(|_| report(long_among_short_ones(before)));
+        assert!(tries.any(|report| report.is_ok()), "after {before}");
+    }
 }
