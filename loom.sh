@@ -15,5 +15,5 @@ export RUSTFLAGS="${RUSTFLAGS:-} --cfg loom_models"
 for crate in "${crates[@]}"; do
     features=()
     [[ $crate == pool-object ]] && features=(--features bytes)
-    cargo test --release --target-dir target/loom -p "$crate" "${features[@]}" --test 'loom_*' "$@"
+    cargo test --profile loom --target-dir target/loom -p "$crate" "${features[@]}" --test 'loom_*' "$@"
 done

@@ -6,7 +6,7 @@
 //! does not hold.
 
 use std::sync::OnceLock;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::Relaxed;
 
 use crossbeam_utils::CachePadded;
 
@@ -22,20 +22,9 @@ const LOOK_EACH: usize = if cfg!(loom_models) { 1 } else { 16 };
 pub(crate) struct Queue<J> {
     ring: OnceLock<ArrayQueue<J>>,
     beyond: SegQueue<J>,
-    put: CachePadded<Put>,
-    /// How many tasks were ever taken from beyond the ring.
-    taken: CachePadded<AtomicUsize>,
-}
-
-/// What only those write who put tasks down, and only while the ring is too small.
-#[derive(Debug)]
-struct Put {
-    /// How many tasks ever went beyond the ring, or are about to.
-    begun: AtomicUsize,
-    /// How many of them lie there, or did.
-    done: AtomicUsize,
-    /// How many had begun, and were all taken, when somebody looked.
-    drained: AtomicUsize,
+    /// Tasks that went beyond the ring since it was too small, about; 0 if it is not. It
+    /// spares looks, and nothing relies on it.
+    flood: CachePadded<AtomicUsize>,
 }
 
 impl<J> Queue<J> {
@@ -43,49 +32,28 @@ impl<J> Queue<J> {
         Self {
             ring: OnceLock::new(),
             beyond: SegQueue::new(),
-            put: CachePadded::new(Put {
-                begun: AtomicUsize::new(0),
-                done: AtomicUsize::new(0),
-                drained: AtomicUsize::new(0),
-            }),
-            taken: CachePadded::new(AtomicUsize::new(0)),
+            flood: CachePadded::new(AtomicUsize::new(0)),
         }
     }
 
     /// Puts a task behind all that this thread has put down, or has seen put down.
     #[inline]
     pub(crate) fn push(&self, job: J) {
-        if !self.is_drained() {
-            return self.push_beyond(job);
+        let flood = self.flood.load(Relaxed);
+        if !flood.is_multiple_of(LOOK_EACH) || !self.beyond.is_empty() {
+            return self.push_beyond(job, flood);
         }
         let ring = self.ring.get_or_init(|| ArrayQueue::new(RING));
-        if let Err(job) = ring.push(job) {
-            self.push_beyond(job);
+        match ring.push(job) {
+            Ok(()) if flood > 0 => self.flood.store(0, Relaxed),
+            Ok(()) => {}
+            Err(job) => self.push_beyond(job, flood),
         }
     }
 
-    fn push_beyond(&self, job: J) {
-        self.put.begun.fetch_add(1, Relaxed);
+    fn push_beyond(&self, job: J, flood: usize) {
+        self.flood.store(flood + 1, Relaxed);
         self.beyond.push(job);
-        // Release: who sees this sees what was put into the ring before.
-        self.put.done.fetch_add(1, Release);
-    }
-
-    /// Whether no task is left beyond the ring, of those that this thread knows of.
-    #[inline]
-    fn is_drained(&self) -> bool {
-        let begun = self.put.begun.load(Relaxed);
-        begun == self.put.drained.load(Relaxed)
-            || (begun.is_multiple_of(LOOK_EACH) && self.look(begun))
-    }
-
-    #[inline(never)]
-    fn look(&self, begun: usize) -> bool {
-        let drained = self.taken.load(Relaxed) == begun;
-        if drained {
-            self.put.drained.store(begun, Relaxed);
-        }
-        drained
     }
 
     /// The oldest task. None may mean that one is about to be put down.
@@ -94,21 +62,14 @@ impl<J> Queue<J> {
     /// them.
     #[inline]
     pub(crate) fn pop(&self) -> Option<J> {
-        // Before the ring is looked at: what comes to lie beyond it later may come after what
-        // then is in it.
-        let beyond = self.put.done.load(Acquire);
-        let in_ring = self.ring.get().and_then(ArrayQueue::pop);
-        in_ring.or_else(|| self.pop_beyond(beyond))
-    }
-
-    #[inline(never)]
-    fn pop_beyond(&self, beyond: usize) -> Option<J> {
-        if self.taken.load(Relaxed) == beyond {
-            return None;
+        // Before the ring: what comes to lie beyond it later may come after what then is in it.
+        let none_beyond = self.beyond.is_empty();
+        let ring = self.ring.get()?;
+        if none_beyond || !ring.is_empty() {
+            ring.pop()
+        } else {
+            self.beyond.pop()
         }
-        let job = self.beyond.pop()?;
-        self.taken.fetch_add(1, Relaxed);
-        Some(job)
     }
 }
 

@@ -54,6 +54,10 @@ mod locked {
         pub(crate) fn pop(&self) -> Option<T> {
             lock(&self.0).pop_front()
         }
+
+        pub(crate) fn is_empty(&self) -> bool {
+            lock(&self.0).is_empty()
+        }
     }
 
     #[derive(Debug)]
@@ -79,6 +83,10 @@ mod locked {
 
         pub(crate) fn pop(&self) -> Option<T> {
             lock(&self.values).pop_front()
+        }
+
+        pub(crate) fn is_empty(&self) -> bool {
+            lock(&self.values).is_empty()
         }
     }
 }
