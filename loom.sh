@@ -11,9 +11,11 @@ if [[ " ${crates[*]} " == *" ${1:-} "* && -n ${1:-} ]]; then
     crates=("$1")
     shift
 fi
-export RUSTFLAGS="${RUSTFLAGS:-} --cfg loom_models"
+packages=()
 for crate in "${crates[@]}"; do
-    features=()
-    [[ $crate == pool-object ]] && features=(--features bytes)
-    cargo test --profile loom --target-dir target/loom -p "$crate" "${features[@]}" --test 'loom_*' "$@"
+    packages+=(-p "$crate")
+    [[ $crate == pool-object ]] && packages+=(--features pool-object/bytes)
 done
+export RUSTFLAGS="${RUSTFLAGS:-} --cfg loom_models"
+# All at once: one by one they would have what they share built for each.
+cargo test --profile loom --target-dir target/loom "${packages[@]}" --test 'loom_*' "$@"
