@@ -6,16 +6,17 @@
 //! is. It stops reading while too much is under way or unwritten, so a peer
 //! cannot make the server's memory grow.
 
+mod close;
+
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep, timeout};
+use tokio::time::{Instant, Sleep};
 
 use super::handle_param;
 use super::outbox::{Batch, Load, Phase};
@@ -23,16 +24,12 @@ use super::registry::Registered;
 use super::reply;
 use super::session::Session;
 use crate::sampled;
-use crate::wire::buffers::{self, READ};
 use crate::wire::protocol::Framer;
 use crate::wire::{FrameError, FrameReader, Frames};
 
 /// How often a draining connection still reads, to take in what had been sent
 /// before.
 const LAST_READS: u32 = 16;
-/// How long the peer has to close its side; what it still sends is thrown
-/// away. Closing with bytes unread would cut off the last replies.
-const LINGER: Duration = Duration::from_millis(500);
 
 /// Why a connection did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -371,54 +368,6 @@ impl Connection {
                 return Poll::Ready(Broken::Idle);
             }
             self.timer.as_mut().reset(self.active_at + idle);
-        }
-    }
-
-    /// Says that there are no more replies, and gives the peer time to read
-    /// them and to close.
-    async fn close(&mut self) -> io::Result<()> {
-        if self.late {
-            // A peer that does not stop sending is not waited for.
-            let farewell = self.session.running.options.farewell;
-            timeout(farewell, self.farewell()).await.unwrap_or(Ok(()))?;
-        }
-        self.stream.shutdown().await?;
-        if self.ended {
-            return Ok(());
-        }
-        let rest = async {
-            let mut thrown_away = buffers::get(READ);
-            while buffers::either!(&mut thrown_away, to => self.stream.read_buf(to).await?) > 0 {
-                thrown_away.clear();
-            }
-            Ok(())
-        };
-        // A peer that does not close is not waited for.
-        timeout(LINGER, rest).await.unwrap_or(Ok(()))
-    }
-
-    /// Goes on refusing what comes late, until the peer closes or speaks something else.
-    async fn farewell(&mut self) -> io::Result<()> {
-        while self.open {
-            self.flush().await?;
-            let count = poll_fn(|cx| self.reader.poll_fill(cx, &mut self.stream)).await?;
-            self.take_in(count);
-        }
-        self.flush().await
-    }
-}
-
-/// Whatever ends the connection, each of its requests is accounted for.
-impl Drop for Connection {
-    fn drop(&mut self) {
-        let left = self.session.outbox.close();
-        let figures = &self.session.figures;
-        figures.lost.add(self.out.ended.lost + left.ended.lost);
-        let open = figures.open();
-        if self.phase == Phase::Closing {
-            figures.lost.add(open);
-        } else {
-            figures.abandoned.add(open);
         }
     }
 }
