@@ -8,6 +8,8 @@
 use std::any::Any;
 use std::pin::Pin;
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 
 use crossbeam_queue::ArrayQueue;
@@ -62,13 +64,23 @@ where
 const MOST_SPARE: usize = 64;
 /// Bytes of the largest box that is kept.
 const LARGEST_SPARE: usize = 1024;
+/// A group that has had no more tasks than this keeps none: room for them costs more than
+/// the boxes.
+const FEW: usize = 4;
 
 /// The empty boxes of a group, for whoever spawns next.
-pub(crate) struct Spares<E>(OnceLock<ArrayQueue<Job<E>>>);
+pub(crate) struct Spares<E> {
+    boxes: OnceLock<Box<ArrayQueue<Job<E>>>>,
+    /// Tasks so far, about, as long as they are few.
+    tasks: AtomicUsize,
+}
 
 impl<E: 'static> Spares<E> {
     pub(crate) const fn new() -> Self {
-        Self(OnceLock::new())
+        Self {
+            boxes: OnceLock::new(),
+            tasks: AtomicUsize::new(0),
+        }
     }
 
     /// Boxes a task, in a spare box if it was of a task of this type.
@@ -78,32 +90,48 @@ impl<E: 'static> Spares<E> {
         F: Future<Output = Result<(), E>> + Send + 'static,
     {
         let mut task = Some(task);
-        if let Some(mut spare) = self.0.get().and_then(ArrayQueue::pop)
-            && spare.as_mut().refill(&mut task)
-        {
-            return spare;
+        match self.boxes.get() {
+            Some(boxes) => {
+                if let Some(mut spare) = boxes.pop()
+                    && spare.as_mut().refill(&mut task)
+                {
+                    return spare;
+                }
+            }
+            None => self.count_task(),
         }
         Box::pin(Room { task })
+    }
+
+    fn count_task(&self) {
+        let tasks = self.tasks.load(Relaxed);
+        if tasks < FEW {
+            self.tasks.store(tasks + 1, Relaxed);
+        } else {
+            self.boxes
+                .get_or_init(|| Box::new(ArrayQueue::new(MOST_SPARE)));
+        }
     }
 
     /// Keeps the box of a task that is gone.
     #[inline]
     pub(crate) fn keep(&self, empty: Job<E>) {
-        if size_of_val(&*empty) <= LARGEST_SPARE {
-            let spares = self.0.get_or_init(|| ArrayQueue::new(MOST_SPARE));
+        if let Some(boxes) = self.boxes.get()
+            && size_of_val(&*empty) <= LARGEST_SPARE
+        {
             // There are enough of them if it does not go in.
-            let _ = spares.push(empty);
+            let _ = boxes.push(empty);
         }
     }
 
     /// Frees them: handles may outlive the group's end by long.
     pub(crate) fn clear(&self) {
-        while self.0.get().is_some_and(|spares| spares.pop().is_some()) {}
+        while self.boxes.get().is_some_and(|boxes| boxes.pop().is_some()) {}
     }
 
     #[cfg(test)]
     fn count(&self) -> usize {
-        self.0.get().map_or(0, ArrayQueue::len)
+        self.boxes.get().map_or(0, |boxes| boxes.len())
     }
 }
 
@@ -119,6 +147,17 @@ mod tests {
         std::ptr::from_ref(&**job).cast()
     }
 
+    /// Of a group that has had so many tasks that boxes are kept.
+    fn spares<E: 'static + Send>() -> Spares<E> {
+        let spares = Spares::new();
+        for _ in 0..=FEW {
+            assert_eq!(spares.boxes.get().map(|_| ()), None);
+            drop(spares.pin(pending()));
+        }
+        assert!(spares.boxes.get().is_some());
+        spares
+    }
+
     /// A task of one type, whatever it holds.
     async fn task(held: Arc<u32>) -> Result<(), u32> {
         Err(*held)
@@ -130,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_box_is_used_again_by_a_task_of_its_type_and_holds_nothing_meanwhile() {
-        let spares = Spares::new();
+        let spares = spares();
         let held = Arc::new(7);
         let mut job = spares.pin(task(Arc::clone(&held)));
         let first = address(&job);
@@ -146,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_task_of_another_type_gets_a_box_of_its_own() {
-        let spares = Spares::new();
+        let spares = spares();
         let mut job = spares.pin(pending());
         job.as_mut().empty();
         spares.keep(job);
@@ -156,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_large_box_is_not_kept_and_the_rest_is_bounded() {
-        let spares = Spares::<u32>::new();
+        let spares = spares::<u32>();
         let large = [0_u8; LARGEST_SPARE + 1];
         let mut job = spares.pin(async move { Err(large.len() as u32) });
         job.as_mut().empty();

@@ -210,7 +210,7 @@ impl<E: Send + 'static> Run<E> {
 }
 
 /// The nodes that wait for no other. Outputs that were given are there.
-fn roots(vertices: &mut [Vertex], edges: &Edges) -> Vec<usize> {
+fn roots(vertices: &mut [Vertex], edges: &Edges) -> impl Iterator<Item = usize> {
     for at in 0..vertices.len() {
         if vertices[at].is_settled() {
             for child in edges.needing(at) {
@@ -219,9 +219,8 @@ fn roots(vertices: &mut [Vertex], edges: &Edges) -> Vec<usize> {
         }
     }
     let vertices = vertices.iter_mut().enumerate();
-    let roots = vertices.filter_map(|(at, vertex)| {
+    vertices.filter_map(|(at, vertex)| {
         let waits = *vertex.open.get_mut() > 0 || vertex.is_settled();
         (!waits).then_some(at)
-    });
-    roots.collect()
+    })
 }
