@@ -13,8 +13,9 @@ use std::task::Waker;
 #[derive(Debug, Default)]
 pub(crate) struct Callers {
     next: u64,
+    /// By number, as is `told`: who is looked for is mostly near the front.
     waiting: VecDeque<(u64, Waker)>,
-    told: Vec<u64>,
+    told: VecDeque<u64>,
     /// Who awaits the last task.
     pub(crate) join: Option<Waker>,
 }
@@ -29,39 +30,40 @@ impl Callers {
             self.next += 1;
             return None;
         };
-        match self.waiting.iter_mut().find(|(n, _)| *n == number) {
-            Some((_, old)) if old.will_wake(waker) => None,
-            Some((_, old)) => Some(mem::replace(old, waker.clone())),
-            // It was told, and the room was gone again: it stays the first.
-            None => {
-                self.waiting.push_front((number, waker.clone()));
+        match self.find(number) {
+            Ok(at) if self.waiting[at].1.will_wake(waker) => None,
+            Ok(at) => Some(mem::replace(&mut self.waiting[at].1, waker.clone())),
+            // It was told, and the room was gone again: it goes back to its place.
+            Err(at) => {
+                self.waiting.insert(at, (number, waker.clone()));
                 None
             }
         }
     }
 
+    /// Where the caller waits, or would.
+    fn find(&self, number: u64) -> Result<usize, usize> {
+        self.waiting.binary_search_by_key(&number, |(n, _)| *n)
+    }
+
     /// Tells the oldest caller; wake it outside of the lock.
     pub(crate) fn tell(&mut self) -> Option<Waker> {
         let (number, waker) = self.waiting.pop_front()?;
-        self.told.push(number);
+        let at = self.told.partition_point(|told| *told < number);
+        self.told.insert(at, number);
         Some(waker)
     }
 
     /// Whether `number` was told; if so it is not known here any more.
     pub(crate) fn redeem(&mut self, number: u64) -> bool {
-        match self.told.iter().position(|n| *n == number) {
-            Some(at) => {
-                self.told.swap_remove(at);
-                true
-            }
-            None => false,
-        }
+        let found = self.told.binary_search(&number);
+        found.is_ok_and(|at| self.told.remove(at).is_some())
     }
 
     /// The waker is to be dropped outside the lock.
     pub(crate) fn forget(&mut self, number: u64) -> Option<Waker> {
         self.redeem(number);
-        let at = self.waiting.iter().position(|(n, _)| *n == number)?;
+        let at = self.find(number).ok()?;
         self.waiting.remove(at).map(|(_, waker)| waker)
     }
 

@@ -190,7 +190,6 @@ async fn unless<F: Future>(mut aborted: oneshot::Receiver<()>, task: F) -> Optio
 /// assert_eq!(group.wait().await, Ok(()));
 /// # });
 /// ```
-#[must_use = "futures do nothing unless awaited"]
 pub struct Joined<T> {
     told: oneshot::Receiver<Result<T, NoValue>>,
     abort: Option<oneshot::Sender<()>>,

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use errgroup::flow::{Flow, Node, OnFailure, Report};
+use errgroup::flow::{Flow, Node, OnFailure, Report, State};
 use tokio::time::sleep;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -66,6 +66,23 @@ async fn the_critical_path_goes_by_the_slow_arm() {
     assert_eq!(path, ["first", "slow", "last"]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_critical_path_goes_through_what_was_skipped() {
+    let mut flow = Flow::<&str>::new().on_failure(OnFailure::SkipDescendants);
+    let slow = flow.node("slow", (), |()| async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Err::<(), _>("broken")
+    });
+    let skipped = flow.node("skipped", slow, |_| async { Ok(()) });
+    let fast = flow.node("fast", (), |()| async { Ok(()) });
+    flow.node("last", (fast, skipped.optional()), |_| async { Ok(()) });
+    let report = flow.run().await;
+    assert_eq!(report.node(skipped).state, State::Skipped);
+    let path = report.critical_path();
+    let path: Vec<_> = path.iter().map(|node| node.name).collect();
+    assert_eq!(path, ["slow", "last"]);
+}
+
 #[tokio::test]
 async fn drawings_name_nodes_inputs_and_states() {
     let mut flow = flow();
@@ -94,6 +111,14 @@ fn a_name_does_not_break_a_drawing() {
     assert!(flow.mermaid().ends_with(mermaid), "{}", flow.mermaid());
     let dot = "    n0 [label=\"`a \\\"<b>\\\"\\n&\\\\ #1;\"]\n";
     assert!(flow.dot().contains(dot), "{}", flow.dot());
+
+    let mut flow = Flow::<()>::new();
+    flow.node("", (), |()| async { Ok(()) });
+    assert!(
+        flow.mermaid().ends_with("    n0[\" \"]\n"),
+        "{}",
+        flow.mermaid()
+    );
 }
 
 /// The texts of a chart, in order.
@@ -130,6 +155,7 @@ async fn a_gantt_chart_cuts_long_names_and_escapes_all() {
     let mut flow = flow();
     flow.node(long.clone(), (), |()| async { Ok(()) });
     flow.node("two\nlines", (), |()| async { Err::<(), _>("bad") });
+    flow.node("a\u{1}b\u{ffff}c\u{b}", (), |()| async { Ok(()) });
     let chart = flow.run().await.gantt();
     let cut = "&lt;&amp;&gt; ".repeat(7) + "…";
     assert!(texts(&chart).contains(&&*cut), "{chart}");
@@ -137,6 +163,9 @@ async fn a_gantt_chart_cuts_long_names_and_escapes_all() {
     // Whole, where the pointer rests on the bar.
     assert!(chart.contains(&"&lt;&amp;&gt; ".repeat(20)));
     assert!(!chart.contains("<&>"));
+    // XML has no place for these.
+    assert!(texts(&chart).contains(&"a b c"), "{chart}");
+    assert!(!chart.contains(['\u{1}', '\u{ffff}', '\u{b}']));
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use tokio::time::Instant;
 
 use super::graph::Flow;
+use crate::control::time;
 use crate::handle::Handle;
 
 impl<E: Send + 'static> Flow<E> {
@@ -35,7 +36,7 @@ impl<E: Send + 'static> Flow<E> {
     ///
     /// Outside of a tokio runtime with time enabled.
     pub fn deadline(self, at: Instant) -> Self {
-        self.cancel_when(tokio::time::sleep_until(at))
+        self.cancel_when(time(at))
     }
 
     /// Cancels the flow when `event` is ready, as a [`Canceller`] does: a signal, the cancel

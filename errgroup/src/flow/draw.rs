@@ -58,7 +58,8 @@ impl<'a> Drawing<'a> {
     pub(super) fn mermaid(&self) -> String {
         let mut text = String::from("flowchart LR\n");
         for (at, (name, state)) in self.nodes.iter().enumerate() {
-            let name = escaped(name, &MERMAID);
+            // Mermaid takes no empty name.
+            let name = escaped(if name.is_empty() { " " } else { name }, &MERMAID);
             line(&mut text, format_args!("n{at}[\"{name}\"]"));
             for edge in self.edges.of(at) {
                 let arrow = if edge.optional { "-.->" } else { "-->" };

@@ -28,7 +28,8 @@ const GREY: &str = "#666";
 pub(super) fn chart<E>(report: &Report<E>) -> String {
     let end = report.nodes().filter_map(|node| node.ended).max();
     let scale = Scale(end.unwrap_or_default());
-    let critical: Vec<usize> = report.critical().collect();
+    let mut critical = vec![false; report.nodes().len()];
+    report.critical().for_each(|at| critical[at] = true);
     let rows = report.nodes().len() as f64;
     let height = 2.0 * MARGIN + ROW * (rows + 2.0);
     let mut chart = Document::new()
@@ -40,7 +41,7 @@ pub(super) fn chart<E>(report: &Report<E>) -> String {
     }
     for (row, node) in report.nodes().enumerate() {
         let top = MARGIN + ROW * (row as f64 + 1.0);
-        for part in scale.row(node, top, critical.contains(&row)) {
+        for part in scale.row(node, top, critical[row]) {
             chart = chart.add(part);
         }
     }
@@ -102,7 +103,7 @@ impl Scale {
         if critical {
             bar = bar.set("stroke", "#333").set("stroke-width", 1.5);
         }
-        let title = Title::new(format!("{}: {}, {told}", node.name, node.state));
+        let title = Title::new(format!("{}: {}, {told}", line(node.name), node.state));
         [
             text(short(node.name), MARGIN, top + FOOT).into(),
             bar.add(title).into(),
@@ -153,9 +154,15 @@ fn step(whole: Duration) -> Duration {
     Duration::from_nanos(step.unwrap_or(0))
 }
 
-/// On one line, and cut where it would run into the bars.
+/// On one line, without characters that XML has no place for.
+fn line(name: &str) -> String {
+    let is_none = |char: char| char.is_control() || matches!(char, '\u{fffe}' | '\u{ffff}');
+    name.replace(is_none, " ")
+}
+
+/// Cut where it would run into the bars.
 fn short(name: &str) -> String {
-    let line = name.replace(['\n', '\r'], " ");
+    let line = line(name);
     match line.char_indices().nth(LONGEST) {
         Some((cut, _)) => format!("{}…", &line[..cut]),
         None => line,

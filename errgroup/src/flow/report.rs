@@ -160,20 +160,29 @@ impl<E> Report<E> {
 
     /// The nodes that made the run as long as it was, first to last: from the
     /// node that was done last back to the input it waited for longest, and so
-    /// on.
+    /// on. For an input that was skipped it is what that one waited for.
     pub fn critical_path(&self) -> Vec<NodeReport<'_, E>> {
         self.critical().map(|at| self.at(at)).collect()
     }
 
     pub(super) fn critical(&self) -> impl Iterator<Item = usize> + use<E> {
         let ended = |at: &usize| self.vertices[*at].outcome.get().and_then(|end| end.ended);
-        let ran = |at: &usize| ended(at).is_some();
+        // Of each node itself if it ran, or else the last to end before it was skipped. Inputs
+        // come before who needs them.
+        let mut last = Vec::with_capacity(self.vertices.len());
+        let waited_for = |at: usize, last: &[Option<usize>]| {
+            let inputs = self.edges.of(at).iter();
+            inputs.filter_map(|edge| last[edge.from]).max_by_key(ended)
+        };
+        for at in 0..self.vertices.len() {
+            let ran = ended(&at).is_some();
+            last.push(if ran { Some(at) } else { waited_for(at, &last) });
+        }
         let mut path = Vec::new();
-        let mut next = (0..self.vertices.len()).filter(ran).max_by_key(ended);
+        let mut next = last.iter().flatten().copied().max_by_key(ended);
         while let Some(at) = next {
             path.push(at);
-            let inputs = self.edges.of(at).iter().map(|edge| edge.from);
-            next = inputs.filter(ran).max_by_key(ended);
+            next = waited_for(at, &last);
         }
         path.into_iter().rev()
     }
