@@ -2,8 +2,9 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 
+use tokio::runtime::Handle as Runtime;
 use tokio::time::Instant;
 
 use crate::cause::Cause;
@@ -33,8 +34,7 @@ impl<E: Send + 'static> Group<E> {
     ///
     /// Outside of a tokio runtime with time enabled.
     pub fn deadline(self, at: Instant, error: E) -> Self {
-        let sleep = tokio::time::sleep_until(at);
-        self.handle.watch(sleep, || Cause::Error(error));
+        self.handle.watch(time(at), || Cause::Error(error));
         self
     }
 
@@ -83,8 +83,10 @@ impl<E: Send + 'static> Handle<E> {
     /// A new group that is cancelled when this one is cancelled or has ended;
     /// not the other way round, see [`Group::escalate_to`].
     ///
-    /// The cancel is carried over by a task of its own, so a moment later; the child
-    /// of a group that is cancelled already is so from the start.
+    /// When `cancel` of this one returns, the child is cancelled, too, and so are its
+    /// children; a child of a group that is cancelled already is so from the start. Else
+    /// the two are groups of their own: `wait` of this one does not wait for the tasks of
+    /// the child, whose owner does.
     ///
     /// ```
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -97,17 +99,8 @@ impl<E: Send + 'static> Handle<E> {
     /// assert!(!parent.is_cancelled());                // to have this true
     /// # });
     /// ```
-    ///
-    /// # Panics
-    ///
-    /// Outside of a tokio runtime.
     pub fn child<C: Send + 'static>(&self) -> Group<C> {
-        let (parent, child) = (self.clone(), Group::new());
-        if parent.is_cancelled() {
-            child.cancel();
-            return child;
-        }
-        child.cancel_when(async move { parent.cancelled().await })
+        Group::new().follow(self)
     }
 
     /// Calls `act` once this group is cancelled or has ended: to cancel a
@@ -132,8 +125,8 @@ impl<E: Send + 'static> Handle<E> {
     where
         F: Future<Output: Send> + Send + 'static,
     {
-        let handle = self.clone();
-        tokio::spawn(async move {
+        let (runtime, handle) = (Runtime::current(), self.clone());
+        let mut watching = Box::pin(async move {
             let reason = match happens(event, handle.cancelled()).await {
                 Ok(false) => return,
                 Ok(true) => reason(),
@@ -141,6 +134,26 @@ impl<E: Send + 'static> Handle<E> {
             };
             handle.shared.cancel_from_outside(reason);
         });
+        // What has happened by now cancels now: a task would be a moment later, and others
+        // would start meanwhile.
+        let mut cx = Context::from_waker(Waker::noop());
+        if watching.as_mut().poll(&mut cx).is_pending() {
+            runtime.spawn(watching);
+        }
+    }
+}
+
+/// Ready at that time; at once if it has been, not when tokio's clock ticks next.
+///
+/// # Panics
+///
+/// Outside of a tokio runtime with time enabled.
+pub(crate) fn time(at: Instant) -> impl Future<Output = ()> + Send {
+    let sleep = tokio::time::sleep_until(at);
+    async move {
+        if Instant::now() < at {
+            sleep.await;
+        }
     }
 }
 

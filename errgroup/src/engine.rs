@@ -1,6 +1,8 @@
 //! What tasks on a runtime and jobs on scoped threads have in common: how a
 //! slot comes back, and how a cancel drops what waits.
 
+use std::mem;
+
 use crate::attempt::{Outcome, discard};
 use crate::cause::Cause;
 use crate::state::{Cancelled, State};
@@ -44,14 +46,18 @@ pub(crate) trait Engine {
     /// As `cancel`; after the end the reason comes back.
     fn try_cancel(&self, reason: Cause<Self::Error>) -> Result<(), Cause<Self::Error>> {
         let failed = reason.is_failure();
-        let cancelled = self.state().cancel(reason);
-        if let Cancelled::Ended(reason) = cancelled {
-            return Err(reason);
-        }
+        let pending = match self.state().cancel(reason) {
+            Cancelled::First(pending) => Some(pending),
+            Cancelled::Late(unread) => {
+                self.drop_late(unread);
+                None
+            }
+            Cancelled::Ended(reason) => return Err(reason),
+        };
         if failed {
             self.escalate();
         }
-        let Cancelled::First(pending) = cancelled else {
+        let Some(pending) = pending else {
             return Ok(());
         };
         // `cancel` took a slot for this, so `wait` does not return before the
@@ -87,8 +93,21 @@ pub(crate) trait Engine {
     #[cold]
     #[inline(never)]
     fn fail(&self, reason: Cause<Self::Error>) {
-        if let Some(reason) = self.state().tolerate(reason) {
+        let tolerated = self.state().tolerate(reason);
+        // The drop of an error is anybody's code; a panic of it is one of the task.
+        if let Err(reason) = tolerated.and_then(|unread| discard(|| drop(unread))) {
             self.cancel(reason);
+        }
+    }
+
+    /// Drops what came after the cause. If that panics, and again with the panic's
+    /// payload, it is left.
+    #[cold]
+    fn drop_late(&self, unread: Option<Cause<Self::Error>>) {
+        if let Err(panic) = discard(|| drop(unread))
+            && let Cancelled::Late(unread) = self.state().cancel(panic)
+        {
+            mem::forget(unread);
         }
     }
 

@@ -3,6 +3,7 @@
 
 use tokio::time::Instant;
 
+use crate::control::time;
 use crate::gather::Gather;
 use crate::handle::Handle;
 
@@ -16,7 +17,7 @@ impl<T: Send + 'static, E: Send + 'static> Gather<T, E> {
     ///
     /// Outside of a tokio runtime with time enabled.
     pub fn deadline(self, at: Instant) -> Self {
-        self.cancel_when(tokio::time::sleep_until(at))
+        self.cancel_when(time(at))
     }
 
     /// Cancels the gather by hand when `event` is ready; as
@@ -82,10 +83,6 @@ impl<E: Send + 'static> Handle<E> {
     /// assert!(!parent.is_cancelled());
     /// # });
     /// ```
-    ///
-    /// # Panics
-    ///
-    /// Outside of a tokio runtime.
     pub fn child_gather<T, C>(&self) -> Gather<T, C>
     where
         T: Send + 'static,

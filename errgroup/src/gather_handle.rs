@@ -197,7 +197,8 @@ impl<T: Send + 'static, E: Send + 'static> GatherHandle<T, E> {
             let mut task = pin!(task);
             let Shared { group, grace, .. } = &*handle.shared;
             let outcome = unless_cancelled(group, *grace, task.as_mut()).await;
-            handle.conclude(outcome, task.gone())
+            let (outcome, report) = task.end(outcome);
+            handle.conclude(outcome, report)
         };
         (index, member)
     }

@@ -7,6 +7,7 @@ use crate::cancelled::Cancelled;
 use crate::cause::{Cause, Reason};
 use crate::engine::Engine;
 use crate::error::TrySpawnError;
+use crate::follow::Follows;
 use crate::handle::Handle;
 use crate::joined::Joined;
 use crate::panic::Panic;
@@ -41,6 +42,8 @@ use crate::wait_error::WaitError;
 pub struct Group<E: Send + 'static> {
     pub(crate) handle: Handle<E>,
     on_panic: Option<OnPanic<E>>,
+    /// A parent, if it has one.
+    pub(crate) follows: Option<Box<dyn Follows>>,
 }
 
 type OnPanic<E> = Box<dyn FnOnce(Panic) -> E + Send + Sync>;
@@ -54,6 +57,7 @@ impl<E: Send + 'static> Group<E> {
                 shared: Shared::new(),
             },
             on_panic: None,
+            follows: None,
         }
     }
 

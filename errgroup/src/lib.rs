@@ -16,6 +16,7 @@ mod error;
 mod escalations;
 #[cfg(feature = "flow")]
 pub mod flow;
+mod follow;
 mod gather;
 mod gather_control;
 mod gather_handle;

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use crate::named;
-use crate::panic::caught;
+use crate::panic::{Panic, caught};
 use crate::report::{Outcome, Unsent};
 
 pin_project_lite::pin_project! {
@@ -18,8 +18,10 @@ pin_project_lite::pin_project! {
     }
 
     impl<F, T, E> PinnedDrop for Reported<F, T, E> {
-        fn drop(this: Pin<&mut Self>) {
-            this.gone();
+        fn drop(mut this: Pin<&mut Self>) {
+            if let Err(panic) = this.as_mut().drop_task() {
+                this.project().report.send(Outcome::Panicked(panic));
+            }
         }
     }
 }
@@ -30,14 +32,28 @@ impl<F, T, E> Reported<F, T, E> {
         Self { task, report }
     }
 
-    /// Drops what is left of the task: the report, to be sent.
-    pub(crate) fn gone(self: Pin<&mut Self>) -> &mut Unsent<T, E> {
+    /// Drops what is left of the task, which has come to `outcome`: the report, to be sent,
+    /// and what to send.
+    pub(crate) fn end(
+        mut self: Pin<&mut Self>,
+        outcome: Outcome<T, E>,
+    ) -> (Outcome<T, E>, &mut Unsent<T, E>) {
+        let outcome = match (self.as_mut().drop_task(), outcome) {
+            // The first panic is the one that is told.
+            (Ok(()), outcome) | (Err(_), outcome @ Outcome::Panicked(_)) => outcome,
+            (Err(panic), _) => Outcome::Panicked(panic),
+        };
+        (outcome, self.project().report)
+    }
+
+    fn drop_task(self: Pin<&mut Self>) -> Result<(), Panic> {
         let mut this = self.project();
-        if this.task.is_some() {
-            let ((), name) = named::drops(|| this.task.set(None));
-            this.report.name_it(name);
+        if this.task.is_none() {
+            return Ok(());
         }
-        this.report
+        let (dropped, name) = named::drops(|| caught(|| this.task.set(None)));
+        this.report.name_it(name);
+        dropped
     }
 
     /// The task until it has ended, when it is gone.
@@ -59,8 +75,7 @@ impl<F, T, E> Reported<F, T, E> {
             Ok(polled) => Outcome::of(Ok(ready!(polled))),
             Err(panic) => Outcome::of(Err(panic)),
         };
-        self.gone();
-        Poll::Ready(outcome)
+        Poll::Ready(self.end(outcome).0)
     }
 
     /// The job, done.

@@ -151,10 +151,15 @@ impl<E: Send + 'static> Drop for Runner<E> {
         let Some(was) = self.was else {
             return;
         };
-        // The runtime has dropped this before its time: tasks that wait shall
-        // not wait for it.
+        // The runtime has dropped this before its time.
+        let Some(job) = self.job.take() else {
+            // Nothing is lost, unless tasks wait: they shall not wait for it.
+            if self.shared.state.drop_runner(was) {
+                self.shared.cancel(Cause::Aborted);
+            }
+            return;
+        };
         self.shared.cancel(Cause::Aborted);
-        let job = self.job.take();
         self.shared.settle(discard(|| drop(job)));
         self.shared.state.drop_runner(was);
     }

@@ -2,8 +2,7 @@
 //! group, by a thread for each that waits. All of them wait for the end of the scope
 //! too, so that none keeps it from ending.
 
-use std::pin::pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::thread::ScopedJoinHandle;
 use std::time::Instant;
 
@@ -50,6 +49,11 @@ impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
     }
 
     pub(crate) fn cancel_at(&self, at: Instant, reason: Cause<E>) {
+        if at <= Instant::now() {
+            // Not by a thread, a moment later.
+            let _ = self.cancel_from_outside(reason);
+            return;
+        }
         let scope = self.clone();
         self.threads.spawn(move || {
             if ready_until(Some(at), watcher(&scope)).is_none() {
@@ -87,15 +91,20 @@ impl<'scope, 'env, E: Send + 'scope> Scope<'scope, 'env, E> {
         F: Future<Output: Send> + Send + 'scope,
     {
         let scope = self.clone();
-        self.threads.spawn(move || {
-            let mut happened = pin!(happens(event, scope.cancelled()));
-            let reason = match until_ready(|cx| happened.as_mut().poll(cx)) {
+        let mut watching = Box::pin(async move {
+            let reason = match happens(event, scope.cancelled()).await {
                 Ok(false) => return,
                 Ok(true) => Cause::Cancelled,
                 Err(panic) => Cause::Panicked(panic),
             };
             let _ = scope.cancel_from_outside(reason);
         });
+        // What has happened by now cancels now, not by a thread, a moment later.
+        let mut cx = Context::from_waker(Waker::noop());
+        if watching.as_mut().poll(&mut cx).is_pending() {
+            self.threads
+                .spawn(move || until_ready(|cx| watching.as_mut().poll(cx)));
+        }
     }
 
     /// If this scope fails, by an error or a panic of a task or of its body or by its

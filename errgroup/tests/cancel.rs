@@ -3,7 +3,6 @@
 mod poll_once;
 
 use std::future::pending;
-use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
@@ -358,46 +357,6 @@ async fn wait_returns_only_when_every_task_is_gone() {
         group.wait().await.unwrap();
         assert!(gone.iter().all(|flag| flag.load(SeqCst)));
         canceller.join().unwrap();
-    }
-}
-
-/// A group of which a runtime has dropped two tasks before they were done.
-fn aborted(limit: usize) -> Group<()> {
-    let group = Group::<()>::new().limit(limit);
-    let dead = current_thread();
-    dead.block_on(async {
-        group.spawn(pending());
-        group.spawn(pending());
-        tokio::task::yield_now().await;
-    });
-    drop(dead);
-    assert_eq!(
-        group.with_cause(|cause| matches!(cause, Cause::Aborted)),
-        Some(true)
-    );
-    group
-}
-
-fn current_thread() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap()
-}
-
-#[test]
-fn a_task_dropped_by_the_runtime_does_not_hang_wait_and_is_not_taken_for_done() {
-    for limit in [1, usize::MAX] {
-        let group = aborted(limit);
-        let handle = group.handle();
-        let ended = current_thread().block_on(group.try_wait());
-        assert!(matches!(ended, Err(WaitError::Aborted)), "{ended:?}");
-        assert_eq!(handle.len(), 0);
-        assert_eq!(handle.reason(), Some(Reason::Aborted));
-
-        let group = aborted(limit);
-        let waited =
-            std::panic::catch_unwind(AssertUnwindSafe(|| current_thread().block_on(group.wait())));
-        assert!(waited.is_err());
     }
 }
 

@@ -392,3 +392,48 @@ async fn a_panic_of_what_follows_the_end_does_not_escalate() {
     assert!(has_acted.await.is_err());
     assert!(!parent.is_cancelled(), "the child has ended well");
 }
+
+#[tokio::test]
+async fn a_deadline_that_has_been_lets_nothing_start() {
+    let group = Group::new().deadline(Instant::now(), "too late");
+    let refused = group.try_spawn(async { panic!("started") }).unwrap_err();
+    assert!(!refused.is_full(), "{refused:?}");
+    assert_eq!(group.wait().await, Err("too late"));
+}
+
+#[tokio::test]
+async fn an_event_that_has_happened_lets_nothing_start() {
+    let group = Group::<()>::new().cancel_when(std::future::ready(()));
+    assert_eq!(group.reason(), Some(Reason::Cancelled));
+    group.spawn(async { panic!("started") });
+    assert_eq!(group.wait().await, Ok(()));
+
+    let event = async { panic!("the event") };
+    let group = Group::<()>::new().cancel_when(event);
+    assert!(matches!(
+        group.try_wait().await,
+        Err(WaitError::Panicked(panic)) if panic.message() == Some("the event")
+    ));
+}
+
+/// Also outside of a runtime: no task carries it over.
+#[test]
+fn children_are_cancelled_when_the_cancel_of_their_parent_returns() {
+    let parent = Group::<()>::new();
+    let child = parent.handle().child::<&str>();
+    let grandchild = child.handle().child_gather::<u32, ()>();
+    parent.cancel();
+    assert_eq!(child.reason(), Some(Reason::Cancelled));
+    assert!(grandchild.handle().group().is_cancelled());
+    assert!(parent.handle().child::<()>().is_cancelled());
+}
+
+#[tokio::test]
+async fn a_child_is_cancelled_before_its_parent_s_failure_is_told() {
+    let parent = Group::new();
+    let child = parent.handle().child::<()>();
+    let handle = child.handle();
+    parent.spawn(async { Err("broken") });
+    assert_eq!(parent.wait().await, Err("broken"));
+    assert!(handle.is_cancelled());
+}

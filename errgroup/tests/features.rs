@@ -20,6 +20,16 @@ mod token {
     }
 
     #[tokio::test]
+    async fn a_token_that_was_cancelled_before_lets_nothing_start() {
+        let token = CancellationToken::new();
+        token.cancel();
+        let group = Group::<()>::new().cancel_with(&token);
+        assert!(group.is_cancelled());
+        group.spawn(async { panic!("started") });
+        assert_eq!(group.wait().await, Ok(()));
+    }
+
+    #[tokio::test]
     async fn a_group_cancels_its_tokens_and_leaves_those_it_listens_to() {
         let above = CancellationToken::new();
         let group = Group::new().cancel_with(&above);

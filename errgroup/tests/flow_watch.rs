@@ -160,6 +160,13 @@ async fn an_event_cancels_and_its_panic_goes_on_at_run() {
     assert!(run.await.is_err_and(|ended| ended.is_panic()));
 }
 
+#[tokio::test]
+async fn a_deadline_that_has_been_lets_no_node_start() {
+    let mut flow = Flow::<()>::new().deadline(Instant::now());
+    let node = flow.node("a", (), |()| async { Ok(()) });
+    assert_eq!(flow.run().await.node(node).state, State::Cancelled);
+}
+
 #[cfg(feature = "tokio-util")]
 #[tokio::test(start_paused = true)]
 async fn a_token_cancels() {

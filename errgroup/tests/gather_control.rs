@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use errgroup::{Gather, Group, Outcome, Policy, Reason, scope};
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 type Result<T> = std::result::Result<T, &'static str>;
 
@@ -49,6 +49,15 @@ async fn a_token_cancels() {
     tokio::task::yield_now().await;
     token.cancel();
     assert!(is_cancelled(gather).await);
+}
+
+#[tokio::test]
+async fn a_deadline_that_has_been_lets_nothing_start() {
+    let gather = Gather::<(), &str>::new().deadline(Instant::now());
+    assert!(gather.handle().group().is_cancelled());
+    gather.spawn(async { panic!("started") });
+    let gathered = gather.wait().await;
+    assert!(matches!(gathered.reports()[0].outcome, Outcome::NotStarted));
 }
 
 #[tokio::test]

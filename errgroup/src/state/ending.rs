@@ -5,6 +5,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::{Cancelled, State};
 use crate::cause::{Cause, Reason};
+use crate::panic::caught;
 use crate::sync::lock;
 use crate::verdict::{Offered, OnError};
 use crate::wait_error::WaitError;
@@ -27,7 +28,7 @@ impl<J, E> State<J, E> {
         drop(verdict);
         match offered {
             Offered::First => {}
-            Offered::Late(_unread) => return Cancelled::Late,
+            Offered::Late(unread) => return Cancelled::Late(unread),
             Offered::Ended(reason) => return Cancelled::Ended(reason),
         }
         let pending = self.word.take_pending();
@@ -40,13 +41,11 @@ impl<J, E> State<J, E> {
         Cancelled::First(pending)
     }
 
-    /// Counts a task that failed. What comes back is the reason to cancel, unless
-    /// the group goes on after an error.
+    /// Counts a task that failed, and takes its error if the group goes on after it; what
+    /// nobody will read comes back, to be dropped. Otherwise the reason to cancel.
     #[cold]
-    pub(crate) fn tolerate(&self, reason: Cause<E>) -> Option<Cause<E>> {
-        // Dropped outside of the lock, if nobody will read it.
-        let tolerated = lock(&self.verdict).tolerate(reason);
-        tolerated.err()
+    pub(crate) fn tolerate(&self, reason: Cause<E>) -> Result<Option<E>, Cause<E>> {
+        lock(&self.verdict).tolerate(reason)
     }
 
     pub(crate) fn set_on_error(&self, on_error: OnError) {
@@ -125,13 +124,17 @@ impl<J, E> State<J, E> {
         if !self.word.end() {
             return Poll::Pending;
         }
-        let (ending, unread) = verdict.end();
+        let (mut ending, unread) = verdict.end();
         drop(verdict);
         let (waiting, join) = (callers.take(), callers.join.take());
         drop(callers);
         drop(join);
-        // May be anybody's, and come back to this group as it is dropped.
-        drop(unread);
+        // May be anybody's, and come back to this group as it is dropped; or panic, which
+        // is then told, as every panic is.
+        let dropped = caught(|| drop(unread));
+        if let (Err(panic), false) = (dropped, matches!(ending, Err(WaitError::Panicked(_)))) {
+            ending = Err(WaitError::Panicked(panic));
+        }
         let watchers = lock(&self.watchers).take();
         watchers.for_each(Waker::wake);
         waiting.into_iter().for_each(|(_, waker)| waker.wake());

@@ -67,8 +67,8 @@ pub(crate) enum Cancelled<J, E> {
     /// It was the first. The tasks that were pending, together with a slot (so that
     /// `join` waits for their drop): drop them, then `leave`.
     First(Vec<J>),
-    /// The group was cancelled already.
-    Late,
+    /// The group was cancelled already. With what nobody will read of it, to be dropped.
+    Late(Option<Cause<E>>),
     /// The group had ended, so there is nobody whom it concerns.
     Ended(Cause<E>),
 }
@@ -101,11 +101,13 @@ impl<J, E> State<J, E> {
         self.left(self.word.sub());
     }
 
-    /// Gives back the slot of a runner that takes no task in it.
+    /// Gives back the slot of a runner that takes no task in it. Whether tasks wait, which
+    /// may have relied on it.
     #[cold]
-    pub(crate) fn drop_runner(&self, was: Was) {
+    pub(crate) fn drop_runner(&self, was: Was) -> bool {
         let left = self.word.drop_runner(was);
         self.left(left);
+        left.pending() > 0
     }
 
     #[inline]

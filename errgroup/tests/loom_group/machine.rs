@@ -126,7 +126,7 @@ pub(crate) fn cancel(group: &Group, reason: Cause<u8>) -> usize {
             group.leave();
             pending.len()
         }
-        Cancelled::Late | Cancelled::Ended(_) => 0,
+        Cancelled::Late(_) | Cancelled::Ended(_) => 0,
     }
 }
 
