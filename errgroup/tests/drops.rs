@@ -150,8 +150,8 @@ fn a_scope_ends_though_what_a_second_panic_throws_panics_in_its_drop() {
         panic_any(Endless)
     };
     let ended = try_scope::<(), (), _>(|scope| {
-        scope.spawn(&task);
-        scope.spawn(&task);
+        scope.spawn(task);
+        scope.spawn(task);
         Ok(())
     });
     let Err(WaitError::Panicked(panic)) = ended else {
