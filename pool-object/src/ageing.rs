@@ -43,12 +43,23 @@ impl Ageing {
     /// As [`is_due`](Self::is_due), of any period. The first time starts the clock.
     #[cold]
     pub(crate) fn is_over(&self, period: Duration) -> bool {
+        self.is_over_after(period, false)
+    }
+
+    /// As [`is_over`](Self::is_over); the first time it is.
+    #[cfg(feature = "bytes")]
+    #[cold]
+    pub(crate) fn is_over_or_new(&self, period: Duration) -> bool {
+        self.is_over_after(period, true)
+    }
+
+    fn is_over_after(&self, period: Duration, none: bool) -> bool {
         // Whoever holds the lock asks the same.
         let Ok(mut last) = self.last.try_lock() else {
             return false;
         };
         let now = Instant::now();
-        let over = last.is_some_and(|last| now.duration_since(last) >= period);
+        let over = last.map_or(none, |last| now.duration_since(last) >= period);
         if over || last.is_none() {
             *last = Some(now);
         }

@@ -112,7 +112,9 @@ impl BufferPool {
     /// idle beyond it.
     ///
     /// It is dealt out among the 13 sizes; a size whose share is less than one buffer
-    /// keeps none.
+    /// keeps none, until it is asked for. A thread that has used a size may keep one buffer
+    /// of it above a bound that is lowered by this, see [`Pool::set_max_idle`]; what deals
+    /// take from one size for another counts until it is there.
     ///
     /// ```
     /// # use pool_object::BufferPool;
@@ -294,8 +296,9 @@ impl BufferPool {
         let pool = &self.classes[class.0];
         pool.take_past_the_slot_and(|| self.look_at_the_time())
             .unwrap_or_else(|| {
-                self.dealing.look_at_the_time(&self.classes);
-                pool.miss(|| Vec::with_capacity(class.size()))
+                let made = pool.miss(|| Vec::with_capacity(class.size()));
+                self.dealing.look_at_the_time(&self.classes, class);
+                made
             })
     }
 

@@ -5,7 +5,7 @@ use crate::{
     gate::Gate,
     magazine::Magazine,
     object::{Idle, Object},
-    slot::Slot,
+    slot::{OFTEN, Slot},
     sync::{AtomicUsize, Ordering, UnsafeCell},
 };
 use std::{cell::Cell, ptr::NonNull};
@@ -94,6 +94,13 @@ impl Cache {
         })
     }
 
+    /// Whether it is time to look at the time, for a thread that uses more than the slot:
+    /// at the last hit of each round, as in the slot. Owner only.
+    #[inline]
+    pub(crate) fn is_often_past_the_slot(&self) -> bool {
+        self.counters.hits_thread.get() % OFTEN == OFTEN - 1
+    }
+
     /// Puts an object in, or gives it back if the places held are full. Owner only.
     #[inline]
     pub(crate) fn put(&self, idle: Idle) -> Result<(), Idle> {
@@ -139,9 +146,8 @@ impl Cache {
     /// all places held for them; and how many more of these there are. Under the
     /// list's lock: by the owner, or as the pool is dropped.
     pub(crate) fn retire_slots(&self, mut sink: impl FnMut(Idle)) -> usize {
-        let rooms = [self.slot_room(), 1];
         let mut empty = 0;
-        for (slot, room) in self.slots().zip(rooms) {
+        for (slot, room) in self.slots_with_room() {
             match slot.retire() {
                 Some(object) => sink(Idle {
                     object,
@@ -157,9 +163,7 @@ impl Cache {
     /// most, for it is not known of them. From another thread than the owner: as of a
     /// moment ago. Under the list's lock, for the front.
     pub(crate) fn idle(&self) -> (usize, usize) {
-        let rooms = [self.slot_room(), 1];
-        self.slots()
-            .zip(rooms)
+        self.slots_with_room()
             .filter(|(slot, _)| slot.is_full())
             .fold(
                 (self.magazine.len(), self.magazine.weight()),
@@ -175,6 +179,11 @@ impl Cache {
     /// The slot, and the front if there is one. Under the list's lock.
     pub(crate) fn slots(&self) -> impl Iterator<Item = &Slot> {
         std::iter::once(&self.slot).chain(self.front())
+    }
+
+    /// Slot and front with the places that are held for each. Under the list's lock.
+    pub(crate) fn slots_with_room(&self) -> impl Iterator<Item = (&Slot, usize)> {
+        self.slots().zip([self.slot_room(), 1])
     }
 
     /// The front, if there is one. Owner only, or under the list's lock.

@@ -54,6 +54,10 @@ impl Checks {
         }
     }
 
+    pub(crate) const fn is_none(self) -> bool {
+        self.drop_one_in == 0 && !self.poison && !self.track_loans
+    }
+
     /// All: one object in four is dropped, as by Go's race detector, the rest is
     /// poisoned, and loans are tracked.
     #[must_use]
@@ -77,7 +81,8 @@ impl Checks {
     }
 
     /// Has the policy [poison](crate::Policy::poison) objects that come back, so that
-    /// who uses what a former user left behind sees it.
+    /// who uses what a former user left behind sees it. Closures and functions do not know
+    /// how: a pool of these is as it was.
     #[must_use]
     pub const fn poison(mut self) -> Self {
         self.poison = true;
@@ -85,7 +90,9 @@ impl Checks {
     }
 
     /// Notes where each guard was taken until it is dropped or detached. When the pool
-    /// is dropped, those that were forgotten are written to standard error.
+    /// is dropped, those that were forgotten are written to standard error; of one that never
+    /// is, in a `static` or kept alive by a forgotten owned guard, ask
+    /// [`Pool::loans`](crate::Pool::loans).
     #[must_use]
     pub const fn track_loans(mut self) -> Self {
         self.track_loans = true;

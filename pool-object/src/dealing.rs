@@ -18,6 +18,9 @@ type Classes = [Pool<Vec<u8>, Emptied>; CLASSES];
 /// Buffers are dealt anew at most so often without being told to.
 const PERIOD: Duration = Duration::from_secs(1);
 
+/// The same, where a size that is asked for may keep none.
+const SOON: Duration = Duration::from_millis(10);
+
 /// One in so many buffers made looks at the time.
 const OFTEN: u64 = 64;
 
@@ -61,11 +64,16 @@ impl Dealing {
         self.last = Mutex::new(Last::new(bytes));
     }
 
-    /// Deals if that is due. Called as a buffer has to be made: when all sizes asked for
-    /// are found, they are dealt well.
-    pub(crate) fn look_at_the_time(&self, classes: &Classes) {
+    /// Deals if that is due. Called as a buffer of that class has been made: when all sizes
+    /// asked for are found, they are dealt well.
+    pub(crate) fn look_at_the_time(&self, classes: &Classes, Class(class): Class) {
         let made = self.made.fetch_add(1, Ordering::Relaxed);
-        if made % OFTEN == OFTEN - 1 && self.clock.is_over(PERIOD) {
+        let is_due = match classes[class].bound() {
+            // Of a size that may keep none each one has to be made.
+            0 => self.clock.is_over_or_new(SOON),
+            _ => made % OFTEN == OFTEN - 1 && self.clock.is_over(PERIOD),
+        };
+        if is_due {
             self.deal(classes, None);
         }
     }
@@ -81,11 +89,26 @@ impl Dealing {
         }
         let bounds = last.bounds();
         // Lower ones first, so that at no time there is more than all may keep.
-        for raise in [false, true] {
-            for (pool, bound) in classes.iter().zip(bounds) {
-                if (bound > pool.bound()) == raise && bound != pool.bound() {
-                    pool.set_max_idle(bound);
-                }
+        for (pool, bound) in classes.iter().zip(bounds) {
+            if bound < pool.bound() {
+                pool.set_max_idle(bound);
+            }
+        }
+        // What threads hold on to of a lower one, a place in each slot, is not there to be
+        // dealt out.
+        let held = classes.iter().enumerate().map(|(class, pool)| {
+            let places = pool.bound().saturating_add(pool.excess());
+            places.saturating_mul(Class(class).size())
+        });
+        let mut free = last
+            .bytes
+            .saturating_sub(held.fold(0, usize::saturating_add));
+        for (class, (pool, bound)) in classes.iter().zip(bounds).enumerate() {
+            let size = Class(class).size();
+            let more = bound.saturating_sub(pool.bound()).min(free / size);
+            if more > 0 {
+                pool.set_max_idle(pool.bound() + more);
+                free -= more * size;
             }
         }
     }

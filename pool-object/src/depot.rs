@@ -90,8 +90,16 @@ impl Depot {
     /// Sets the bound anew, and drops what is idle beyond it.
     #[cold]
     pub(crate) fn set_max_idle(&self, max_idle: usize) {
-        self.store().budget.set_limit(max_idle);
-        self.sweep(Sweep::Excess);
+        let store = self.store();
+        store.budget.set_limit(max_idle);
+        let swept = store.sweep_excess(self.birth().and_then(thread::find));
+        self.discard(swept, |counters| &counters.lowered);
+    }
+
+    /// Places that threads hold beyond the bound, which was lowered.
+    #[cfg(feature = "bytes")]
+    pub(crate) fn excess(&self) -> usize {
+        self.store.get().map_or(0, |store| store.budget.excess())
     }
 
     /// The object in this thread's slot, if there is one: the hit path, and all of
@@ -127,6 +135,9 @@ impl Depot {
                 if let Some(object) = cache.slot.take() {
                     return Some(object);
                 }
+            }
+            if cache.is_often_past_the_slot() {
+                now_and_then();
             }
             if let Some(object) = cache.take_past_the_slot() {
                 return Some(object);
@@ -253,10 +264,7 @@ impl Depot {
     pub(crate) fn sweep(&self, what: Sweep) {
         if let Some(store) = self.store.get() {
             let swept = store.sweep(what, self.birth().and_then(thread::find));
-            self.discard(swept, |counters| match what {
-                Sweep::All | Sweep::Unused => &counters.aged,
-                Sweep::Excess => &counters.lowered,
-            });
+            self.discard(swept, |counters| &counters.aged);
         }
     }
 

@@ -107,8 +107,9 @@ impl<T, P: TryPolicy<T>> Home for Arc<Pool<T, P>> {
 /// An object of a pool, which goes back when this guard is dropped.
 ///
 /// The guard may be sent to another thread, or held across an `await`; the object
-/// goes back wherever the guard is dropped. If that happens because of a panic, the
-/// object is dropped instead, as it may be half changed.
+/// goes back wherever the guard is dropped. If that happens while the thread panics, the
+/// object is dropped instead, as it may be half changed; also in a destructor that some
+/// other panic has run, of which a guard cannot tell ([`Pool::with`] can).
 ///
 /// A guard that is forgotten leaks its object and nothing else.
 ///

@@ -85,6 +85,17 @@ impl Magazine {
         self.unused.set(self.len());
     }
 
+    /// Takes the object at the bottom, the oldest, out with its places.
+    pub(crate) fn shed(&self) -> Option<Idle> {
+        let mut shed = None;
+        let count = self.len().min(1);
+        self.shift(count, |idle| {
+            self.room.set(self.room.get() - idle.weight);
+            shed = Some(idle);
+        });
+        shed
+    }
+
     /// Takes `count` objects off the bottom, oldest first.
     fn shift(&self, count: usize, mut sink: impl FnMut(Idle)) {
         let (len, mut weight) = (self.len(), self.weight());

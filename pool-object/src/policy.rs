@@ -30,7 +30,9 @@ use std::convert::Infallible;
 pub trait Policy<T> {
     /// Makes an object, because none is idle.
     ///
-    /// A panic goes through to the caller of `get`; the pool stays as it was.
+    /// A panic goes through to the caller of `get`; the pool stays as it was. It is returned
+    /// by value, so what is too large for the stack is to be behind a pointer: a `Vec`, a
+    /// `Box`.
     fn create(&self) -> T;
 
     /// Makes an object that comes back fit for its next use; `false` has it dropped

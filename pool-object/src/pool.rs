@@ -7,8 +7,6 @@ mod hand_out;
 mod in_place;
 mod shrink;
 
-pub(crate) use in_place::IN_PLACE;
-
 use crate::{Policy, Stats, TryPolicy, WithReset, depot::Depot, object::Object};
 use std::{
     cell::Cell,
@@ -174,8 +172,9 @@ impl<T, P> Pool<T, P> {
     /// not used for one to two periods is dropped.
     ///
     /// There is no thread for it: those that use the pool look at the time, when they
-    /// find nothing in their cache and once in 1,024 hits. A pool that nobody uses is not
-    /// trimmed. A trim by hand starts the period anew.
+    /// find nothing in their cache and once in 128 hits. So where a thread seldom uses it,
+    /// what is unused stays until then; a pool that nobody uses is not trimmed. A trim by
+    /// hand starts the period anew.
     ///
     /// ```
     /// # use pool_object::Pool;
@@ -206,6 +205,12 @@ impl<T, P> Pool<T, P> {
     #[cfg(feature = "bytes")]
     pub(crate) fn bound(&self) -> usize {
         self.depot.max_idle()
+    }
+
+    /// See [`Depot::excess`].
+    #[cfg(feature = "bytes")]
+    pub(crate) fn excess(&self) -> usize {
+        self.depot.excess()
     }
 
     #[cfg(feature = "bytes")]

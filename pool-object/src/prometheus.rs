@@ -6,7 +6,11 @@ use prometheus::{
     core::{Collector, Desc},
     proto::MetricFamily,
 };
-use std::{collections::HashMap, fmt};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 /// A [`Collector`] for the figures of any number of pools, labelled by name.
 ///
@@ -35,12 +39,18 @@ use std::{collections::HashMap, fmt};
 /// a [`label`](Self::label) that all of them have.
 pub struct PoolCollector {
     labels: HashMap<String, String>,
-    pools: Vec<(String, Source)>,
+    pools: Vec<Watched>,
     /// For what they are called alone: these have no values.
     described: Metrics,
 }
 
-type Source = Box<dyn Fn() -> Stats + Send + Sync>;
+struct Watched {
+    name: String,
+    stats: Box<dyn Fn() -> Stats + Send + Sync>,
+    /// The most that were told of as returned. It follows from counts that are read while
+    /// they change, so it may seem to become less, which would pass for a new beginning.
+    returned: AtomicU64,
+}
 
 impl PoolCollector {
     /// One without pools.
@@ -83,7 +93,11 @@ impl PoolCollector {
         name: impl Into<String>,
         stats: impl Fn() -> Stats + Send + Sync + 'static,
     ) -> Self {
-        self.pools.push((name.into(), Box::new(stats)));
+        self.pools.push(Watched {
+            name: name.into(),
+            stats: Box::new(stats),
+            returned: AtomicU64::new(0),
+        });
         self
     }
 }
@@ -136,11 +150,11 @@ impl Metrics {
         }
     }
 
-    fn set(&self, pool: &str, stats: &Stats) {
+    fn set(&self, pool: &str, stats: &Stats, returned: u64) {
         let of = |vec: &IntCounterVec, value| vec.with_label_values(&[pool]).inc_by(value);
         of(&self.misses, stats.misses);
         of(&self.prewarmed, stats.prewarmed);
-        of(&self.returned, stats.returned());
+        of(&self.returned, returned);
         let (hits, dropped) = (stats.hits, stats.dropped);
         for (place, value) in [
             ("thread", hits.thread),
@@ -190,8 +204,12 @@ impl Collector for PoolCollector {
 
     fn collect(&self) -> Vec<MetricFamily> {
         let metrics = Metrics::new(&self.labels);
-        for (name, stats) in &self.pools {
-            metrics.set(name, &stats());
+        for pool in &self.pools {
+            let stats = (pool.stats)();
+            let now = stats.returned();
+            // Relaxed: a count, which other scrapes may raise meanwhile.
+            let returned = pool.returned.fetch_max(now, Relaxed).max(now);
+            metrics.set(&pool.name, &stats, returned);
         }
         metrics
             .all()
@@ -210,7 +228,7 @@ impl Default for PoolCollector {
 impl fmt::Debug for PoolCollector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list()
-            .entries(self.pools.iter().map(|(name, _)| name))
+            .entries(self.pools.iter().map(|pool| &pool.name))
             .finish()
     }
 }

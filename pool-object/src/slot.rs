@@ -2,6 +2,8 @@
 
 mod state;
 
+pub use state::OFTEN;
+
 use crate::{
     asymmetric,
     object::Object,
@@ -99,7 +101,7 @@ impl Slot {
         self.state.store(state.word(), order);
     }
 
-    /// As [`take`](Self::take), but for once in [`OFTEN`](state::OFTEN) hits. Owner only.
+    /// As [`take`](Self::take), but for once in [`OFTEN`] hits. Owner only.
     #[inline(always)]
     pub fn take_often(&self) -> Option<Object> {
         let state = self.state();
@@ -136,7 +138,7 @@ impl Slot {
         Some(object)
     }
 
-    /// Lends the object where it is, if there is one, but for once in [`OFTEN`](state::OFTEN) hits.
+    /// Lends the object where it is, if there is one, but for once in [`OFTEN`] hits.
     /// Owner only.
     #[inline(always)]
     pub fn lend_often(&self) -> Option<(Lent<'_>, Before)> {

@@ -5,7 +5,6 @@ use crate::{
     front::{Front, LOCALS_STAY},
     loan::{Home, sealed},
     object::{Idle, Object},
-    pool::IN_PLACE,
     slot::Slot,
     sync::LocalKey,
 };
@@ -50,6 +49,12 @@ pub trait StaticPool: Copy + 'static {
 /// The slot is opened by a thread's first use, if the bound on idle objects has a place
 /// to spare for it; else it is asked again now and then. On systems where thread locals
 /// are not laid out by the compiler it stays closed, and the pool is as any other.
+///
+/// A thread may use it to its end, in destructors of thread locals too. Only its *first* use
+/// of pools must not be in what the C library runs after those (a destructor given to
+/// `pthread_key_create`): the end of the thread has passed by then. Nor may pools be used in
+/// a process that was forked from one with several threads, unless it calls `exec`: the
+/// slots of the threads that are not there any more are.
 ///
 /// ```
 /// use pool_object::{Loan, Pool, static_pool};
@@ -192,7 +197,7 @@ pub fn with<S: StaticPool<Policy: Policy<S::Object>>, R>(
     _: S,
     use_it: impl FnOnce(&mut S::Object) -> R,
 ) -> R {
-    if IN_PLACE && LOCALS_STAY {
+    if LOCALS_STAY && S::pool().lends_in_place() {
         let slot = S::front().with(|front| NonNull::from(front.slot()));
         // SAFETY: a front is in this thread's own memory, without a destructor, and so
         // good until the last of the thread's code has run.

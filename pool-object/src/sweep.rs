@@ -5,7 +5,7 @@ use crate::{
     cache::Cache,
     object::{Idle, Object},
     shard::total_weight,
-    store::Store,
+    store::{Caches, Store},
     sync::lock,
 };
 use std::ptr::NonNull;
@@ -17,9 +17,6 @@ pub(crate) enum Sweep {
     All,
     /// What was idle at the last trim and was not used since.
     Unused,
-    /// As much as there is beyond the bound, which was lowered: from the shards, and if
-    /// that does not do, whatever is in the caches.
-    Excess,
 }
 
 impl Store {
@@ -34,18 +31,11 @@ impl Store {
         let shards = match what {
             Sweep::All => self.shards.drain(),
             Sweep::Unused => self.shards.trim(),
-            Sweep::Excess => self.take_excess(),
         };
         self.budget.give_back(total_weight(&shards));
         let mut swept: Vec<_> = shards.into_iter().map(|idle| idle.object).collect();
-        if what == Sweep::Excess && self.budget.excess() == 0 {
-            return swept;
-        }
         let listed = lock(&self.caches);
-        let all_in_reach = asymmetric::available();
-        let caches = listed
-            .iter()
-            .filter(|cache| all_in_reach || own == Some(NonNull::from(*cache)));
+        let caches = in_reach(&listed, own);
 
         // The slots in question are closed, and the gates shut ...
         let mut closed = Vec::new();
@@ -56,10 +46,8 @@ impl Store {
                 closed.extend(object.map(|object| (slot, object)));
             }
         }
-        // ... before it is asked who was there. Partners: `Slot::take`, `Gate::enter`.
-        if all_in_reach {
-            asymmetric::heavy();
-        }
+        // ... before it is asked who was there.
+        fence(&listed);
         swept.extend(
             closed
                 .into_iter()
@@ -75,14 +63,66 @@ impl Store {
         swept
     }
 
-    /// Takes out of the shards what stands in for places that there are too many of.
-    fn take_excess(&self) -> Vec<Idle> {
-        let (mut taken, mut weight) = (Vec::new(), 0);
-        while weight < self.budget.excess()
-            && self.shards.pop(0, 1, |idle| taken.push(idle)).is_some()
-        {
-            weight += taken.last().map_or(0, |idle| idle.weight);
+    /// Takes out what is idle beyond the bound, which was lowered, and no more: places that
+    /// magazines hold and do not fill go first, then what is in the shards, in magazines,
+    /// and in slots, whose places stay with them.
+    ///
+    /// Reach, locks and waiting are those of [`sweep`](Self::sweep).
+    pub(crate) fn sweep_excess(&self, own: Option<NonNull<Cache>>) -> Vec<Object> {
+        let mut swept = Vec::new();
+        if self.budget.excess() == 0 {
+            return swept;
         }
-        taken
+        let listed = lock(&self.caches);
+        let caches = in_reach(&listed, own);
+        caches.clone().for_each(|cache| cache.gate.shut());
+        fence(&listed);
+        for cache in caches.clone() {
+            cache.gate.wait();
+            self.budget.give_back(cache.magazine.narrow());
+        }
+        let mut take = |idle: Idle| {
+            self.budget.give_back(idle.weight);
+            swept.push(idle.object);
+        };
+        while self.budget.excess() > 0 && self.shards.pop(0, 1, &mut take).is_some() {}
+        for cache in caches.clone() {
+            while self.budget.excess() > 0
+                && let Some(idle) = cache.magazine.shed()
+            {
+                take(idle);
+            }
+            cache.gate.open();
+        }
+
+        let (mut left, mut closed) = (self.budget.excess(), Vec::new());
+        for (slot, room) in caches.flat_map(Cache::slots_with_room) {
+            if left == 0 {
+                break;
+            }
+            if let Some(object) = slot.close(false) {
+                left = left.saturating_sub(room);
+                closed.push((slot, object));
+            }
+        }
+        fence(&listed);
+        let settled = closed.into_iter();
+        swept.extend(settled.filter_map(|(slot, object)| slot.settle(object)));
+        swept
+    }
+}
+
+/// The caches that a sweep by the owner of `own` can reach.
+fn in_reach(listed: &Caches, own: Option<NonNull<Cache>>) -> impl Iterator<Item = &Cache> + Clone {
+    let all = asymmetric::available();
+    let caches = listed.iter();
+    caches.filter(move |cache| all || own == Some(NonNull::from(*cache)))
+}
+
+/// Between what is shut and the look at who is there, with the list's lock held. Partners:
+/// `Slot::take`, `Gate::enter`.
+fn fence(_listed: &Caches) {
+    if asymmetric::available() {
+        asymmetric::heavy();
     }
 }

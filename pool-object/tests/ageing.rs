@@ -79,16 +79,22 @@ fn a_trim_by_hand_starts_the_period_anew() {
 }
 
 #[test]
-fn the_time_is_not_looked_at_by_hits_past_the_slot() {
-    let pool = Pool::from_fn(|| 0).trim_every(Duration::ZERO);
-    drop([(); 3].map(|()| pool.get()));
-    for _ in 0..500 {
-        // One from the slot, one from the magazine; the third is never used.
-        drop((pool.get(), pool.get()));
+fn the_time_is_looked_at_now_and_then_by_hits_in_the_slot_and_past_it() {
+    for at_once in [1, 20] {
+        let pool = Pool::from_fn(|| 0).trim_every(Duration::ZERO);
+        let hits = |hits| {
+            for _ in 0..hits / at_once {
+                drop((0..at_once).map(|_| pool.get()).collect::<Vec<_>>());
+            }
+        };
+        hits(20);
+        pool.prewarm(5);
+        hits(60);
+        assert_eq!(pool.stats().dropped.aged, 0);
+        hits(400);
+        assert_eq!(pool.stats().dropped.aged, 5);
+        assert_eq!(pool.stats().idle, at_once);
     }
-    assert_eq!((pool.stats().idle, pool.stats().dropped.aged), (3, 0));
-    (0..2000).for_each(|_| drop(pool.get()));
-    assert_eq!((pool.stats().idle, pool.stats().dropped.aged), (1, 2));
 }
 
 /// Drops more objects for lack of places than are looked at in a row.

@@ -150,6 +150,31 @@ fn what_is_dropped_for_the_bound_says_for_which_part_of_it() {
     assert_eq!(stats.dropped.total(), 11 + stats.dropped.lowered);
 }
 
+/// Three threads hold places beyond the 20 objects of each.
+#[test]
+fn a_lower_bound_that_still_fits_drops_nothing_and_one_that_does_not_what_is_beyond() {
+    let pool = Pool::new(|| 0).max_idle(100);
+    let (pool, all) = (&pool, &Barrier::new(4));
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(move || {
+                drop([(); 20].map(|()| pool.get()));
+                all.wait();
+                all.wait();
+            });
+        }
+        all.wait();
+        let idle = pool.stats().idle;
+        assert!(idle > 50, "{idle}");
+        for (bound, left) in [(70, idle), (40, 40), (2, 2), (0, 0)] {
+            pool.set_max_idle(bound);
+            assert_eq!(pool.stats().idle, left);
+        }
+        assert_eq!(pool.stats().dropped.lowered, idle);
+        all.wait();
+    });
+}
+
 #[test]
 fn a_pool_that_was_used_is_not_given_a_bound_in_vain() {
     let pool = Pool::new(|| 0);

@@ -7,7 +7,7 @@ use std::{
     io::{self, Write},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Barrier},
     task::{Context, Poll},
     thread,
     time::Duration,
@@ -302,6 +302,55 @@ fn the_bound_on_bytes_can_be_changed() {
     pool.set_max_idle_bytes(5_000_000);
     fill();
     assert!(pool.idle_bytes() > 1_000_000);
+}
+
+/// Each of many threads that sleep keeps a place for a large one, and the bytes are dealt
+/// to others meanwhile.
+#[test]
+fn what_threads_hold_on_to_is_not_dealt_to_other_sizes() {
+    const THREADS: usize = 24;
+    const BOUND: u64 = 32 << 20;
+    let pool = BufferPool::new().max_idle_bytes(BOUND as usize);
+    let (pool, all) = (&pool, &Barrier::new(THREADS + 1));
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(move || {
+                for _ in 0..8 {
+                    let large = pool.get(1 << 20);
+                    all.wait();
+                    drop(large);
+                    all.wait();
+                    all.wait();
+                }
+                all.wait();
+                drop(pool.get(1 << 20));
+                all.wait();
+                all.wait();
+            });
+        }
+        for _ in 0..8 {
+            all.wait();
+            all.wait();
+            pool.trim();
+            all.wait();
+        }
+        for _ in 0..12 {
+            drop((0..8000).map(|_| pool.get(4096)).collect::<Vec<_>>());
+            pool.trim();
+        }
+        drop((0..8000).map(|_| pool.get(4096)).collect::<Vec<_>>());
+        all.wait();
+        all.wait();
+        assert!(pool.idle_bytes() <= BOUND, "{}", pool.idle_bytes());
+        all.wait();
+    });
+}
+
+#[test]
+fn a_size_whose_even_share_is_too_small_is_kept_once_it_is_asked_for() {
+    let pool = BufferPool::new().max_idle_bytes(4 << 20);
+    (0..3).for_each(|_| drop(pool.get(1 << 20)));
+    assert_eq!((pool.stats().misses, pool.stats().hits.total()), (1, 2));
 }
 
 #[test]

@@ -92,6 +92,12 @@ fn one_slot(
         });
         let swept: usize = (0..sweeps).map(|_| sweep(&slot, unused)).sum();
         let used_up = owner.join().unwrap();
+        if !slot.is_full() {
+            // Whatever came about it is open again.
+            let object = Object::from_box(Box::new(Marked::new(0)));
+            assert!(slot.put(object).is_ok(), "closed");
+            drop(slot.take().map(into_box));
+        }
         let left = slot.retire().map(into_box);
         left.iter().for_each(|object| mark(object));
         assert_eq!(swept + used_up + left.iter().count(), 1);
@@ -108,6 +114,8 @@ fn a_clear_races_two_takes() {
 }
 
 /// Rules out that a trim takes for unused what is used between its look and its take.
+///
+/// Fails if a slot that a sweep found empty is left closed.
 #[test]
 fn two_trims_race_a_take() {
     one_slot(|slot| take_and_put(slot, 1), 2, true);

@@ -211,3 +211,34 @@ fn use_while_the_thread_is_torn_down() {
     assert_eq!(LATE.stats().misses, 2);
     assert_eq!(LATE.stats().idle, 2);
 }
+
+/// A number that weighs what it says.
+struct Weighed;
+
+impl pool_object::Policy<usize> for Weighed {
+    fn create(&self) -> usize {
+        1
+    }
+    fn weigh(&self, object: &usize) -> usize {
+        *object
+    }
+}
+
+pool_object::static_pool! {
+    static HEAVY: Pool<usize, Weighed> = Pool::new(Weighed).max_idle(100);
+}
+
+#[test]
+fn what_is_heavy_does_not_slip_past_the_bound_by_the_front() {
+    // The front has opened.
+    (0..3).for_each(|_| drop(HEAVY.get()));
+    let mut held = [(); 4].map(|()| HEAVY.get());
+    held.iter_mut().for_each(|number| **number = 60);
+    drop(held);
+    assert!(HEAVY.stats().idle_weight <= 100);
+    let found = std::iter::from_fn(|| HEAVY.try_get());
+    let weight: usize = found.map(|number| *Loan::detach(number)).sum();
+    assert_eq!(weight, 60);
+    HEAVY.with(|number| *number = 101);
+    assert_eq!(HEAVY.stats().idle, 0);
+}

@@ -110,8 +110,8 @@ impl<T, P: TryPolicy<T>> Pool<T, P> {
 
     /// An object that is idle, or `None`.
     ///
-    /// Looked for in the calling thread's cache and in all shards; the few that
-    /// other threads keep for themselves are out of reach.
+    /// Looked for in the calling thread's cache and in all shards; what other threads keep
+    /// for themselves, up to 33 each, is out of reach.
     ///
     /// ```
     /// # use pool_object::Pool;

@@ -11,9 +11,6 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
 };
 
-/// Who checks the use of objects is to see each of them come and go.
-pub(crate) const IN_PLACE: bool = cfg!(not(feature = "checks"));
-
 impl<T, P: Policy<T>> Pool<T, P> {
     /// Lends an object that is idle, or a new one, to `use_it`; it goes back as that
     /// returns. The fastest way: what is in the thread's own slot need not leave it.
@@ -37,7 +34,7 @@ impl<T, P: Policy<T>> Pool<T, P> {
     #[inline]
     #[cfg_attr(feature = "checks", track_caller)]
     pub fn with<R>(&self, use_it: impl FnOnce(&mut T) -> R) -> R {
-        if IN_PLACE
+        if self.lends_in_place()
             && let Some(cache) = self.depot.cache()
             && let Some(lent) = cache.slot.lend_often()
         {
@@ -54,6 +51,18 @@ impl<T, P: Policy<T>> Pool<T, P> {
     #[cfg_attr(feature = "checks", track_caller)]
     fn use_out_of_place<R>(&self, use_it: impl FnOnce(&mut T) -> R) -> R {
         self.use_taken(self.take(), |idle| self.put_idle(idle), use_it)
+    }
+}
+
+impl<T, P> Pool<T, P> {
+    /// Whether an object may be used where it is: who checks the use of objects is to see
+    /// each of them come and go.
+    #[inline(always)]
+    pub(crate) const fn lends_in_place(&self) -> bool {
+        #[cfg(feature = "checks")]
+        return self.checker.checks.is_none();
+        #[cfg(not(feature = "checks"))]
+        true
     }
 }
 

@@ -6,8 +6,8 @@ use crate::sweep::Sweep;
 impl<T, P> Pool<T, P> {
     /// Sets the bound anew while the pool is in use; see [`max_idle`](Self::max_idle).
     ///
-    /// What is idle beyond a lower one is dropped before this returns: from the shards
-    /// first, and if that does not do, from every thread's cache. From then on the new
+    /// What is idle beyond a lower one is dropped before this returns, and no more: from
+    /// the shards first, and if that does not do, from threads' caches. From then on the new
     /// bound holds, but for the one object that each thread that has used the pool may keep
     /// in its slot (two, of a static pool), as heavy as the heaviest that was there; a
     /// thread that finds nothing idle is back to what weighs 1. Caches that

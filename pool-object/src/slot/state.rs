@@ -1,7 +1,7 @@
 //! What the owner of a slot is at, and how many hits it had, in one word.
 
 /// So many hits in a slot pass between two looks at the time.
-pub const OFTEN: usize = 1024;
+pub const OFTEN: usize = 128;
 
 /// What an owner is at. The lower bits are the hits that are left of this round of
 /// [`OFTEN`], the others the rounds; what keeps the owner busy is taken off, which makes
@@ -9,9 +9,9 @@ pub const OFTEN: usize = 1024;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct State(usize);
 
-/// The lower bits: of 64 half, which is tested in one instruction, and otherwise as few as
-/// do, for the sake of the rounds.
-const LOWER: u32 = if usize::BITS >= 64 { 32 } else { 13 };
+/// The lower bits: 16 are tested in one instruction, and leave enough for the rounds of
+/// centuries; of 32 as few as do.
+const LOWER: u32 = if usize::BITS >= 64 { 16 } else { 10 };
 
 impl State {
     const ROUND: usize = 1 << LOWER;
