@@ -70,7 +70,7 @@ const FEW: usize = 4;
 
 /// The empty boxes of a group, for whoever spawns next.
 pub(crate) struct Spares<E> {
-    boxes: OnceLock<Box<ArrayQueue<Job<E>>>>,
+    boxes: OnceLock<ArrayQueue<Job<E>>>,
     /// Tasks so far, about, as long as they are few.
     tasks: AtomicUsize,
 }
@@ -118,9 +118,9 @@ impl<E: 'static> Spares<E> {
             return;
         }
         // Only now: as long as no task is done, who spawns has nowhere to look.
-        let room = || Box::new(ArrayQueue::new(MOST_SPARE));
+        let boxes = self.boxes.get_or_init(|| ArrayQueue::new(MOST_SPARE));
         // There are enough of them if it does not go in.
-        let _ = self.boxes.get_or_init(room).push(empty);
+        let _ = boxes.push(empty);
     }
 
     /// Frees them: handles may outlive the group's end by long.
@@ -130,7 +130,7 @@ impl<E: 'static> Spares<E> {
 
     #[cfg(test)]
     fn count(&self) -> usize {
-        self.boxes.get().map_or(0, |boxes| boxes.len())
+        self.boxes.get().map_or(0, ArrayQueue::len)
     }
 }
 

@@ -18,14 +18,9 @@ const RING: usize = if cfg!(loom_models) { 1 } else { 64 };
 /// Of so many tasks that go beyond the ring one looks whether the next may go into it.
 const LOOK_EACH: usize = if cfg!(loom_models) { 1 } else { 16 };
 
-/// Made by the first task: a group that has none, as most flows' have, is spared memory that
-/// has to lie at the beginning of a cache line, which allocators are slow to find.
 #[derive(Debug)]
-pub(crate) struct Queue<J>(OnceLock<Box<Lanes<J>>>);
-
-#[derive(Debug)]
-struct Lanes<J> {
-    ring: ArrayQueue<J>,
+pub(crate) struct Queue<J> {
+    ring: OnceLock<ArrayQueue<J>>,
     beyond: SegQueue<J>,
     /// Tasks that went beyond the ring since it was too small, about; 0 if it is not. It
     /// spares looks, and nothing relies on it.
@@ -34,33 +29,22 @@ struct Lanes<J> {
 
 impl<J> Queue<J> {
     pub(crate) fn new() -> Self {
-        Self(OnceLock::new())
+        Self {
+            ring: OnceLock::new(),
+            beyond: SegQueue::new(),
+            flood: CachePadded::new(AtomicUsize::new(0)),
+        }
     }
 
     /// Puts a task behind all that this thread has put down, or has seen put down.
     #[inline]
     pub(crate) fn push(&self, job: J) {
-        self.0.get_or_init(Box::default).push(job);
-    }
-
-    /// The oldest task. None may mean that one is about to be put down.
-    ///
-    /// Those who take at the same time may get two tasks in either order, as they may run
-    /// them.
-    #[inline]
-    pub(crate) fn pop(&self) -> Option<J> {
-        self.0.get()?.pop()
-    }
-}
-
-impl<J> Lanes<J> {
-    #[inline]
-    fn push(&self, job: J) {
         let flood = self.flood.load(Relaxed);
         if !flood.is_multiple_of(LOOK_EACH) || !self.beyond.is_empty() {
             return self.push_beyond(job, flood);
         }
-        match self.ring.push(job) {
+        let ring = self.ring.get_or_init(|| ArrayQueue::new(RING));
+        match ring.push(job) {
             Ok(()) if flood > 0 => self.flood.store(0, Relaxed),
             Ok(()) => {}
             Err(job) => self.push_beyond(job, flood),
@@ -72,24 +56,19 @@ impl<J> Lanes<J> {
         self.beyond.push(job);
     }
 
+    /// The oldest task. None may mean that one is about to be put down.
+    ///
+    /// Those who take at the same time may get two tasks in either order, as they may run
+    /// them.
     #[inline]
-    fn pop(&self) -> Option<J> {
+    pub(crate) fn pop(&self) -> Option<J> {
         // Before the ring: what comes to lie beyond it later may come after what then is in it.
         let none_beyond = self.beyond.is_empty();
-        if none_beyond || !self.ring.is_empty() {
-            self.ring.pop()
+        let ring = self.ring.get()?;
+        if none_beyond || !ring.is_empty() {
+            ring.pop()
         } else {
             self.beyond.pop()
-        }
-    }
-}
-
-impl<J> Default for Lanes<J> {
-    fn default() -> Self {
-        Self {
-            ring: ArrayQueue::new(RING),
-            beyond: SegQueue::new(),
-            flood: CachePadded::new(AtomicUsize::new(0)),
         }
     }
 }
