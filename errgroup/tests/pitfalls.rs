@@ -31,6 +31,12 @@ impl Drop for Alive {
     }
 }
 
+/// What hangs is to fail.
+async fn in_time<F: Future>(it: F) -> F::Output {
+    let limit = Duration::from_secs(60);
+    tokio::time::timeout(limit, it).await.expect("it hangs")
+}
+
 #[test]
 fn tasks_that_borrow_outlive_what_they_borrow() {
     // They are gone when `scope` returns, also by a panic of its body.
@@ -88,7 +94,7 @@ async fn aborted_is_taken_for_finished() {
         }
         started.wait().await;
         group.cancel();
-        group.wait().await.unwrap();
+        in_time(group.wait()).await.unwrap();
         assert_eq!(alive.load(SeqCst), 0, "wait returned before the last drop");
     }
 }
@@ -135,7 +141,7 @@ async fn a_nested_spawn_on_a_full_group_deadlocks() {
         }
         Ok(())
     });
-    group.wait().await.unwrap();
+    in_time(group.wait()).await.unwrap();
     assert_eq!(ran.load(SeqCst), 3);
 }
 
@@ -163,12 +169,15 @@ async fn limit_and_cancel_on_error_deadlock_with_a_caller_who_waits() {
             other => panic!("{other:?}"),
         }
     });
-    while group.stats().waiting == 0 {
-        tokio::task::yield_now().await;
-    }
+    in_time(async {
+        while group.stats().waiting == 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     fail.send(()).unwrap();
-    assert_eq!(producer.await.unwrap().as_deref(), Some("broken"));
-    assert_eq!(group.wait().await, Err("broken"));
+    assert_eq!(in_time(producer).await.unwrap().as_deref(), Some("broken"));
+    assert_eq!(in_time(group.wait()).await, Err("broken"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -189,7 +198,7 @@ async fn the_first_error_is_lost_when_others_come_at_once() {
             other => panic!("{other:?}"),
         });
         assert_eq!(
-            group.wait().await.err(),
+            in_time(group.wait()).await.err(),
             cause,
             "the cause is what wait returns"
         );
@@ -226,7 +235,7 @@ async fn the_first_error_is_lost_by_a_try_lock() {
         });
         is_reading.await.unwrap();
         go.send(()).unwrap();
-        assert_eq!(group.wait().await, Err("real"));
+        assert_eq!(in_time(group.wait()).await, Err("real"));
         assert_eq!(reader.join().unwrap(), Some(true));
     }
 }
@@ -270,9 +279,9 @@ async fn a_slot_taken_inside_the_task_holds_nobody_back() {
             drop(held);
             Ok(())
         };
-        group.spawn_wait(task).await.unwrap();
+        in_time(group.spawn_wait(task)).await.unwrap();
     }
-    group.wait().await.unwrap();
+    in_time(group.wait()).await.unwrap();
 }
 
 /// As futures in a set are, of which the owner polls none while it is busy.
@@ -287,8 +296,8 @@ async fn what_is_not_polled_starves() {
             done.send(()).await.map_err(|_| ())
         });
         // Nobody polls `wait`.
-        is_done.recv().await.unwrap();
-        group.wait().await.unwrap();
+        in_time(is_done.recv()).await.unwrap();
+        in_time(group.wait()).await.unwrap();
     }
 }
 
@@ -311,6 +320,6 @@ async fn a_node_that_waits_starves_with_the_run_that_is_not_polled() {
     assert!(poll_once(&mut run).await.is_pending());
     // Nobody polls `run` from here on.
     release.send(()).unwrap();
-    is_done.await.unwrap();
-    assert!(run.await.is_ok());
+    in_time(is_done).await.unwrap();
+    assert!(in_time(run).await.is_ok());
 }
