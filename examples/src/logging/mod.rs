@@ -18,6 +18,7 @@
 //! second goes through [`sampled!`](crate::sampled).
 
 mod ring;
+mod rolling;
 mod sampler;
 mod sink;
 mod spec;

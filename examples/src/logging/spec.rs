@@ -1,10 +1,9 @@
 //! Where lines go: what the config file says of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use serde::{Deserialize, Deserializer, Serialize};
-use tracing_appender::rolling::InitError;
 use tracing_subscriber::filter::{EnvFilter, ParseError};
 
 /// A place that lines go to: `[[log]]` in the config file.
@@ -116,6 +115,20 @@ pub enum SinkError {
     /// Two have the same name.
     #[error("two logs are called {0:?}: give one of them a name")]
     SameName(String),
+    /// Two write to the same file.
+    #[error("two logs go to {}", .0.display())]
+    SamePath(PathBuf),
+    /// A path that no file can have.
+    #[error("the log {name:?} goes to a file, and {path:?} is none")]
+    NotAFile {
+        /// The sink.
+        name: String,
+        /// The path.
+        path: PathBuf,
+    },
+    /// Files to keep, of which there is only one.
+    #[error("the log {0:?} has one file for ever (rotation) and no keep")]
+    OneFile(String),
     /// A file without a path.
     #[error("the log {0:?} goes to a file and has no path")]
     NoPath(String),
@@ -143,7 +156,7 @@ pub enum SinkError {
         /// The file.
         path: PathBuf,
         /// Why not.
-        source: InitError,
+        source: std::io::Error,
     },
 }
 
@@ -200,12 +213,32 @@ impl SinkSpec {
                     return Err(SinkError::Nothing { name, option });
                 }
             }
-            if file && spec.path.is_none() {
-                return Err(SinkError::NoPath(name));
+            if spec.rotation == Some(Rotation::Never) && spec.keep.is_some() {
+                return Err(SinkError::OneFile(name));
+            }
+            match &spec.path {
+                None if file => return Err(SinkError::NoPath(name)),
+                None => {}
+                Some(path) if path.file_name().is_none() || path.is_dir() => {
+                    let path = path.clone();
+                    return Err(SinkError::NotAFile { name, path });
+                }
+                Some(path) => {
+                    let mut others = all[..nth].iter().filter_map(|other| other.path.as_ref());
+                    if others.any(|other| is_same(other, path)) {
+                        return Err(SinkError::SamePath(path.clone()));
+                    }
+                }
             }
         }
         Ok(())
     }
+}
+
+/// Whether two paths are one, as far as their names tell.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let [one, other] = [one, other].map(|path| std::path::absolute(path).ok());
+    one.is_some() && one == other
 }
 
 #[cfg(test)]
@@ -224,6 +257,18 @@ mod tests {
     fn sinks_that_cannot_be_are_refused() {
         for (text, word) in [
             ("[[log]]\nto = \"file\"", "no path"),
+            ("[[log]]\nto = \"file\"\npath = \"\"", "is none"),
+            ("[[log]]\nto = \"file\"\npath = \"/\"", "is none"),
+            ("[[log]]\nto = \"file\"\npath = \"src\"", "is none"),
+            (
+                "[[log]]\nto = \"file\"\npath = \"a\"\nrotation = \"never\"\nkeep = 1",
+                "no keep",
+            ),
+            (
+                "[[log]]\nto = \"file\"\npath = \"a\"\n\
+                 [[log]]\nto = \"file\"\npath = \"./a\"\nname = \"b\"",
+                "two logs",
+            ),
             ("[[log]]\nto = \"console\"\npath = \"x\"", "no path"),
             ("[[log]]\nto = \"memory\"\nqueue = 1", "no queue"),
             ("[[log]]\nto = \"memory\"\nkeep = 0", "keep = 0"),
