@@ -104,8 +104,10 @@ pub fn run(cli: Cli) -> Result<(), JobError> {
         // Beside a server that has been started already.
         settings.listen = free;
     }
+    // Who asks what is in effect has no file begun for it.
+    let logs = !matches!(cli.command, Some(Command::Config));
     // Gone last, when everything has been said.
-    let _flush = logging::start(&settings.log)?;
+    let _flush = logs.then(|| logging::start(&settings.log)).transpose()?;
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         match cli.command {

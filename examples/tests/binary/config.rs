@@ -184,3 +184,20 @@ fn what_is_said_of_connections_and_times_is_kept_to() {
     served.signal("TERM");
     assert_eq!(served.wait().0, Some(0));
 }
+
+#[test]
+fn to_ask_what_is_in_effect_begins_no_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("demo.toml");
+    let log = folder.path().join("logs").join("demo.log");
+    let text = format!("[[log]]\nto = \"file\"\npath = {log:?}\nkeep = 1\n");
+    std::fs::write(&file, text).unwrap();
+    let config = ["--config", file.to_str().unwrap()];
+    let printed = run(&[&config[..], &["config"]].concat());
+    assert_eq!(printed.status.code(), Some(0), "{printed:?}");
+    assert!(!log.parent().unwrap().exists());
+    // Who works has one.
+    let (served, _) = Served::start(&config);
+    assert_eq!(std::fs::read_dir(log.parent().unwrap()).unwrap().count(), 1);
+    drop(served);
+}
