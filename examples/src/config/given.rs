@@ -51,7 +51,8 @@ pub struct GivenOptions {
     /// How long to wait for what was accepted, when stopping [default: 10s]
     #[arg(long, global = true, env = "RPC_DEMO_GRACE")]
     pub grace: Option<Time>,
-    /// Requests a pooled service works on at a time [default: 64 a CPU]
+    /// Requests a pooled service works on at a time; 1048576 at most, with --queue
+    /// [default: 64 a CPU]
     #[arg(long, global = true, value_name = "COUNT", env = "RPC_DEMO_WORKERS")]
     pub workers: Option<usize>,
     /// Requests a pooled service lets wait [default: 4096]

@@ -19,8 +19,11 @@ use crate::server::ServerOptions;
 const SLOW: Duration = Duration::from_secs(1);
 /// Connections of a server when nothing else is said.
 const MAX_CONNECTIONS: usize = 100_000;
-/// Jobs that a worker pool takes, running and waiting.
-pub(super) const MAX_POOL: usize = 1 << 30;
+/// Jobs that a worker pool takes here, running and waiting. It could be more, but each has
+/// its place in memory from the start.
+pub(super) const MAX_POOL: usize = 1 << 20;
+/// Requests of a connection, and connections, which take memory only when they are there.
+const MAX_OPEN: usize = 1 << 30;
 
 impl GivenOptions {
     /// Fills in the defaults, and checks that all goes together.
@@ -48,8 +51,8 @@ impl GivenOptions {
         for (key, count, most) in [
             ("workers", workers, MAX_POOL),
             ("max-frame", max_frame, frame),
-            ("max-in-flight", max_in_flight, MAX_POOL),
-            ("max-connections", max_connections, MAX_POOL),
+            ("max-in-flight", max_in_flight, MAX_OPEN),
+            ("max-connections", max_connections, MAX_OPEN),
         ] {
             if !(1..=most).contains(&count) {
                 return Err(ConfigError::Count { key, most });

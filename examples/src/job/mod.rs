@@ -122,7 +122,7 @@ pub fn run(cli: Cli) -> Result<(), JobError> {
                 timeout,
             }) => {
                 let addr = addr.unwrap_or_else(|| settings.listen.of(&method));
-                call(addr, &method, json, timeout).await
+                call(addr, &method, json, timeout.0).await
             }
             // It has a runtime of its own.
             Some(Command::TracePoll { stacks }) => {
