@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use serde::{Deserialize, Deserializer, Serialize};
-use tracing_subscriber::filter::{EnvFilter, ParseError};
+use serde::{Deserialize, Serialize};
+
+use super::filter::Filter;
 
 /// A place that lines go to: `[[log]]` in the config file.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -71,41 +72,6 @@ pub enum Rotation {
     Hourly,
     /// Every day.
     Daily,
-}
-
-/// A filter of lines that makes sense, such as `info` or `rpc_demo=debug`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct Filter(String);
-
-impl Filter {
-    /// The filter that `text` says.
-    ///
-    /// # Errors
-    /// When it makes no sense.
-    pub fn new(text: impl Into<String>) -> Result<Self, ParseError> {
-        let text = text.into();
-        EnvFilter::builder().parse(&text)?;
-        Ok(Self(text))
-    }
-
-    pub(super) fn made(&self) -> EnvFilter {
-        let parsed = EnvFilter::builder().parse(&self.0);
-        parsed.expect("it made sense before")
-    }
-}
-
-impl Default for Filter {
-    fn default() -> Self {
-        Self("info".to_owned())
-    }
-}
-
-impl<'de> Deserialize<'de> for Filter {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        Self::new(text).map_err(|error| serde::de::Error::custom(format!("log filter: {error}")))
-    }
 }
 
 /// Why there is no such sink.

@@ -174,8 +174,10 @@ fn the_admin_port_tells_the_config_and_changes_what_is_logged() {
         (200, one.to_owned())
     );
     assert_eq!(get(addrs["admin"], "/loglevel"), (200, one.to_owned()));
-    let (code, told) = filter(r#"{"filter":"rpc_demo=loud"}"#);
-    assert!(code == 400 && told.contains("log filter"), "{code} {told}");
+    for wrong in ["rpc_demo=loud", "debgu", ""] {
+        let (code, told) = filter(&json!({ "filter": wrong }).to_string());
+        assert!(code == 400 && told.contains("log filter"), "{code} {told}");
+    }
     let (code, told) = filter(r#"{"filter":"warn","sink":"kafka"}"#);
     assert!(code == 404 && told.contains("kafka"), "{code} {told}");
     let (code, told) = filter("{}");

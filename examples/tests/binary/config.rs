@@ -29,6 +29,7 @@ fn bad_input_gets_one_line_and_exit_status_2() {
         ),
         (&["--json", "/nowhere/report.json"], "/nowhere/report.json"),
         (&["--log", "a=b=c"], "log filter"),
+        (&["--log", "wran"], "log filter: \"wran\" is no level"),
         (
             &["serve", "--workers", "1", "--queue", "1048576"],
             "1048576",
