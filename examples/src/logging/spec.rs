@@ -74,6 +74,9 @@ pub enum Rotation {
     Daily,
 }
 
+/// Lines that may wait to be written at most: each has its place in memory from the start.
+const MAX_QUEUE: usize = 1 << 20;
+
 /// Why there is no such sink.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -116,6 +119,9 @@ pub enum SinkError {
         /// The option.
         option: &'static str,
     },
+    /// There is no memory for so many.
+    #[error("the log {0:?} has a queue of more than {MAX_QUEUE}")]
+    LongQueue(String),
     /// The file cannot be written.
     #[error("log file {}: {source}", path.display())]
     File {
@@ -179,6 +185,9 @@ impl SinkSpec {
                     return Err(SinkError::Nothing { name, option });
                 }
             }
+            if spec.queue.is_some_and(|queue| queue > MAX_QUEUE) {
+                return Err(SinkError::LongQueue(name));
+            }
             if spec.rotation == Some(Rotation::Never) && spec.keep.is_some() {
                 return Err(SinkError::OneFile(name));
             }
@@ -238,6 +247,7 @@ mod tests {
             ("[[log]]\nto = \"console\"\npath = \"x\"", "no path"),
             ("[[log]]\nto = \"memory\"\nqueue = 1", "no queue"),
             ("[[log]]\nto = \"memory\"\nkeep = 0", "keep = 0"),
+            ("[[log]]\nto = \"console\"\nqueue = 1048577", "1048576"),
             (
                 "[[log]]\nto = \"console\"\n[[log]]\nto = \"console\"",
                 "two logs",
@@ -248,5 +258,7 @@ mod tests {
         }
         let two = "[[log]]\nto = \"console\"\n[[log]]\nto = \"console\"\nname = \"loud\"";
         SinkSpec::check(&parsed(two)).unwrap();
+        let long = "[[log]]\nto = \"console\"\nqueue = 1048576";
+        SinkSpec::check(&parsed(long)).unwrap();
     }
 }
