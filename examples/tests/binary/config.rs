@@ -39,6 +39,8 @@ fn bad_input_gets_one_line_and_exit_status_2() {
         (&["serve", "--max-frame", "9999999999"], "4294967295"),
         (&["serve", "--max-connections", "0"], "max-connections"),
         (&["serve", "--idle", "0s"], "idle"),
+        (&["serve", "--keep-alive", "10h"], "32767s (keep-alive: "),
+        (&["serve", "--keep-alive", "500ms"], "from 1s"),
         (&["call", "/rpcdemo.Echo/Echo", "{"], "JSON"),
         (
             &[
