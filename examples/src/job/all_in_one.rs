@@ -16,6 +16,7 @@ use crate::load::overload::{self, Load, Tally};
 use crate::load::profile::Profile;
 use crate::load::{driver, echo};
 use crate::report::{Report, Sent};
+use crate::say;
 use crate::shutdown;
 use crate::stack::{Stack, StartError};
 use crate::view::View;
@@ -34,11 +35,11 @@ pub(super) async fn run(settings: Settings, json: Option<PathBuf>) -> Result<(),
     let stop = shutdown::requested(settings.grace)?.shared();
     let mut stack = start(&settings).await?;
     let addrs = stack.addrs();
-    eprintln!(
+    say::err(format_args!(
         "alarm.Check at {}, alarm.Notify at {}, Echo at {}, live page at http://{}/, \
          figures at /metrics",
         addrs.check, addrs.notify, addrs.echo, addrs.admin
-    );
+    ));
     let start = Instant::now();
     let (checks, echoes) = usual_load(&settings, profile, usual, &stack, stop.clone()).await;
     let took = start.elapsed();

@@ -28,7 +28,7 @@ use crate::report::{Report, Sent};
 use crate::stack::{Stack, StartError, Watch};
 use crate::view::{Live, View};
 use crate::wire::ContentType;
-use crate::{logging, netpoll, shutdown};
+use crate::{logging, netpoll, say, shutdown};
 
 /// How long a call of the load may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -133,7 +133,10 @@ pub fn run(cli: Cli) -> Result<(), JobError> {
 }
 
 fn print(settings: &Settings, said: &Provenance) -> Result<(), JobError> {
-    print!("{}", said.annotate(&settings.to_toml()?));
+    say::out(format_args!(
+        "{}",
+        said.annotate(&settings.to_toml()?).trim_end()
+    ));
     Ok(())
 }
 
@@ -147,7 +150,7 @@ async fn serve(settings: &Settings) -> Result<(), JobError> {
         ("alarm.Notify", addrs.notify),
         ("admin", addrs.admin),
     ] {
-        println!("listening {service} {addr}");
+        say::out(format_args!("listening {service} {addr}"));
     }
     stop.await;
     let last = stack.stop(settings.grace).await;
@@ -208,14 +211,16 @@ async fn call(
         .call_raw(method, ContentType::JSON, Bytes::from(body), &options)
         .await;
     client.close().await;
-    println!("{}", String::from_utf8_lossy(&answer?));
+    say::out(format_args!("{}", String::from_utf8_lossy(&answer?)));
     Ok(())
 }
 
 fn trace_poll(stacks: bool) -> std::io::Result<()> {
-    println!("     us  thread  task        step    what happens  [in Go]");
+    say::out(format_args!(
+        "     us  thread  task        step    what happens  [in Go]"
+    ));
     for entry in netpoll::trace(stacks)? {
-        println!("{entry}");
+        say::out(format_args!("{entry}"));
     }
     Ok(())
 }
@@ -277,7 +282,7 @@ fn create(path: &Path) -> Result<File, JobError> {
 }
 
 fn finish(report: &Report, json: Option<(PathBuf, File)>) -> Result<(), JobError> {
-    println!("{report}");
+    say::out(format_args!("{report}"));
     if let Some((path, file)) = json {
         serde_json::to_writer_pretty(BufWriter::new(file), report).map_err(|error| {
             JobError::Report {
