@@ -66,6 +66,9 @@ pub enum JobError {
     /// The call failed.
     #[error(transparent)]
     Call(#[from] CallError),
+    /// Calls of the load ended with an error.
+    #[error("{0} calls failed")]
+    Failed(u64),
     /// Something accepted was lost.
     #[error("{0} accepted and lost")]
     Lost(u64),
@@ -81,7 +84,11 @@ impl JobError {
             | Self::Start(_)
             | Self::Body(_)
             | Self::Report { .. } => 2,
-            Self::Print(_) | Self::System(_) | Self::Call(_) | Self::Lost(_) => 1,
+            Self::Print(_)
+            | Self::System(_)
+            | Self::Call(_)
+            | Self::Failed(_)
+            | Self::Lost(_) => 1,
         }
     }
 }
@@ -291,8 +298,9 @@ fn finish(report: &Report, json: Option<(PathBuf, File)>) -> Result<(), JobError
             }
         })?;
     }
-    match report.lost {
-        0 => Ok(()),
-        lost => Err(JobError::Lost(lost)),
+    match (report.lost, report.failed()) {
+        (0, 0) => Ok(()),
+        (0, failed) => Err(JobError::Failed(failed)),
+        (lost, _) => Err(JobError::Lost(lost)),
     }
 }
