@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::FutureExt;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::admin::Admin;
@@ -84,11 +85,7 @@ impl JobError {
             | Self::Start(_)
             | Self::Body(_)
             | Self::Report { .. } => 2,
-            Self::Print(_)
-            | Self::System(_)
-            | Self::Call(_)
-            | Self::Failed(_)
-            | Self::Lost(_) => 1,
+            Self::Print(_) | Self::System(_) | Self::Call(_) | Self::Failed(_) | Self::Lost(_) => 1,
         }
     }
 }
@@ -116,7 +113,7 @@ pub fn run(cli: Cli) -> Result<(), JobError> {
     // Gone last, when everything has been said.
     let _flush = logs.then(|| logging::start(&settings.log)).transpose()?;
     let runtime = tokio::runtime::Runtime::new()?;
-    runtime.block_on(async {
+    let result = runtime.block_on(async {
         match cli.command {
             None => all_in_one::run(settings, cli.json).await,
             Some(Command::Serve) => serve(&settings).await,
@@ -136,7 +133,10 @@ pub fn run(cli: Cli) -> Result<(), JobError> {
                 Ok(tokio::task::block_in_place(|| trace_poll(stacks))?)
             }
         }
-    })
+    });
+    // Policies that are still being loaded are nobody's any more.
+    runtime.shutdown_background();
+    result
 }
 
 fn print(settings: &Settings, said: &Provenance) -> Result<(), JobError> {
@@ -148,8 +148,10 @@ fn print(settings: &Settings, said: &Provenance) -> Result<(), JobError> {
 }
 
 async fn serve(settings: &Settings) -> Result<(), JobError> {
-    let stop = shutdown::requested(settings.grace)?;
-    let stack = start(settings).await?;
+    let stop = shutdown::requested(settings.grace)?.shared();
+    let Some(stack) = start_unless(settings, stop.clone()).await? else {
+        return Ok(());
+    };
     let addrs = stack.addrs();
     for (service, addr) in [
         ("Echo", addrs.echo),
@@ -239,6 +241,22 @@ async fn start(settings: &Settings) -> Result<Stack, JobError> {
     let admin = Admin::start(addr).await;
     let admin = admin.map_err(|source| StartError::Admin { addr, source })?;
     Ok(Stack::start(settings, load_policies(settings), admin).await?)
+}
+
+/// The same; none when it is to stop before it has started. What had been started is gone.
+async fn start_unless(
+    settings: &Settings,
+    stop: impl Future<Output = ()>,
+) -> Result<Option<Stack>, JobError> {
+    tokio::select! {
+        // What has started is stopped as always, with nothing lost.
+        biased;
+        started = start(settings) => started.map(Some),
+        () = stop => {
+            tracing::info!("stopped before it had started");
+            Ok(None)
+        }
+    }
 }
 
 fn load_policies(settings: &Settings) -> impl Future<Output = Arc<PolicyStore>> + Send + 'static {
