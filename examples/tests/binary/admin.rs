@@ -188,6 +188,10 @@ fn the_admin_port_tells_the_config_and_changes_what_is_logged() {
     assert_eq!(get(addrs["admin"], "/loglevel"), (200, one.to_owned()));
     let (code, connections) = get(addrs["admin"], "/connections");
     assert_eq!((code, connections.as_str()), (200, "[]"));
+    let (code, told) = get(addrs["admin"], "/quack");
+    assert!(code == 404 && told.contains("no /quack"), "{code} {told}");
+    let (code, told) = http(addrs["admin"], "PUT", "/metrics", "{}");
+    assert!(code == 405 && told.contains("no PUT"), "{code} {told}");
     served.signal("TERM");
     assert_eq!(served.wait().0, Some(0));
 }
