@@ -22,7 +22,7 @@ use crate::alarm::outbox::Outbox;
 use crate::alarm::service;
 use crate::alarm::store::PolicyStore;
 use crate::alarm::webhook::{Receiver, Webhook};
-use crate::client::{Balanced, BalancedOptions, ClientOptions, Retry};
+use crate::client::{Balanced, BalancedOptions, Retry};
 use crate::config::Settings;
 use crate::server::{PoolOptions, Server};
 
@@ -117,12 +117,7 @@ fn plan(
     let with = Arc::clone(&settings);
     let outbox = flow.node("outbox", back, |back| async move {
         let client = BalancedOptions {
-            client: ClientOptions {
-                // As long as Notify takes, so that alarms that are too long together are
-                // told before they are sent.
-                max_frame: with.max_frame,
-                ..ClientOptions::default()
-            },
+            client: with.client_options(),
             // What fails waits in the outbox, and goes along with the next call.
             retry: Retry::never(),
             ..BalancedOptions::default()
