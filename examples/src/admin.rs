@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
-use axum::http::{HeaderName, StatusCode, header};
+use axum::http::{HeaderName, Method, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -57,6 +57,8 @@ impl Admin {
             .route("/config", get(config))
             .route("/logs", get(logs))
             .route("/loglevel", get(log_filters).put(set_log_filter))
+            .fallback(nothing_here)
+            .method_not_allowed_fallback(not_so)
             .with_state(Arc::clone(&told));
         Ok(Self {
             server: HttpServer::start(addr, router).await?,
@@ -88,6 +90,17 @@ impl Admin {
     pub async fn stop(self, limit: Duration) {
         self.server.stop(limit).await;
     }
+}
+
+async fn nothing_here(uri: Uri) -> Response {
+    let error = format!("there is no {} here", uri.path());
+    (StatusCode::NOT_FOUND, Json(json!({ "error": error }))).into_response()
+}
+
+async fn not_so(method: Method, uri: Uri) -> Response {
+    let error = format!("{} has no {method}", uri.path());
+    let error = Json(json!({ "error": error }));
+    (StatusCode::METHOD_NOT_ALLOWED, error).into_response()
 }
 
 async fn readyz(State(told): State<Arc<Told>>) -> Response {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::config::GivenOptions;
+use crate::config::{GivenOptions, Time};
 use crate::logging::{Filter, LogFormat};
 use crate::provenance::Provenance;
 
@@ -92,8 +92,8 @@ pub enum Command {
         #[arg(long, value_name = "ADDR")]
         addr: Option<SocketAddr>,
         /// How long to wait
-        #[arg(long, value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
-        timeout: std::time::Duration,
+        #[arg(long, value_name = "TIME", default_value = "5s")]
+        timeout: Time,
     },
     /// Shows how a connection is served, step by step: listen, accept, read, park, wake
     TracePoll {

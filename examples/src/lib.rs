@@ -17,6 +17,7 @@ pub mod netpoll;
 pub mod provenance;
 pub mod quantiles;
 pub mod report;
+pub mod say;
 pub mod server;
 pub mod shutdown;
 pub mod stack;

@@ -5,12 +5,13 @@ use std::process::ExitCode;
 
 use rpc_demo::cli::{self, Cli};
 use rpc_demo::job;
+use rpc_demo::say;
 
 fn main() -> ExitCode {
     let cli = match Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
-            eprintln!("{}", cli::one_line(&error));
+            say::err(format_args!("{}", cli::one_line(&error)));
             return ExitCode::from(2);
         }
         // --help and --version.
@@ -19,7 +20,7 @@ fn main() -> ExitCode {
     match job::run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            say::err(format_args!("error: {error}"));
             ExitCode::from(error.exit_status())
         }
     }

@@ -96,22 +96,42 @@ impl Provenance {
         let mut annotated = String::new();
         // A table has keys of its own, which are said with it.
         let mut in_table = false;
+        // What ends the text of several lines that this one is in.
+        let mut text_end = None;
+        let mut key = None;
         for line in toml.lines() {
-            let table = line
-                .strip_prefix('[')
-                .and_then(|line| line.strip_suffix(']'));
-            let table = table.map(|table| table.trim_start_matches('[').trim_end_matches(']'));
-            in_table |= table.is_some();
-            let key = match line.split_once(" = ") {
-                Some((key, _)) if !in_table => Some(key),
-                _ => table,
-            };
+            if let Some(end) = text_end {
+                text_end = text_end.filter(|_| !line.contains(end));
+            } else {
+                key = key_of(line, &mut in_table);
+                text_end = TEXTS.into_iter().find(|quotes| line.ends_with(quotes));
+            }
             match key {
-                Some(key) => annotated += &format!("{line:<40} # {}\n", self.of(key)),
-                None => annotated += &format!("{line}\n"),
+                // Within a text it would be a part of that.
+                Some(key) if text_end.is_none() => {
+                    annotated += &format!("{line:<40} # {}\n", self.of(key));
+                }
+                _ => annotated += &format!("{line}\n"),
             }
         }
         annotated
+    }
+}
+
+/// What a text of several lines begins and ends with; as `toml` writes it, the first of these
+/// lines has none of the text.
+const TEXTS: [&str; 2] = ["\"\"\"", "'''"];
+
+/// The key, or the table, that a line begins, unless it is a table's own.
+fn key_of<'a>(line: &'a str, in_table: &mut bool) -> Option<&'a str> {
+    let table = line
+        .strip_prefix('[')
+        .and_then(|line| line.strip_suffix(']'));
+    let table = table.map(|table| table.trim_start_matches('[').trim_end_matches(']'));
+    *in_table |= table.is_some();
+    match line.split_once(" = ") {
+        Some((key, _)) if !*in_table => Some(key),
+        _ => table,
     }
 }
 
@@ -150,5 +170,30 @@ mod tests {
         );
         let read: toml::Table = toml::from_str(&annotated).unwrap();
         assert_eq!(read["qps"].as_float(), Some(6.0));
+    }
+
+    #[test]
+    fn a_text_of_several_lines_is_left_as_it_is() {
+        for path in [
+            "/tmp/a\nqps = 3",
+            "/tmp/a\n\n\"\"\"\nqps = 3",
+            "/tmp/a\n'''\nqps = 3\n",
+            "/tmp/\"a\"\\\n[b]",
+            "a\"\"\"",
+            "a'''",
+            "\n",
+        ] {
+            let table = BTreeMap::from([("alarm-log", path), ("seed", "4")]);
+            let logs = [BTreeMap::from([("path", path), ("to", "file")])];
+            let said = toml::to_string(&table).unwrap();
+            let said = said + &toml::to_string(&BTreeMap::from([("log", logs)])).unwrap();
+            let flag = Source::Flag("--alarm-log".to_owned());
+            let from = Provenance([("alarm-log".to_owned(), flag)].into());
+            let annotated = from.annotate(&said);
+            let read: toml::Table = toml::from_str(&annotated).unwrap();
+            assert_eq!(read, toml::from_str(&said).unwrap(), "{annotated}");
+            assert!(annotated.contains(" # flag --alarm-log\n"), "{annotated}");
+            assert_eq!(annotated.matches(" # default\n").count(), 2, "{annotated}");
+        }
     }
 }

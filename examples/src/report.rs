@@ -114,6 +114,14 @@ pub struct Report {
 }
 
 impl Report {
+    /// Calls that ended with an error; those of which there were too many on purpose apart.
+    #[must_use]
+    pub fn failed(&self) -> u64 {
+        let echo = self.echo.as_ref();
+        let of_echo = echo.map_or(0, |echo| echo.errors_by_code.values().sum::<u64>());
+        self.errors + of_echo
+    }
+
     /// The report of what was sent to a server here or elsewhere.
     #[must_use]
     pub fn new(sent: Sent, server: Option<&StackFigures>) -> Self {

@@ -11,7 +11,7 @@ use signal_hook::iterator::Signals;
 use signal_hook::low_level::signal_name;
 use tokio::sync::oneshot;
 
-use crate::logging;
+use crate::{logging, say};
 
 /// What a shell adds to the number of the signal that ended a process.
 const SIGNALLED: i32 = 128;
@@ -39,7 +39,7 @@ pub fn requested(grace: Duration) -> std::io::Result<impl Future<Output = ()>> {
         tracing::info!(signal = name(first), "stopping");
         std::thread::spawn(move || {
             std::thread::sleep(grace.saturating_add(LAST_WORDS));
-            eprintln!("error: not stopped within {grace:?}, ended");
+            say::err(format_args!("error: not stopped within {grace:?}, ended"));
             end(STUCK);
         });
         // Nobody there who waits for it: then the process is about to end.

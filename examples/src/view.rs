@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use crate::load::figures::CallSnapshot;
 use crate::quantiles::Quantiles;
+use crate::say;
 
 const LINE_EVERY: Duration = Duration::from_secs(1);
 
@@ -91,12 +92,12 @@ impl View {
         line.done += more;
         if Instant::now() >= line.next || line.done == line.whole {
             line.next = Instant::now() + LINE_EVERY;
-            eprintln!(
+            say::err(format_args!(
                 "{} {}/{}",
                 self.what,
                 HumanCount(line.done),
                 HumanCount(line.whole)
-            );
+            ));
         }
     }
 
@@ -108,7 +109,10 @@ impl View {
                 bar.set_position(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
                 bar.set_message(text);
             }
-            None => eprintln!("{:>4.0} s  {text}", (self.after + elapsed).as_secs_f64()),
+            None => say::err(format_args!(
+                "{:>4.0} s  {text}",
+                (self.after + elapsed).as_secs_f64()
+            )),
         }
     }
 

@@ -24,10 +24,12 @@ use rpc_demo::alarm::service::CHECK;
 use rpc_demo::alarm::store::{PolicyStore, StoreBuilder};
 use rpc_demo::cli::Cli;
 use rpc_demo::client::{CallOptions, Client, ClientOptions};
+use rpc_demo::config::Settings;
 use rpc_demo::http::HttpServer;
 use rpc_demo::listen::Listen;
 use rpc_demo::stack::{Stack, StackFigures};
 use rpc_demo::traceparent::TraceParent;
+use rpc_demo::wire::Code;
 use tokio::sync::Semaphore;
 
 const ALARMS: u64 = 40;
@@ -82,6 +84,11 @@ struct System {
 
 impl System {
     async fn start(receiver: Receiver) -> Self {
+        Self::start_with(receiver, 1, |_| ()).await
+    }
+
+    /// With so many policies that are the same, and other settings.
+    async fn start_with(receiver: Receiver, same: usize, other: fn(&mut Settings)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let addr = address();
         let server = receiver.start(addr).await;
@@ -89,8 +96,9 @@ impl System {
         settings.listen = Listen::FREE;
         settings.alarm_log = folder.path().join("alarms.log");
         settings.webhook = Some(format!("http://{addr}/").parse().unwrap());
+        other(&mut settings);
         let admin = Admin::start(Listen::FREE.admin).await.unwrap();
-        let store = std::future::ready(policies());
+        let store = std::future::ready(policies(same));
         let stack = Stack::start(&settings, store, admin).await.unwrap();
         Self {
             folder,
@@ -124,8 +132,13 @@ impl System {
 
     /// Has a reading of each instance checked, a call each; each raises an alarm.
     async fn check(&self, value: f64) {
+        self.check_each(ALARMS, value, 1).await;
+    }
+
+    /// The same with so many instances, and alarms for each.
+    async fn check_each(&self, instances: u64, value: f64, alarms: u32) {
         let client = Client::new(self.stack.addrs().check, ClientOptions::default());
-        for instance in 0..ALARMS {
+        for instance in 0..instances {
             let point = Point {
                 region: "gz".into(),
                 product: "cvm".into(),
@@ -139,7 +152,7 @@ impl System {
             };
             let options = CallOptions::default();
             let reply = client.call::<_, CheckReply>(CHECK, &request, &options);
-            assert_eq!(reply.await.unwrap().alarms, 1);
+            assert_eq!(reply.await.unwrap().alarms, alarms);
         }
         client.close().await;
     }
@@ -163,10 +176,10 @@ impl System {
     }
 }
 
-fn policies() -> Arc<PolicyStore> {
+fn policies(same: usize) -> Arc<PolicyStore> {
     let mut builder = StoreBuilder::default();
     let channels = [ChannelKind::Log, ChannelKind::Webhook, ChannelKind::Memory];
-    builder.add(&spec(&channels, OPEN));
+    (0..same).for_each(|_| builder.add(&spec(&channels, OPEN)));
     Arc::new(builder.finish())
 }
 
@@ -288,4 +301,19 @@ async fn each_outcome_of_an_alarm_is_on_the_page_of_figures() {
         let line = format!("rpc_demo_{figure}");
         assert!(page.lines().any(|has| has == line), "no {line} in {page}");
     }
+}
+
+#[tokio::test]
+async fn alarms_that_fit_into_no_frame_together_are_handed_over_in_parts() {
+    const SAME: u32 = 100;
+    let short = |settings: &mut Settings| settings.max_frame = 1024;
+    let receiver = Receiver::new(true, 0);
+    let system = System::start_with(receiver, SAME as usize, short).await;
+    system.check_each(1, 95.0, SAME).await;
+    let (last, log, _) = system.stop(LONG, SAME.into()).await;
+    assert_eq!(last.lost(), 0);
+    assert_eq!(log.lines().count(), SAME as usize);
+    // They were found too long before they were sent: no connection broke.
+    let errors = &last.notify_client.errors;
+    assert!(errors.keys().eq([&Code::CLIENT_ENCODE.0]), "{errors:?}");
 }

@@ -4,15 +4,16 @@ mod address;
 mod notifier;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use address::address;
 use notifier::{BOTH, FIRING, OPEN, alarm, deliveries, notifier_with, spec, taken, until};
 use rpc_demo::alarm::channel::Memory;
-use rpc_demo::alarm::message::Alarm;
+use rpc_demo::alarm::message::{Alarm, Point};
 use rpc_demo::alarm::notify::{Notifier, NotifyOptions};
 use rpc_demo::alarm::policy::ChannelKind;
-use rpc_demo::alarm::webhook::Webhook;
+use rpc_demo::alarm::webhook::{Receiver, Webhook};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -124,4 +125,32 @@ async fn a_webhook_that_flaps_gets_it_when_it_is_up_with_the_id_and_span_of_its_
         }
     };
     posted(&notifier, flapping).await;
+}
+
+#[tokio::test]
+async fn what_the_receiver_finds_too_long_goes_in_parts_and_only_what_is_so_alone_is_given_up() {
+    const MIB: usize = 1 << 20;
+    // It takes two of them at once.
+    let receiver = Receiver::start().await.unwrap();
+    let webhook = Webhook::new(receiver.target(), LONG);
+    let options = NotifyOptions::default();
+    let (notifier, _) = notifier_with(webhook, &options, &spec(&BOTH, OPEN));
+    let named = |length: usize, name: &str| Alarm {
+        point: Some(Point {
+            instance: name.repeat(length),
+            ..alarm(0, FIRING).point.unwrap()
+        }),
+        ..alarm(0, FIRING)
+    };
+    let mut alarms: Vec<_> = ["a", "b", "c", "d", "e"]
+        .map(|name| named(MIB / 2, name))
+        .into();
+    alarms.insert(2, named(3 * MIB, "f"));
+    assert_eq!(notifier.notify(alarms, 0), taken(6));
+    notifier.delivered().await;
+    assert_eq!(
+        deliveries(&notifier),
+        [(ChannelKind::Webhook, 5, 1), (ChannelKind::Memory, 6, 0)]
+    );
+    assert_eq!(receiver.received().load(Relaxed), 5);
 }

@@ -2,13 +2,15 @@
 
 mod rpc_peer;
 
+use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
 use rpc_demo::client::{Balanced, BalancedOptions, CallOptions};
-use rpc_demo::server::ServerOptions;
+use rpc_demo::server::{Server, ServerOptions, Service};
 use rpc_demo::wire::{CallType, ContentType};
 use rpc_peer::{
     ECHO, LONG, Peer, WAIT, echo, gated, head, pooled, request, start, start_with, stop, until,
@@ -200,4 +202,49 @@ async fn of_what_lies_ready_so_many_reads_are_taken_and_no_more() {
     let (least, most) = (READ / call.len(), LAST_READS * (READ / call.len() + 1));
     let counted = counted.load(Relaxed);
     assert!((least..=most).contains(&counted), "{counted} of {calls}");
+}
+
+/// A server that says farewell for no time at all, and a peer of which it has half a request.
+async fn half_sent(service: Service) -> (Server, SocketAddr, Peer, Vec<u8>) {
+    let options = ServerOptions {
+        farewell: Duration::ZERO,
+        idle: Duration::from_secs(100_000),
+        ..ServerOptions::default()
+    };
+    let (server, addr) = start_with(service, options).await;
+    let mut peer = Peer::connect(addr).await;
+    let mut half = request(&head(7, ECHO, 4), b"in two parts");
+    let rest = half.split_off(20);
+    peer.send(&half).await;
+    until(|| server.stats().bytes_in == 20).await;
+    (server, addr, peer, rest)
+}
+
+#[tokio::test]
+async fn who_has_sent_half_a_request_is_told_when_the_rest_has_come() {
+    for service in [echo().inline(), pooled()] {
+        let (server, addr, mut peer, rest) = half_sent(service).await;
+        let other = Peer::connect(addr).await;
+        let stopping = stop(server, addr, LONG).await;
+        // One of which there is nothing is closed meanwhile.
+        other.closed().await;
+        peer.send(&rest).await;
+        let late = peer.reply().await;
+        assert_eq!((late.id, late.head.ret), (7, 22), "{late:?}");
+        // What it had begun after that would not be waited for.
+        peer.closed().await;
+        let drained = stopping.await.unwrap();
+        assert_eq!((drained.accepted, drained.replied, drained.lost), (1, 1, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_never_sends_the_rest_leaves_the_hooks_half_of_the_time() {
+    let (mut server, _, peer, _) = half_sent(pooled()).await;
+    server.on_shutdown("takes long", LONG, async || {
+        tokio::time::sleep(LONG / 3).await;
+        Ok::<_, Infallible>(())
+    });
+    assert_eq!(server.shutdown(LONG).await.failed_hooks, 0);
+    peer.closed().await;
 }

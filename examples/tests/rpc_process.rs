@@ -22,8 +22,16 @@ fn resident(served: &Served) -> u64 {
     resident * 4096
 }
 
-/// How many connections this process can open, of those that are wanted.
+/// How many connections this process can open, of those that are wanted, once it may have as
+/// many descriptors as the system lets it have: a shell lets it have fewer, mostly.
 fn can_open(wanted: usize) -> usize {
+    let id = std::process::id().to_string();
+    // An upper limit that is left out is left as it is.
+    let hard = "prlimit --pid $0 --nofile=$(prlimit --pid $0 --nofile --noheadings --output HARD):";
+    let raised = Command::new("sh").args(["-c", hard, &id]).status();
+    if !raised.is_ok_and(|status| status.success()) {
+        eprintln!("the number of file descriptors cannot be raised here");
+    }
     let limits = std::fs::read_to_string("/proc/self/limits").expect("this is Linux");
     let line = limits
         .lines()

@@ -2,9 +2,14 @@
 
 mod rpc_peer;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
+use bytes::Bytes;
+use rpc_demo::client::{Balanced, BalancedOptions, CallOptions};
 use rpc_demo::server::{Server, ServerOptions, Service};
+use rpc_demo::wire::{Code, ContentType};
 use rpc_peer::{Peer, both, echo, fixed, head, pool, requests, start_with, until};
 use tokio::io::AsyncWriteExt;
 
@@ -86,7 +91,7 @@ async fn a_peer_that_takes_no_replies_costs_so_much_memory_and_is_closed() {
         let mut most = 0;
         let looked = || {
             let stats = server.stats();
-            let refused = stats.errors.get(&22).copied().unwrap_or(0);
+            let refused = stats.errors.get(&31).copied().unwrap_or(0);
             let made = (stats.replied + stats.in_flight).saturating_sub(refused) * REPLY as u64;
             // What is in flight has not been made yet, or is in the outbox.
             let held = if pooled {
@@ -108,7 +113,7 @@ async fn a_peer_that_takes_no_replies_costs_so_much_memory_and_is_closed() {
         assert_eq!(stats.accepted, stats.replied + stats.abandoned);
         if pooled {
             // All were under way at once: what was too much was refused.
-            let refused = stats.errors.get(&22).copied().unwrap_or(0);
+            let refused = stats.errors.get(&31).copied().unwrap_or(0);
             let taken = stats.accepted - refused;
             assert!(taken < 100, "{taken} replies of a MiB were made to be kept");
         } else {
@@ -137,5 +142,31 @@ async fn a_peer_that_reads_slowly_gets_all_its_replies() {
             let reply = peer.reply().await;
             assert_eq!((reply.head.ret, reply.body.len()), (0, REPLY));
         }
+    }
+}
+
+#[tokio::test]
+async fn a_call_whose_reply_is_not_kept_is_not_made_again() {
+    let runs = Arc::new(AtomicU32::new(0));
+    let count = || {
+        let runs = Arc::clone(&runs);
+        echo().raw("Count", move |_, body| {
+            runs.fetch_add(1, Relaxed);
+            async { Ok(body) }
+        })
+    };
+    for service in both(count, pool(1, 1)) {
+        let options = ServerOptions {
+            max_unwritten: 1,
+            max_in_flight_bytes: 1,
+            ..ServerOptions::default()
+        };
+        let (_server, addr) = start_with(service, options).await;
+        let client = Balanced::new(vec![addr], BalancedOptions::default()).await;
+        let method = "/rpcdemo.Echo/Count";
+        let (body, options) = (Bytes::from_static(b"long"), CallOptions::default());
+        let call = client.call_raw(method, ContentType::RAW, body, &options);
+        assert_eq!(call.await.unwrap_err().code(), Code::SERVER_SYSTEM);
+        assert_eq!(runs.swap(0, Relaxed), 1);
     }
 }

@@ -63,6 +63,15 @@ pub enum DeliveryError {
 }
 
 impl DeliveryError {
+    /// Whether fewer at once may be taken.
+    #[must_use]
+    pub fn is_too_long(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused(axum::http::StatusCode::PAYLOAD_TOO_LARGE)
+        )
+    }
+
     /// Whether trying again would come to the same: the receiver has understood, and says
     /// no.
     #[must_use]

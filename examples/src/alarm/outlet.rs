@@ -99,8 +99,9 @@ impl Outlet {
     /// time is over.
     pub(super) async fn consume(&self) {
         let mut pause = FIRST_PAUSE;
+        let mut most = BATCH;
         while self.lane.has_more().await {
-            let mut queued = self.lane.take(BATCH);
+            let mut queued = self.lane.take(most);
             let notifications = queued.things.iter().map(|one| one.telling.notification());
             let batch: Batch = notifications.cloned().collect();
             let Err(error) = self.channel.deliver(batch).await else {
@@ -109,8 +110,14 @@ impl Outlet {
                     .fetch_add(queued.things.len() as u64, Relaxed);
                 queued.things.clear();
                 pause = FIRST_PAUSE;
+                // What was too long together may be so again.
+                most = BATCH.min(2 * most);
                 continue;
             };
+            if error.is_too_long() && queued.things.len() > 1 {
+                most = queued.things.len() / 2;
+                continue;
+            }
             let given_up = self.give_up(&mut queued, &error);
             let (channel, left) = (self.kind(), queued.things.len());
             drop(queued);

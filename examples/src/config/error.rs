@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::settle::MAX_POOL;
+use super::settle::{KEEP_ALIVE, MAX_POOL};
 use crate::alarm::store::MAX_POLICIES;
 use crate::load::profile::ProfileError;
 use crate::logging::SinkError;
@@ -36,6 +36,9 @@ pub enum ConfigError {
     /// With a time of nothing, nothing could be done.
     #[error("{0} must be above 0")]
     Zero(&'static str),
+    /// The kernel knows no others.
+    #[error("keep-alive must be 0s, or from 1s to {}s", KEEP_ALIVE.end().as_secs())]
+    KeepAlive,
     /// With none of these nothing could be done, and more there cannot be.
     #[error("{key} must be from 1 to {most}")]
     Count {
@@ -81,6 +84,7 @@ impl ConfigError {
             Self::Policies(_) => &["policies", "policy"],
             Self::Zero(key) | Self::Count { key, .. } => std::slice::from_ref(key),
             Self::TooMany { .. } => &["workers", "queue"],
+            Self::KeepAlive => &["keep-alive"],
             Self::NoMethod(_) => &["method-timeout"],
             Self::Profile(_) => &["qps", "peak", "duration"],
             Self::Log(_) => &["log"],

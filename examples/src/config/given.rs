@@ -51,7 +51,8 @@ pub struct GivenOptions {
     /// How long to wait for what was accepted, when stopping [default: 10s]
     #[arg(long, global = true, env = "RPC_DEMO_GRACE")]
     pub grace: Option<Time>,
-    /// Requests a pooled service works on at a time [default: 64 a CPU]
+    /// Requests a pooled service works on at a time; 1048576 at most, with --queue
+    /// [default: 64 a CPU]
     #[arg(long, global = true, value_name = "COUNT", env = "RPC_DEMO_WORKERS")]
     pub workers: Option<usize>,
     /// Requests a pooled service lets wait [default: 4096]
@@ -73,8 +74,8 @@ pub struct GivenOptions {
     /// A connection on which nothing happens for so long is closed [default: 1m]
     #[arg(long, global = true, value_name = "TIME", env = "RPC_DEMO_IDLE")]
     pub idle: Option<Time>,
-    /// How often the kernel probes a connection on which nothing comes; 0s is never
-    /// [default: 15s]
+    /// How often the kernel probes a connection on which nothing comes, at least
+    /// 1s; 0s is never [default: 15s]
     #[arg(long, global = true, value_name = "TIME", env = "RPC_DEMO_KEEP_ALIVE")]
     pub keep_alive: Option<Time>,
     /// The longest frame, in and out [default: 10485760]

@@ -12,7 +12,7 @@ mod time;
 pub use error::ConfigError;
 pub use given::GivenOptions;
 pub use settings::Settings;
-pub use time::Time;
+pub use time::{Time, TimeError};
 
 #[cfg(test)]
 mod tests {

@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 
 use super::time::{self, Time};
 use crate::alarm::policy::PolicySpec;
+use crate::client::ClientOptions;
 use crate::listen::Listen;
 use crate::load::profile::Profile;
 use crate::logging::SinkSpec;
@@ -113,6 +114,16 @@ impl Settings {
             max_connections: self.max_connections,
             farewell: self.farewell,
             ..ServerOptions::default()
+        }
+    }
+
+    /// Those of a client of such a server: what is too long for it is found so before it is
+    /// sent.
+    #[must_use]
+    pub fn client_options(&self) -> ClientOptions {
+        ClientOptions {
+            max_frame: self.max_frame,
+            ..ClientOptions::default()
         }
     }
 

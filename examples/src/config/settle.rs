@@ -1,6 +1,7 @@
 //! From the options that are given to the settings in effect: the defaults, and whether all
 //! goes together.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::error::ConfigError;
@@ -19,8 +20,14 @@ use crate::server::ServerOptions;
 const SLOW: Duration = Duration::from_secs(1);
 /// Connections of a server when nothing else is said.
 const MAX_CONNECTIONS: usize = 100_000;
-/// Jobs that a worker pool takes, running and waiting.
-pub(super) const MAX_POOL: usize = 1 << 30;
+/// Jobs that a worker pool takes here, running and waiting. It could be more, but each has
+/// its place in memory from the start.
+pub(super) const MAX_POOL: usize = 1 << 20;
+/// Requests of a connection, and connections, which take memory only when they are there.
+const MAX_OPEN: usize = 1 << 30;
+/// What the kernel takes for the time between probes (`TCP_KEEPIDLE`).
+pub(super) const KEEP_ALIVE: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(32_767);
 
 impl GivenOptions {
     /// Fills in the defaults, and checks that all goes together.
@@ -48,8 +55,8 @@ impl GivenOptions {
         for (key, count, most) in [
             ("workers", workers, MAX_POOL),
             ("max-frame", max_frame, frame),
-            ("max-in-flight", max_in_flight, MAX_POOL),
-            ("max-connections", max_connections, MAX_POOL),
+            ("max-in-flight", max_in_flight, MAX_OPEN),
+            ("max-connections", max_connections, MAX_OPEN),
         ] {
             if !(1..=most).contains(&count) {
                 return Err(ConfigError::Count { key, most });
@@ -57,6 +64,10 @@ impl GivenOptions {
         }
         if queue > MAX_POOL - workers {
             return Err(ConfigError::TooMany { workers, queue });
+        }
+        let keep_alive = or(self.keep_alive, server.keep_alive.unwrap_or_default());
+        if !keep_alive.is_zero() && !KEEP_ALIVE.contains(&keep_alive) {
+            return Err(ConfigError::KeepAlive);
         }
         if idle.is_zero() {
             return Err(ConfigError::Zero("idle"));
@@ -95,7 +106,7 @@ impl GivenOptions {
                 .unwrap_or_else(|| std::env::temp_dir().join("rpc-demo-alarms.log")),
             webhook: webhook.transpose()?,
             idle,
-            keep_alive: or(self.keep_alive, server.keep_alive.unwrap_or_default()),
+            keep_alive,
             max_frame,
             max_in_flight,
             max_connections,

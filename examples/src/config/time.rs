@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A time, such as `10s` or `2m`.
+/// The longest time: clocks can tell what it comes to, whatever is added to it.
+const MOST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+/// A time, such as `10s` or `2m`, of ten years at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Time(pub Duration);
 
@@ -17,11 +20,24 @@ impl fmt::Display for Time {
 }
 
 impl FromStr for Time {
-    type Err = humantime::DurationError;
+    type Err = TimeError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        humantime::parse_duration(text).map(Self)
+        let time = humantime::parse_duration(text)?;
+        (time <= MOST).then_some(Self(time)).ok_or(TimeError::Long)
     }
+}
+
+/// Why it is no time.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TimeError {
+    /// It is not said as one.
+    #[error(transparent)]
+    Text(#[from] humantime::DurationError),
+    /// Nobody waits for so long.
+    #[error("more than 3650 days")]
+    Long,
 }
 
 impl<'de> Deserialize<'de> for Time {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use tokio::time::Instant;
 
-use super::{CALL_TIMEOUT, JobError, create, finish, load_plan, show, start};
+use super::{CALL_TIMEOUT, JobError, create, finish, load_plan, show, start_unless};
 use crate::client::{Client, ClientOptions};
 use crate::config::{ConfigError, Settings};
 use crate::listen::Listen;
@@ -16,6 +16,7 @@ use crate::load::overload::{self, Load, Tally};
 use crate::load::profile::Profile;
 use crate::load::{driver, echo};
 use crate::report::{Report, Sent};
+use crate::say;
 use crate::shutdown;
 use crate::stack::{Stack, StartError};
 use crate::view::View;
@@ -32,13 +33,15 @@ pub(super) async fn run(settings: Settings, json: Option<PathBuf>) -> Result<(),
     let usual = settings.duration - too_much.run;
     let profile = Profile::new(settings.qps, settings.peak, usual).map_err(ConfigError::from)?;
     let stop = shutdown::requested(settings.grace)?.shared();
-    let mut stack = start(&settings).await?;
+    let Some(mut stack) = start_unless(&settings, stop.clone()).await? else {
+        return finish(&Report::new(Sent::default(), None), json);
+    };
     let addrs = stack.addrs();
-    eprintln!(
+    say::err(format_args!(
         "alarm.Check at {}, alarm.Notify at {}, Echo at {}, live page at http://{}/, \
          figures at /metrics",
         addrs.check, addrs.notify, addrs.echo, addrs.admin
-    );
+    ));
     let start = Instant::now();
     let (checks, echoes) = usual_load(&settings, profile, usual, &stack, stop.clone()).await;
     let took = start.elapsed();

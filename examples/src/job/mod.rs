@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::FutureExt;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::admin::Admin;
@@ -28,7 +29,7 @@ use crate::report::{Report, Sent};
 use crate::stack::{Stack, StartError, Watch};
 use crate::view::{Live, View};
 use crate::wire::ContentType;
-use crate::{logging, netpoll, shutdown};
+use crate::{logging, netpoll, say, shutdown};
 
 /// How long a call of the load may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -66,6 +67,9 @@ pub enum JobError {
     /// The call failed.
     #[error(transparent)]
     Call(#[from] CallError),
+    /// Calls of the load ended with an error.
+    #[error("{0} calls failed")]
+    Failed(u64),
     /// Something accepted was lost.
     #[error("{0} accepted and lost")]
     Lost(u64),
@@ -81,7 +85,7 @@ impl JobError {
             | Self::Start(_)
             | Self::Body(_)
             | Self::Report { .. } => 2,
-            Self::Print(_) | Self::System(_) | Self::Call(_) | Self::Lost(_) => 1,
+            Self::Print(_) | Self::System(_) | Self::Call(_) | Self::Failed(_) | Self::Lost(_) => 1,
         }
     }
 }
@@ -104,10 +108,12 @@ pub fn run(cli: Cli) -> Result<(), JobError> {
         // Beside a server that has been started already.
         settings.listen = free;
     }
+    // Who asks what is in effect has no file begun for it.
+    let logs = !matches!(cli.command, Some(Command::Config));
     // Gone last, when everything has been said.
-    let _flush = logging::start(&settings.log)?;
+    let _flush = logs.then(|| logging::start(&settings.log)).transpose()?;
     let runtime = tokio::runtime::Runtime::new()?;
-    runtime.block_on(async {
+    let result = runtime.block_on(async {
         match cli.command {
             None => all_in_one::run(settings, cli.json).await,
             Some(Command::Serve) => serve(&settings).await,
@@ -120,24 +126,32 @@ pub fn run(cli: Cli) -> Result<(), JobError> {
                 timeout,
             }) => {
                 let addr = addr.unwrap_or_else(|| settings.listen.of(&method));
-                call(addr, &method, json, timeout).await
+                call(addr, &method, json, timeout.0).await
             }
             // It has a runtime of its own.
             Some(Command::TracePoll { stacks }) => {
                 Ok(tokio::task::block_in_place(|| trace_poll(stacks))?)
             }
         }
-    })
+    });
+    // Policies that are still being loaded are nobody's any more.
+    runtime.shutdown_background();
+    result
 }
 
 fn print(settings: &Settings, said: &Provenance) -> Result<(), JobError> {
-    print!("{}", said.annotate(&settings.to_toml()?));
+    say::out(format_args!(
+        "{}",
+        said.annotate(&settings.to_toml()?).trim_end()
+    ));
     Ok(())
 }
 
 async fn serve(settings: &Settings) -> Result<(), JobError> {
-    let stop = shutdown::requested(settings.grace)?;
-    let stack = start(settings).await?;
+    let stop = shutdown::requested(settings.grace)?.shared();
+    let Some(stack) = start_unless(settings, stop.clone()).await? else {
+        return Ok(());
+    };
     let addrs = stack.addrs();
     for (service, addr) in [
         ("Echo", addrs.echo),
@@ -145,7 +159,7 @@ async fn serve(settings: &Settings) -> Result<(), JobError> {
         ("alarm.Notify", addrs.notify),
         ("admin", addrs.admin),
     ] {
-        println!("listening {service} {addr}");
+        say::out(format_args!("listening {service} {addr}"));
     }
     stop.await;
     let last = stack.stop(settings.grace).await;
@@ -206,14 +220,16 @@ async fn call(
         .call_raw(method, ContentType::JSON, Bytes::from(body), &options)
         .await;
     client.close().await;
-    println!("{}", String::from_utf8_lossy(&answer?));
+    say::out(format_args!("{}", String::from_utf8_lossy(&answer?)));
     Ok(())
 }
 
 fn trace_poll(stacks: bool) -> std::io::Result<()> {
-    println!("     us  thread  task        step    what happens  [in Go]");
+    say::out(format_args!(
+        "     us  thread  task        step    what happens  [in Go]"
+    ));
     for entry in netpoll::trace(stacks)? {
-        println!("{entry}");
+        say::out(format_args!("{entry}"));
     }
     Ok(())
 }
@@ -225,6 +241,22 @@ async fn start(settings: &Settings) -> Result<Stack, JobError> {
     let admin = Admin::start(addr).await;
     let admin = admin.map_err(|source| StartError::Admin { addr, source })?;
     Ok(Stack::start(settings, load_policies(settings), admin).await?)
+}
+
+/// The same; none when it is to stop before it has started. What had been started is gone.
+async fn start_unless(
+    settings: &Settings,
+    stop: impl Future<Output = ()>,
+) -> Result<Option<Stack>, JobError> {
+    tokio::select! {
+        // What has started is stopped as always, with nothing lost.
+        biased;
+        started = start(settings) => started.map(Some),
+        () = stop => {
+            tracing::info!("stopped before it had started");
+            Ok(None)
+        }
+    }
 }
 
 fn load_policies(settings: &Settings) -> impl Future<Output = Arc<PolicyStore>> + Send + 'static {
@@ -275,7 +307,7 @@ fn create(path: &Path) -> Result<File, JobError> {
 }
 
 fn finish(report: &Report, json: Option<(PathBuf, File)>) -> Result<(), JobError> {
-    println!("{report}");
+    say::out(format_args!("{report}"));
     if let Some((path, file)) = json {
         serde_json::to_writer_pretty(BufWriter::new(file), report).map_err(|error| {
             JobError::Report {
@@ -284,8 +316,9 @@ fn finish(report: &Report, json: Option<(PathBuf, File)>) -> Result<(), JobError
             }
         })?;
     }
-    match report.lost {
-        0 => Ok(()),
-        lost => Err(JobError::Lost(lost)),
+    match (report.lost, report.failed()) {
+        (0, 0) => Ok(()),
+        (0, failed) => Err(JobError::Failed(failed)),
+        (lost, _) => Err(JobError::Lost(lost)),
     }
 }

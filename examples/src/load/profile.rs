@@ -5,6 +5,9 @@ use std::time::Duration;
 /// The usual time from one peak to the next.
 const PERIOD: Duration = Duration::from_secs(10);
 
+/// Calls a second at most: more than anything here can send.
+const MOST: f64 = 1e6;
+
 /// Why a profile cannot be.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -12,6 +15,9 @@ pub enum ProfileError {
     /// A rate is not a number above 0.
     #[error("the rate must be above 0 calls a second")]
     NoRate,
+    /// Nobody could send so many.
+    #[error("the rate must be at most {MOST} calls a second, at the peaks, too")]
+    TooMany,
     /// The peak is below the mean.
     #[error("the peak ({peak} calls a second) is below the mean ({mean})")]
     PeakBelowMean {
@@ -45,6 +51,9 @@ impl Profile {
     pub fn new(mean: f64, peak: f64, duration: Duration) -> Result<Self, ProfileError> {
         if !(mean > 0.0 && mean.is_finite() && peak.is_finite()) {
             return Err(ProfileError::NoRate);
+        }
+        if peak > MOST {
+            return Err(ProfileError::TooMany);
         }
         if peak < mean {
             return Err(ProfileError::PeakBelowMean { mean, peak });
@@ -148,6 +157,7 @@ mod tests {
         let new = |mean, peak, seconds| Profile::new(mean, peak, Duration::from_secs(seconds));
         assert_eq!(new(0.0, 1.0, 1).unwrap_err(), ProfileError::NoRate);
         assert_eq!(new(f64::NAN, 1.0, 1).unwrap_err(), ProfileError::NoRate);
+        assert_eq!(new(1.0, 1e300, 1).unwrap_err(), ProfileError::TooMany);
         assert_eq!(
             new(2.0, 1.0, 1).unwrap_err(),
             ProfileError::PeakBelowMean {

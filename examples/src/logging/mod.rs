@@ -17,7 +17,9 @@
 //! accepted is written before [`Flush`] is gone. What could be said a thousand times a
 //! second goes through [`sampled!`](crate::sampled).
 
+mod filter;
 mod ring;
+mod rolling;
 mod sampler;
 mod sink;
 mod spec;
@@ -28,12 +30,12 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tracing_subscriber::filter::{EnvFilter, ParseError};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+pub use filter::{Filter, FilterError};
 pub use sampler::{Sampler, suppressed};
-pub use spec::{Filter, LogFormat, Rotation, SinkError, SinkKind, SinkSpec};
+pub use spec::{LogFormat, Rotation, SinkError, SinkKind, SinkSpec};
 
 use ring::Ring;
 use sink::Sink;
@@ -61,7 +63,7 @@ pub enum LevelError {
     Body(String),
     /// The filter makes no sense.
     #[error("log filter: {0}")]
-    Filter(#[from] ParseError),
+    Filter(#[from] FilterError),
     /// There is no such sink.
     #[error("nothing is logged to {0:?}")]
     NoSink(String),
@@ -160,7 +162,7 @@ pub fn filters() -> Result<BTreeMap<String, String>, LevelError> {
 /// # Errors
 /// When it makes no sense, or there is no log, or no such sink; then nothing changes.
 pub fn set_filter(filter: &str, name: Option<&str>) -> Result<(), LevelError> {
-    EnvFilter::builder().parse(filter)?;
+    let filter = Filter::new(filter)?;
     let log = LOG.get().ok_or(LevelError::NoLog)?;
     let meant = |sink: &&Sink| name.is_none_or(|name| sink.name == name);
     let mut sinks = log.sinks.iter().filter(meant).peekable();
@@ -168,8 +170,7 @@ pub fn set_filter(filter: &str, name: Option<&str>) -> Result<(), LevelError> {
         return Err(LevelError::NoSink(name.to_owned()));
     }
     for sink in sinks {
-        let filter = EnvFilter::builder().parse(filter)?;
-        let set = sink.filter.reload(filter);
+        let set = sink.filter.reload(filter.made());
         set.map_err(|_gone| LevelError::NoLog)?;
     }
     Ok(())

@@ -4,9 +4,9 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::SystemTime;
 
 use tracing_appender::non_blocking::ErrorCounter;
-use tracing_appender::rolling::{self, RollingFileAppender};
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::reload::{self, Handle};
@@ -14,6 +14,7 @@ use tracing_subscriber::{Layer, Registry, fmt};
 
 use super::Dropped;
 use super::ring::Ring;
+use super::rolling::Rolling;
 use super::spec::{LogFormat, Rotation, SinkError, SinkKind, SinkSpec};
 use super::writer::Writer;
 
@@ -107,25 +108,9 @@ where
     }
 }
 
-fn file(spec: &SinkSpec, path: &Path) -> Result<RollingFileAppender, SinkError> {
-    let rotation = match spec.rotation {
-        None | Some(Rotation::Daily) => rolling::Rotation::DAILY,
-        Some(Rotation::Never) => rolling::Rotation::NEVER,
-        Some(Rotation::Minutely) => rolling::Rotation::MINUTELY,
-        Some(Rotation::Hourly) => rolling::Rotation::HOURLY,
-    };
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let mut builder = RollingFileAppender::builder()
-        .rotation(rotation)
-        .filename_prefix(name);
-    if let Some(keep) = spec.keep {
-        builder = builder.max_log_files(keep);
-    }
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    builder.build(folder).map_err(|source| SinkError::File {
+fn file(spec: &SinkSpec, path: &Path) -> Result<impl Write + Send + 'static + use<>, SinkError> {
+    let rotation = spec.rotation.unwrap_or(Rotation::Daily);
+    Rolling::open(path, rotation, spec.keep, SystemTime::now).map_err(|source| SinkError::File {
         path: path.to_owned(),
         source,
     })

@@ -1,11 +1,11 @@
 //! Where lines go: what the config file says of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use serde::{Deserialize, Deserializer, Serialize};
-use tracing_appender::rolling::InitError;
-use tracing_subscriber::filter::{EnvFilter, ParseError};
+use serde::{Deserialize, Serialize};
+
+use super::filter::Filter;
 
 /// A place that lines go to: `[[log]]` in the config file.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -74,40 +74,8 @@ pub enum Rotation {
     Daily,
 }
 
-/// A filter of lines that makes sense, such as `info` or `rpc_demo=debug`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct Filter(String);
-
-impl Filter {
-    /// The filter that `text` says.
-    ///
-    /// # Errors
-    /// When it makes no sense.
-    pub fn new(text: impl Into<String>) -> Result<Self, ParseError> {
-        let text = text.into();
-        EnvFilter::builder().parse(&text)?;
-        Ok(Self(text))
-    }
-
-    pub(super) fn made(&self) -> EnvFilter {
-        let parsed = EnvFilter::builder().parse(&self.0);
-        parsed.expect("it made sense before")
-    }
-}
-
-impl Default for Filter {
-    fn default() -> Self {
-        Self("info".to_owned())
-    }
-}
-
-impl<'de> Deserialize<'de> for Filter {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        Self::new(text).map_err(|error| serde::de::Error::custom(format!("log filter: {error}")))
-    }
-}
+/// Lines that may wait to be written at most: each has its place in memory from the start.
+const MAX_QUEUE: usize = 1 << 20;
 
 /// Why there is no such sink.
 #[derive(Debug, thiserror::Error)]
@@ -116,6 +84,20 @@ pub enum SinkError {
     /// Two have the same name.
     #[error("two logs are called {0:?}: give one of them a name")]
     SameName(String),
+    /// Two write to the same file.
+    #[error("two logs go to {}", .0.display())]
+    SamePath(PathBuf),
+    /// A path that no file can have.
+    #[error("the log {name:?} goes to a file, and {path:?} is none")]
+    NotAFile {
+        /// The sink.
+        name: String,
+        /// The path.
+        path: PathBuf,
+    },
+    /// Files to keep, of which there is only one.
+    #[error("the log {0:?} has one file for ever (rotation) and no keep")]
+    OneFile(String),
     /// A file without a path.
     #[error("the log {0:?} goes to a file and has no path")]
     NoPath(String),
@@ -137,13 +119,16 @@ pub enum SinkError {
         /// The option.
         option: &'static str,
     },
+    /// There is no memory for so many.
+    #[error("the log {0:?} has a queue of more than {MAX_QUEUE}")]
+    LongQueue(String),
     /// The file cannot be written.
     #[error("log file {}: {source}", path.display())]
     File {
         /// The file.
         path: PathBuf,
         /// Why not.
-        source: InitError,
+        source: std::io::Error,
     },
 }
 
@@ -200,12 +185,35 @@ impl SinkSpec {
                     return Err(SinkError::Nothing { name, option });
                 }
             }
-            if file && spec.path.is_none() {
-                return Err(SinkError::NoPath(name));
+            if spec.queue.is_some_and(|queue| queue > MAX_QUEUE) {
+                return Err(SinkError::LongQueue(name));
+            }
+            if spec.rotation == Some(Rotation::Never) && spec.keep.is_some() {
+                return Err(SinkError::OneFile(name));
+            }
+            match &spec.path {
+                None if file => return Err(SinkError::NoPath(name)),
+                None => {}
+                Some(path) if path.file_name().is_none() || path.is_dir() => {
+                    let path = path.clone();
+                    return Err(SinkError::NotAFile { name, path });
+                }
+                Some(path) => {
+                    let mut others = all[..nth].iter().filter_map(|other| other.path.as_ref());
+                    if others.any(|other| is_same(other, path)) {
+                        return Err(SinkError::SamePath(path.clone()));
+                    }
+                }
             }
         }
         Ok(())
     }
+}
+
+/// Whether two paths are one, as far as their names tell.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let [one, other] = [one, other].map(|path| std::path::absolute(path).ok());
+    one.is_some() && one == other
 }
 
 #[cfg(test)]
@@ -224,9 +232,22 @@ mod tests {
     fn sinks_that_cannot_be_are_refused() {
         for (text, word) in [
             ("[[log]]\nto = \"file\"", "no path"),
+            ("[[log]]\nto = \"file\"\npath = \"\"", "is none"),
+            ("[[log]]\nto = \"file\"\npath = \"/\"", "is none"),
+            ("[[log]]\nto = \"file\"\npath = \"src\"", "is none"),
+            (
+                "[[log]]\nto = \"file\"\npath = \"a\"\nrotation = \"never\"\nkeep = 1",
+                "no keep",
+            ),
+            (
+                "[[log]]\nto = \"file\"\npath = \"a\"\n\
+                 [[log]]\nto = \"file\"\npath = \"./a\"\nname = \"b\"",
+                "two logs",
+            ),
             ("[[log]]\nto = \"console\"\npath = \"x\"", "no path"),
             ("[[log]]\nto = \"memory\"\nqueue = 1", "no queue"),
             ("[[log]]\nto = \"memory\"\nkeep = 0", "keep = 0"),
+            ("[[log]]\nto = \"console\"\nqueue = 1048577", "1048576"),
             (
                 "[[log]]\nto = \"console\"\n[[log]]\nto = \"console\"",
                 "two logs",
@@ -237,5 +258,7 @@ mod tests {
         }
         let two = "[[log]]\nto = \"console\"\n[[log]]\nto = \"console\"\nname = \"loud\"";
         SinkSpec::check(&parsed(two)).unwrap();
+        let long = "[[log]]\nto = \"console\"\nqueue = 1048576";
+        SinkSpec::check(&parsed(long)).unwrap();
     }
 }

@@ -168,7 +168,7 @@ impl Connection {
                     return Poll::Ready(Ok(Turn::Dispatch));
                 }
             } else if self.open && self.out.is_empty() {
-                let draining = self.phase == Phase::Draining;
+                let draining = self.phase >= Phase::Draining;
                 // Nobody waits for room in a server that is about to stop.
                 self.late |= draining && !has_room;
                 if has_room || self.late {
@@ -241,7 +241,7 @@ impl Connection {
         }
         if self.late {
             self.refuse_late();
-        } else if self.phase == Phase::Draining {
+        } else if self.phase >= Phase::Draining {
             self.last_reads -= 1;
             self.late = self.last_reads == 0;
         }

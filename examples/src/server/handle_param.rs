@@ -9,7 +9,7 @@ use bytes::Bytes;
 use pool_object::{Loan, Policy, Pool, static_pool};
 use tokio::time::Instant;
 
-use super::context;
+use super::context::{self, Deadline};
 use super::exchange::Exchange;
 use super::failure::Failure;
 use super::reply::{self, Reply};
@@ -123,7 +123,7 @@ pub(super) async fn handle(mut param: Param) {
 
 impl HandleParam {
     /// What the request asks for, and until when it is of use.
-    pub(super) fn head(&self) -> Option<(RequestProtocol, Instant)> {
+    pub(super) fn head(&self) -> Option<(RequestProtocol, Deadline)> {
         let running = &self.session.as_ref()?.running;
         let mut head = RequestProtocol::default();
         running.codec.decode(self.frame.clone(), &mut head).ok()?;
@@ -131,7 +131,10 @@ impl HandleParam {
             0 => running.timeout,
             millis => Duration::from_millis(millis.into()),
         };
-        let until = self.read_at? + caller.min(running.timeout);
+        let until = Deadline {
+            at: self.read_at? + caller.min(running.timeout),
+            full_link: caller < running.timeout,
+        };
         Some((head, until))
     }
 

@@ -169,7 +169,8 @@ impl Server {
     /// Stops gracefully. No more connections are accepted but those that wait for it,
     /// and no more requests handled but those that had been sent: callers that come
     /// late are told to go elsewhere (code 22, `stopping`). Requests under way end and
-    /// their replies are written, for at most `limit`. Then the handlers
+    /// their replies are written, for at most `limit`; the rest of a request that has come
+    /// in part is waited for, for at most half of that. Then the handlers
     /// that are left are told ([`Context::cancelled`]), and a moment later
     /// dropped, with their callers told; everything is closed; and the hooks run
     /// ([`on_shutdown`](Self::on_shutdown)).
@@ -179,12 +180,17 @@ impl Server {
     ///
     /// [`Context::cancelled`]: super::Context::cancelled
     pub async fn shutdown(mut self, limit: Duration) -> Drained {
-        let end = Instant::now() + limit;
+        let now = Instant::now();
+        let (half, end) = (now + limit / 2, now + limit);
         // The ports are closed once the tasks have ended.
         self.closing.cancel();
         while self.listeners.join_next().await.is_some() {}
         let registry = Arc::clone(&self.stats.registry);
         registry.tell(Phase::Draining);
+        // A peer that never sends the rest of a frame leaves the hooks their time.
+        if timeout_at(half, registry.emptied()).await.is_err() {
+            registry.tell(Phase::Leaving);
+        }
         if timeout_at(end, registry.emptied()).await.is_err() {
             tracing::warn!(
                 requests = self.stats().in_flight,

@@ -139,7 +139,22 @@ fn prepare(stream: &TcpStream, keep_alive: Option<Duration>) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+    use crate::cli::Cli;
+
+    #[tokio::test]
+    async fn the_kernel_takes_every_time_that_may_be_said() {
+        let listener = bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await;
+        let stream = stream.unwrap();
+        for said in ["1s", "32767s"] {
+            let cli = Cli::parse_from(["rpc-demo", "--keep-alive", said]);
+            let options = cli.options.settle().unwrap().server_options();
+            prepare(&stream, options.keep_alive).unwrap();
+        }
+    }
 
     #[tokio::test]
     async fn the_kernel_looks_whether_the_peer_is_there_with_and_without_a_reply_under_way() {

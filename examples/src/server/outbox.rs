@@ -71,6 +71,8 @@ pub(super) enum Phase {
     Open,
     /// Take in no more requests, and close when those there are have ended.
     Draining,
+    /// As before, and what has come in part only is not waited for.
+    Leaving,
     /// Close at once.
     Closing,
 }

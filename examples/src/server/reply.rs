@@ -117,12 +117,13 @@ impl Reply {
     }
 
     /// Appends the frame of an error instead of a reply to a peer that leaves
-    /// too much unread.
+    /// too much unread. Its request has been handled, so the code is none that says it may
+    /// be made again.
     #[cold]
     pub(super) fn encode_unread(&self, out: &mut Buffer, running: &Running) {
-        running.count_error(Code::SERVER_OVERLOAD.0);
+        running.count_error(Code::SERVER_SYSTEM.0);
         let message = "too many bytes of replies are unread".to_owned();
-        self.encode_error(out, running, Code::SERVER_OVERLOAD, message);
+        self.encode_error(out, running, Code::SERVER_SYSTEM, message);
     }
 
     fn encode_error(&self, out: &mut Buffer, running: &Running, code: Code, message: String) {

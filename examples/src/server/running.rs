@@ -37,7 +37,7 @@ pub struct ServerOptions {
     pub max_in_flight_bytes: usize,
     /// Bytes of one connection's replies that may be unwritten; no more
     /// requests are taken until the peer reads them. Those under way may add
-    /// `max_in_flight_bytes` to that; what is beyond is answered with code 22.
+    /// `max_in_flight_bytes` to that; what is beyond is answered with code 31.
     pub max_unwritten: usize,
     /// A connection on which nothing has come for so long is probed by the
     /// kernel, so often, and closed when the other machine has answered neither three

@@ -98,7 +98,7 @@ impl<L> Service<L> {
     }
 
     /// As [`pooled`](Self::pooled), and who waits is served by priority and turned
-    /// away by delay: with code 22, or 21 once its deadline has passed. What callers say
+    /// away by delay: with code 22, or 21 or 24 once its deadline has passed. What callers say
     /// of a request's priority, and what they are told of the level that is let in, so
     /// that they can refuse by themselves, is in `trans_info`: see
     /// [`urgency`](crate::urgency).

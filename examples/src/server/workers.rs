@@ -105,7 +105,10 @@ impl Workers {
 /// Tells the caller why its request was accepted and is not handled after all.
 fn turn_away(mut unserved: Unserved<Param>) {
     let code = match unserved.why {
-        WhyUnserved::Expired => Code::SERVER_TIMEOUT,
+        WhyUnserved::Expired => match unserved.job.head() {
+            Some((_, until)) => until.over().code,
+            None => Code::SERVER_TIMEOUT,
+        },
         _ => Code::SERVER_OVERLOAD,
     };
     let message = format!("{} after {:?}", unserved.why, unserved.delay);
@@ -118,6 +121,6 @@ impl HandleParam {
         let Some((head, until)) = self.head() else {
             return Class::new();
         };
-        urgency::class_of(&head.trans_info, &head.caller).deadline(until.into_std())
+        urgency::class_of(&head.trans_info, &head.caller).deadline(until.at.into_std())
     }
 }

@@ -114,8 +114,10 @@ fn plan(
     let back = flow.node("alarm.Notify", telling, |telling| async move {
         serve_back(&with, &telling.notifier).await.map_err(Arc::new)
     });
+    let with = Arc::clone(&settings);
     let outbox = flow.node("outbox", back, |back| async move {
         let client = BalancedOptions {
+            client: with.client_options(),
             // What fails waits in the outbox, and goes along with the next call.
             retry: Retry::never(),
             ..BalancedOptions::default()

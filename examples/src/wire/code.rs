@@ -45,7 +45,8 @@ codes! {
     SERVER_LIMITED = 23, "limited by the server";
     /// The time that the caller gave is over.
     FULL_LINK_TIMEOUT = 24, "full-link timeout";
-    /// The server failed: a handler panicked, or the server is stopping.
+    /// The server failed: a handler panicked, the server is stopping, or too many
+    /// replies are unread to keep this one.
     SERVER_SYSTEM = 31, "server failure";
     /// The caller is not who it says it is.
     SERVER_AUTH = 41, "not authorised";

@@ -174,8 +174,10 @@ fn the_admin_port_tells_the_config_and_changes_what_is_logged() {
         (200, one.to_owned())
     );
     assert_eq!(get(addrs["admin"], "/loglevel"), (200, one.to_owned()));
-    let (code, told) = filter(r#"{"filter":"rpc_demo=loud"}"#);
-    assert!(code == 400 && told.contains("log filter"), "{code} {told}");
+    for wrong in ["rpc_demo=loud", "debgu", ""] {
+        let (code, told) = filter(&json!({ "filter": wrong }).to_string());
+        assert!(code == 400 && told.contains("log filter"), "{code} {told}");
+    }
     let (code, told) = filter(r#"{"filter":"warn","sink":"kafka"}"#);
     assert!(code == 404 && told.contains("kafka"), "{code} {told}");
     let (code, told) = filter("{}");
@@ -186,6 +188,10 @@ fn the_admin_port_tells_the_config_and_changes_what_is_logged() {
     assert_eq!(get(addrs["admin"], "/loglevel"), (200, one.to_owned()));
     let (code, connections) = get(addrs["admin"], "/connections");
     assert_eq!((code, connections.as_str()), (200, "[]"));
+    let (code, told) = get(addrs["admin"], "/quack");
+    assert!(code == 404 && told.contains("no /quack"), "{code} {told}");
+    let (code, told) = http(addrs["admin"], "PUT", "/metrics", "{}");
+    assert!(code == 405 && told.contains("no PUT"), "{code} {told}");
     served.signal("TERM");
     assert_eq!(served.wait().0, Some(0));
 }

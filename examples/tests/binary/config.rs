@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 
+use crate::calls;
 use crate::rpc_peer::{ECHO, Peer, RAW, head, request};
 use crate::served::{Served, get, rpc_demo, run};
 
@@ -15,6 +16,12 @@ fn bad_input_gets_one_line_and_exit_status_2() {
         (&["--policies", "0"], "policies"),
         (&["--policies", "7000001"], "7000000"),
         (&["--duration", "soon"], "soon"),
+        (&["--duration", "3651d"], "3650 days"),
+        (&["serve", "--grace", "300000000000y"], "3650 days"),
+        (
+            &["call", "/rpcdemo.Echo/Echo", "{}", "--timeout", "11y"],
+            "3650 days",
+        ),
         (&["--qps", "10", "--peak", "5"], "peak"),
         (
             &["--config", "/nowhere/rpc-demo.toml"],
@@ -22,12 +29,18 @@ fn bad_input_gets_one_line_and_exit_status_2() {
         ),
         (&["--json", "/nowhere/report.json"], "/nowhere/report.json"),
         (&["--log", "a=b=c"], "log filter"),
-        (&["serve", "--queue", "2000000000"], "1073741824"),
+        (&["--log", "wran"], "log filter: \"wran\" is no level"),
+        (
+            &["serve", "--workers", "1", "--queue", "1048576"],
+            "1048576",
+        ),
         (&["serve", "--workers", "0"], "workers"),
-        (&["serve", "--workers", "1073741825"], "1073741824"),
+        (&["serve", "--workers", "1048577"], "1048576"),
         (&["serve", "--max-frame", "9999999999"], "4294967295"),
         (&["serve", "--max-connections", "0"], "max-connections"),
         (&["serve", "--idle", "0s"], "idle"),
+        (&["serve", "--keep-alive", "10h"], "32767s (keep-alive: "),
+        (&["serve", "--keep-alive", "500ms"], "from 1s"),
         (&["call", "/rpcdemo.Echo/Echo", "{"], "JSON"),
         (
             &[
@@ -99,6 +112,7 @@ fn config_prints_what_is_in_effect_and_where_it_is_wrong() {
         ("sped = 4", 2, "sped"),
         ("qps = \"many\"", 2, "many"),
         ("duration = \"soon\"", 2, "soon"),
+        ("duration = \"3651d\"", 2, "3650 days"),
         ("policies = 0", 2, "policies: "),
         ("webhook = \"ftp://x\"", 2, "ftp://x"),
         ("qps = ", 2, "value"),
@@ -181,6 +195,62 @@ fn what_is_said_of_connections_and_times_is_kept_to() {
     let no_time = "\"timeouts\":{\"/rpcdemo.Echo/Echo\":0.0}";
     assert!(services.contains(no_time), "{services}");
     assert!(has_broken("idle"));
+    served.signal("TERM");
+    assert_eq!(served.wait().0, Some(0));
+}
+
+#[test]
+fn to_ask_what_is_in_effect_begins_no_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("demo.toml");
+    let log = folder.path().join("logs").join("demo.log");
+    let text = format!("[[log]]\nto = \"file\"\npath = {log:?}\nkeep = 1\n");
+    std::fs::write(&file, text).unwrap();
+    let config = ["--config", file.to_str().unwrap()];
+    let printed = run(&[&config[..], &["config"]].concat());
+    assert_eq!(printed.status.code(), Some(0), "{printed:?}");
+    assert!(!log.parent().unwrap().exists());
+    // Who works has one.
+    let (served, _) = Served::start(&config);
+    assert_eq!(std::fs::read_dir(log.parent().unwrap()).unwrap().count(), 1);
+    drop(served);
+}
+
+#[test]
+fn pools_as_large_as_they_may_be_are_served_with() {
+    for more in [
+        &["--workers", "1", "--queue", "1048575"][..],
+        &["--workers", "1048576", "--queue", "0", "--control"],
+    ] {
+        let (served, addrs) = Served::start(more);
+        calls(addrs["alarm.Check"], "/alarm.Check/Check", 1);
+        served.signal("TERM");
+        assert_eq!(served.wait().0, Some(0));
+    }
+}
+
+#[test]
+fn times_as_long_as_they_may_be_are_waited_for() {
+    let long = [
+        "--grace",
+        "3650d",
+        "--idle",
+        "3650d",
+        "--farewell",
+        "3650d",
+        "--timeout-check",
+        "3650d",
+        "--dedup",
+        "3650d",
+        "--control",
+    ];
+    let (served, addrs) = Served::start(&long);
+    let addr = addrs["alarm.Check"].to_string();
+    let body = ["/alarm.Check/Check", "{}", "--addr", &addr];
+    let called = run(&[&["call", "--timeout", "3650d"], &body[..]].concat());
+    assert_eq!(called.status.code(), Some(0), "{called:?}");
+    // Who tells no time of its own.
+    calls(addrs["alarm.Check"], "/alarm.Check/Check", 1);
     served.signal("TERM");
     assert_eq!(served.wait().0, Some(0));
 }

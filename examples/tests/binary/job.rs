@@ -1,10 +1,11 @@
 //! The main job, and load from another process.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 
 use serde_json::Value;
 
+use crate::rpc_peer::address;
 use crate::served::{Served, rpc_demo, run, signal};
 
 #[test]
@@ -144,8 +145,28 @@ fn load_from_another_process_is_answered_and_sigterm_under_it_loses_nothing() {
         "exit status 1 would be something lost"
     );
 
+    while !line.ends_with(" errors\n") || line.ends_with(" 0 errors\n") {
+        line.clear();
+        assert!(progress.read_line(&mut line).unwrap() > 0, "it goes on");
+    }
     signal(load.id(), "INT");
-    // What was sent after the server had gone ended with an error; nothing
+    // What was sent after the server had gone ended with an error, of which it tells; nothing
     // was left without an end.
-    assert_eq!(load.wait().unwrap().code(), Some(0));
+    let mut said = String::new();
+    progress.read_to_string(&mut said).unwrap();
+    assert_eq!(load.wait().unwrap().code(), Some(1));
+    let last = said.lines().last();
+    assert!(
+        last.is_some_and(|line| line.ends_with(" calls failed")),
+        "{said}"
+    );
+}
+
+#[test]
+fn load_on_a_server_that_is_not_there_fails() {
+    let nowhere = address().to_string();
+    let sent = run(&["load", "--check", &nowhere, "--duration", "100ms"]);
+    let said = String::from_utf8(sent.stderr).unwrap();
+    assert_eq!(sent.status.code(), Some(1), "{said}");
+    assert!(said.ends_with(" calls failed\n"), "{said}");
 }

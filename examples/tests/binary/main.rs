@@ -9,6 +9,7 @@ mod admin;
 mod config;
 mod job;
 mod log;
+mod output;
 mod page;
 mod readme;
 mod signals;

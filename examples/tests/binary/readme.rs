@@ -4,6 +4,7 @@ use std::path::Path;
 
 use clap::Parser;
 use rpc_demo::cli::Cli;
+use rpc_demo::config::GivenOptions;
 
 #[test]
 fn the_readme_names_files_that_are_there_and_commands_that_are_understood() {
@@ -91,4 +92,19 @@ fn read_all(path: &Path, into: &mut String) {
     } else if let Ok(text) = std::fs::read_to_string(path) {
         *into += &text;
     }
+}
+
+#[test]
+fn the_config_file_of_the_readme_is_one() {
+    let readme = include_str!("../../README.md");
+    let parts = readme.split("```toml\n").skip(1);
+    let text: String = parts
+        .map(|part| part.split("```").next().unwrap())
+        .collect();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, text).unwrap();
+    let (options, _) = GivenOptions::from_file(file.path()).unwrap();
+    let settings = options.settle().unwrap();
+    assert_eq!((settings.qps, settings.log.len()), (500.0, 3));
+    assert_eq!(settings.written_policies.len(), 1);
 }

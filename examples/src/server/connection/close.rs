@@ -3,6 +3,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -24,6 +25,7 @@ impl Connection {
             // A peer that does not stop sending is not waited for.
             let farewell = self.session.running.options.farewell;
             timeout(farewell, self.farewell()).await.unwrap_or(Ok(()))?;
+            self.last_frame().await?;
         }
         self.stream.shutdown().await?;
         if self.ended {
@@ -48,6 +50,35 @@ impl Connection {
             self.take_in(count);
         }
         self.flush().await
+    }
+
+    /// Waits for the rest of a request that has come in part, so that its caller is told,
+    /// too; one that comes behind it is not waited for.
+    async fn last_frame(&mut self) -> io::Result<()> {
+        while self.open && self.out.is_empty() && self.reader.is_amid_frame() {
+            match poll_fn(|cx| self.poll_rest(cx)).await {
+                Some(count) => self.take_in(count?),
+                None => return Ok(()),
+            }
+        }
+        // A peer that takes no replies is not waited for.
+        timeout(LINGER, self.flush()).await.unwrap_or(Ok(()))
+    }
+
+    /// Reads once, unless the peer has been idle for too long, or the server waits no more.
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<usize>>> {
+        loop {
+            if let Poll::Ready(count) = self.reader.poll_fill(cx, &mut self.stream) {
+                return Poll::Ready(Some(count));
+            }
+            if self.phase >= Phase::Leaving {
+                return Poll::Ready(None);
+            }
+            if self.session.outbox.park(self.phase, false, cx) {
+                return self.poll_idle(cx).map(|_idle| None);
+            }
+            self.collect();
+        }
     }
 }
 

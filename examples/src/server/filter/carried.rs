@@ -16,6 +16,10 @@ use crate::urgency;
 /// [`Client`](crate::client::Client) sends id and span along, says that its call is as
 /// [urgent](crate::urgency) as the request, and waits no longer than until the deadline.
 ///
+/// A task that it spawns with `tokio::spawn` alone has none of that: no id, no deadline, no
+/// span. `errgroup::Context::current()` is there to be taken along, and
+/// [`run`](errgroup::Context::run) there.
+///
 /// It costs some allocations a request: for the future, for the context, for the span in
 /// it, and for how urgent the request is, where its caller says so.
 #[derive(Clone, Copy, Debug)]
