@@ -12,6 +12,7 @@ use crate::error::{CloseError, Reason, SubmitError};
 use crate::face::face;
 use crate::handle::{Handle, handle};
 use crate::options::Builder;
+use crate::panic;
 use crate::span::Name;
 use crate::try_submit::{BulkError, TrySubmit};
 
@@ -253,7 +254,8 @@ impl Pool {
     /// Accepts a job at once; while the pool is full, the oldest jobs that
     /// wait make room: they are dropped, and their handles tell that they were
     /// [displaced](crate::JobFailure::Displaced). Says how many; see
-    /// [`FuncPool::submit_displacing`].
+    /// [`FuncPool::submit_displacing`]. Where one of them panics as it is dropped, the
+    /// panic hook tells, and nothing else comes of it.
     ///
     /// # Errors
     /// As [`FuncPool::submit_displacing`]; with the job.
@@ -269,7 +271,10 @@ impl Pool {
                 (Err(rejected.map(plain)), displaced)
             }
         };
-        displaced.into_iter().for_each(Job::displace);
+        for job in displaced {
+            // What became of the new job is told all the same.
+            panic::contain(|| job.displace());
+        }
         submitted
     }
 

@@ -11,6 +11,7 @@ use crate::error::{BuildError, CloseError, Reason, SubmitError};
 use crate::face::face;
 use crate::handle::{Handle, handle};
 use crate::options::Builder;
+use crate::panic;
 use crate::span::Name;
 use crate::try_submit::{BulkError, TrySubmit, submit_all};
 
@@ -266,7 +267,8 @@ impl Pool {
     /// Accepts a job at once; while the pool is full, the oldest jobs that
     /// wait make room: they are dropped, and their handles tell that they were
     /// [displaced](crate::JobFailure::Displaced). Says how many; see
-    /// [`FuncPool::submit_displacing`].
+    /// [`FuncPool::submit_displacing`]. Where one of them panics as it is dropped, the
+    /// panic hook tells, and nothing else comes of it.
     ///
     /// # Errors
     /// As [`FuncPool::submit_displacing`]; with the job.
@@ -282,7 +284,10 @@ impl Pool {
                 (Err(rejected.map(plain)), displaced)
             }
         };
-        displaced.into_iter().for_each(Job::displace);
+        for job in displaced {
+            // What became of the new job is told all the same.
+            panic::contain(|| job.displace());
+        }
         submitted
     }
 

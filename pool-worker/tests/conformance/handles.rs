@@ -11,6 +11,7 @@ over_pools_with_handles! {
     a_handle_gives_the_result,
     a_job_that_is_cancelled_before_its_start_never_runs_and_that_is_told_at_once,
     a_displaced_job_tells_its_handle_and_its_wait_is_recorded,
+    displaced_jobs_that_panic_as_they_drop_cost_the_new_one_nothing,
     a_job_with_a_handle_may_have_a_name,
     the_panic_of_a_named_job_is_told_with_its_name,
     a_named_job_that_is_refused_comes_back,
@@ -69,6 +70,34 @@ fn a_displaced_job_tells_its_handle_and_its_wait_is_recorded<P: Spawning>() {
     assert_eq!((pool.delay().count, pool.run_time().count), (3, 2));
     assert!(pool.delay().max >= age * 99 / 100);
     assert_eq!((pool.stats().ran, pool.stats().displaced), (2, 1));
+}
+
+/// Two in one call: a second panic on top of the first would end the process.
+fn displaced_jobs_that_panic_as_they_drop_cost_the_new_one_nothing<P: Spawning>() {
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("as intended");
+        }
+    }
+
+    let pool = P::new(2, 1);
+    pool.pause();
+    let old = [Bomb, Bomb].map(|bomb| pool.spawn(move || std::mem::forget(bomb)));
+    pool.submit(Box::new(|| ())).unwrap();
+    pool.set_capacity(1);
+    assert_eq!(pool.submit_displacing(Box::new(|| ())).unwrap(), 2);
+    for handle in old {
+        assert!(matches!(
+            handle.wait().map_err(JobError::into_reason),
+            Err(JobFailure::Displaced)
+        ));
+    }
+    pool.resume();
+    pool.close(LONG).unwrap();
+    let stats = pool.stats();
+    assert_eq!((stats.ran, stats.displaced, stats.panicked), (2, 2, 0));
 }
 
 fn a_job_with_a_handle_may_have_a_name<P: Spawning>() {
