@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::dispatcher::{Dispatcher, Rest};
 use crate::idle::Seat;
+use crate::nesting;
 use crate::outcome::{Caught, Outcome};
 use crate::panic::{self, JobPanic};
 
@@ -231,7 +232,10 @@ impl<J: Send + 'static> Drop for Worker<J> {
         }
         if self.begun {
             let options = &self.dispatcher.options;
+            // A task is dropped outside of its last poll, but its hook is still the pool's.
+            let before = nesting::enter(self.pool());
             options.hooks.stopped(&options.name);
+            nesting::enter(before);
         }
         // An engine that is dropped in the middle, as tokio does with its
         // tasks at shutdown, must not leave the account open.
