@@ -91,6 +91,27 @@ fn a_close_releases_who_waits_for_a_place_of_a_sub_pool() {
 }
 
 #[tokio::test]
+async fn a_full_sub_pool_of_a_closed_pool_is_closed() {
+    let pool = Arc::new(threads::Pool::new(2));
+    let part = threads::SubPool::new(&pool, "part", 1);
+    let (gate, job) = gated();
+    part.submit(job).unwrap();
+    pool.close(Duration::ZERO).unwrap_err();
+    let refused = part.try_submit(|| ()).unwrap_err();
+    assert_eq!((refused.reason(), refused.pool()), (Reason::Closed, "part"));
+    assert_eq!(pool.stats().rejected_by.closed, 1);
+    drop(gate);
+
+    let pool = Arc::new(tasks::Pool::new(2));
+    let part = tasks::SubPool::new(&pool, "part", 1);
+    part.submit(std::future::pending()).await.unwrap();
+    pool.close(Duration::ZERO).await.unwrap_err();
+    let refused = part.try_submit(async {}).unwrap_err();
+    assert_eq!((refused.reason(), refused.pool()), (Reason::Closed, "part"));
+    assert_eq!(pool.stats().rejected_by.closed, 1);
+}
+
+#[tokio::test]
 async fn a_close_releases_who_waits_for_a_place_of_a_sub_pool_of_tasks() {
     let pool = Arc::new(tasks::Pool::new(2));
     let part = tasks::SubPool::new(&pool, "part", 1);

@@ -84,7 +84,12 @@ impl SubPool {
         F: Future<Output = ()> + Send + 'static,
     {
         let Some(permit) = self.permits.try_acquire() else {
-            return Err(self.refuse(Reason::Full, job));
+            // As a submit says: that of the two which does not pass.
+            let reason = match self.pool.is_closed() {
+                true => Reason::Closed,
+                false => Reason::Full,
+            };
+            return Err(self.refuse(reason, job));
         };
         let future = job;
         let submitted = self
