@@ -2,6 +2,8 @@
 
 use std::any::Any;
 
+use crate::permits::Permit;
+
 /// As the pool counts it. A job that panics outright is none of these.
 pub(crate) enum Outcome {
     Ran,
@@ -13,6 +15,8 @@ pub(crate) enum Outcome {
     Cancelled,
     /// Its handle cancelled it before it started.
     CalledOff,
+    /// It ran or panicked, and has its place of a sub-pool until it is counted.
+    Limited(Permit, Option<Box<dyn Any + Send>>),
 }
 
 impl Outcome {

@@ -11,6 +11,7 @@ use crate::idle::Seat;
 use crate::nesting;
 use crate::outcome::{Caught, Outcome};
 use crate::panic::{self, JobPanic};
+use crate::permits::Permit;
 
 pub(crate) struct Worker<J: Send + 'static> {
     dispatcher: Arc<Dispatcher<J>>,
@@ -132,12 +133,12 @@ impl<J: Send + 'static> Worker<J> {
     #[inline]
     pub(crate) fn ended(&mut self, outcome: Caught) {
         debug_assert!(self.account == Account::Running);
+        self.account = Account::Ended;
         if matches!(outcome, Ok(Outcome::Ran)) {
             self.record_ran();
         } else {
             self.ended_otherwise(outcome);
         }
-        self.account = Account::Ended;
     }
 
     #[inline]
@@ -158,8 +159,14 @@ impl<J: Send + 'static> Worker<J> {
         } else {
             self.record_ran();
         }
+        let mut place = None;
         let (payload, job) = match outcome {
             Ok(Outcome::Ran) => return,
+            Ok(Outcome::Limited(permit, None)) => return self.give_back(permit),
+            Ok(Outcome::Limited(permit, Some(payload))) => {
+                place = Some(permit);
+                (Some(payload), None)
+            }
             Ok(Outcome::Cancelled | Outcome::CalledOff) => {
                 self.dispatcher.cancelled.fetch_add(1, Relaxed);
                 return;
@@ -178,6 +185,17 @@ impl<J: Send + 'static> Worker<J> {
             );
             self.now = 0;
         }
+        if let Some(permit) = place {
+            self.give_back(permit);
+        }
+    }
+
+    /// The job that has ended had a place of a sub-pool: it is reported now, and not with
+    /// the next one that is taken, so that who finds the place free finds the job counted.
+    fn give_back(&mut self, permit: Permit) {
+        self.now = 0;
+        self.account = Account::Empty;
+        self.dispatcher.finish_with_place(permit);
     }
 
     /// The worker did something else, so the end of its last job is no longer

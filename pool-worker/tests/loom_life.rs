@@ -8,7 +8,7 @@ use std::time::Duration;
 use loom::sync::atomic::AtomicUsize;
 use loom::thread;
 use pool_worker::abandoning::Abandoned;
-use pool_worker::threads::{FuncPool, Pool};
+use pool_worker::threads::{FuncPool, Pool, SubPool};
 use pool_worker::{CloseReason, Reason, ReopenReason};
 
 mod tally;
@@ -110,6 +110,25 @@ fn last_job_against_wait_idle() {
         pool.submit(()).unwrap();
         pool.wait_idle();
         assert_eq!(ran.get(), 1);
+        pool.close(LONG).unwrap();
+    });
+}
+
+/// Rules out: who waits for a part of a pool finds its last job not counted, and who waits
+/// for the pool finds the place of that job taken; or either is never told. Fails when the
+/// place is given back before the job is finished, when the end of the pool is not held up
+/// by a place, and when it is let go of without a word.
+#[test]
+fn place_against_wait_idle() {
+    model(2, || {
+        let pool = Arc::new(Pool::builder().capacity(1).queue(1).build());
+        let part = SubPool::new(&pool, "part", 1);
+        part.submit(|| ()).unwrap();
+        part.wait_idle();
+        assert_eq!(pool.stats().ran, 1);
+        part.submit(|| ()).unwrap();
+        pool.wait_idle();
+        assert_eq!(part.taken(), 0);
         pool.close(LONG).unwrap();
     });
 }

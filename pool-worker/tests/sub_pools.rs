@@ -2,7 +2,8 @@
 #![cfg(all(feature = "tokio", not(loom_models)))]
 
 use std::future::Future;
-use std::sync::{Arc, Mutex};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use pool_worker::{CloseReason, Reason, tasks, threads};
@@ -37,6 +38,67 @@ fn a_sub_pool_leaves_workers_to_others() {
     let refused = part.submit(|| ()).unwrap_err();
     assert_eq!((refused.reason(), part.taken()), (Reason::Closed, 0));
     assert_eq!((pool.stats().ran, pool.stats().panicked), (3, 1));
+}
+
+/// What a panic handler sees of a part that is made after it: the places that are taken.
+macro_rules! taken_when_a_panic_is_told {
+    ($engine:ident, $job:expr) => {{
+        let slot = Arc::new(OnceLock::<$engine::SubPool>::new());
+        let (inside, (tell, told)) = (Arc::clone(&slot), channel());
+        let builder = $engine::Pool::builder().panic_handler(move |_| {
+            tell.send(inside.wait().taken()).unwrap();
+        });
+        let pool = Arc::new(builder.build());
+        slot.set($engine::SubPool::new(&pool, "part", 1)).unwrap();
+        slot.wait().try_submit($job).unwrap();
+        told.recv_timeout(LONG).unwrap()
+    }};
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_place_is_free_once_all_that_comes_of_its_job_is_told() {
+    let job = || panic!("as intended");
+    assert_eq!(taken_when_a_panic_is_told!(threads, job), 1);
+    let job = async { panic!("as intended") };
+    assert_eq!(taken_when_a_panic_is_told!(tasks, job), 1);
+}
+
+/// The last job of a part is counted before its place is free, and its pool is idle after
+/// that.
+#[test]
+fn what_a_sub_pool_has_waited_for_is_counted_and_what_a_pool_has_is_free() {
+    let pool = Arc::new(threads::Pool::new(2));
+    let part = threads::SubPool::new(&pool, "part", 1);
+    for round in 0..1_000 {
+        part.submit(move || assert!(round % 4 > 0, "as intended"))
+            .unwrap();
+        if round % 2 == 0 {
+            part.wait_idle();
+            let stats = pool.stats();
+            assert_eq!((stats.running, stats.ran + stats.panicked), (0, round + 1));
+        } else {
+            pool.wait_idle();
+            assert_eq!(part.taken(), 0);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_sub_pool_of_tasks_has_waited_for_is_counted() {
+    let pool = Arc::new(tasks::Pool::new(2));
+    let part = tasks::SubPool::new(&pool, "part", 1);
+    for round in 0..1_000 {
+        let job = async move { assert!(round % 4 > 0, "as intended") };
+        part.submit(job).await.unwrap();
+        if round % 2 == 0 {
+            part.wait_idle().await;
+            let stats = pool.stats();
+            assert_eq!((stats.running, stats.ran + stats.panicked), (0, round + 1));
+        } else {
+            pool.wait_idle().await;
+            assert_eq!(part.taken(), 0);
+        }
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::error::{CloseError, CloseReason, ReopenError, ReopenReason};
 use crate::idle::{Seat, Sleeper, Workers};
 use crate::overload::HoldEnd;
 use crate::panic;
+use crate::permits::Permit;
 use crate::sync::{AtomicU32, MutexGuard, Ordering, yield_now};
 use crate::wait::End;
 use crate::wakers::{Key, wake_all};
@@ -89,6 +90,20 @@ impl<J: Send + 'static> Dispatcher<J> {
         if self.queue.counts().unfinished == 0 {
             self.tell_end();
         }
+    }
+
+    /// A worker's job has ended that had a place of a sub-pool. It counts as finished first,
+    /// for who waits for the sub-pool; and the pool has not come to its own end before the
+    /// place is free.
+    pub(crate) fn finish_with_place(self: &Arc<Self>, place: Permit) {
+        // Seen by who sees that the job has finished, as that comes after.
+        self.untold.fetch_add(1, Ordering::Relaxed);
+        if self.queue.finish() {
+            self.admit_line();
+        }
+        drop(place);
+        self.untold.fetch_sub(1, Ordering::Release);
+        self.tell_end();
     }
 
     /// What has ended elsewhere may have been the last: tells who looked before that, and so

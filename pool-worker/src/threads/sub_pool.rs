@@ -115,7 +115,8 @@ impl SubPool {
         submitted.map_err(|error| error.map(|job| job.into_inner::<Limited<F>>().closure))
     }
 
-    /// Waits until no job of this part is in the pool.
+    /// Waits until no job of this part is in the pool. Those that ran are in the
+    /// [figures](Pool::stats) of the pool by then.
     ///
     /// # Panics
     /// In a job of the pool.
