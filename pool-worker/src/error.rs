@@ -33,6 +33,23 @@ pub enum Reason {
 }
 
 /// A job that was not accepted, and why. The job comes back with it.
+///
+/// It is as `Send` and as `Sync` as the job. A boxed future, or a closure with a
+/// `Receiver`, is not `Sync`, and then neither `anyhow` nor `Box<dyn Error + Send + Sync>`
+/// takes the error with it:
+///
+/// ```
+/// use pool_worker::{SubmitError, threads::Pool};
+/// use std::error::Error;
+/// use std::sync::mpsc::Receiver;
+///
+/// fn print_all(pool: &Pool, lines: Receiver<String>) -> Result<(), Box<dyn Error + Send + Sync>> {
+///     let job = move || lines.iter().for_each(|line| println!("{line}"));
+///     pool.submit(job).map_err(SubmitError::without_job)?;
+///     Ok(())
+/// }
+/// # print_all(&Pool::new(1), std::sync::mpsc::channel().1).unwrap();
+/// ```
 pub struct SubmitError<J> {
     pool: Arc<str>,
     reason: Reason,
@@ -85,6 +102,19 @@ impl<J> SubmitError<J> {
     /// The job, unchanged.
     pub fn into_job(self) -> J {
         self.job
+    }
+
+    /// What there is to tell, and the job, unchanged.
+    pub fn into_parts(self) -> (SubmitError<()>, J) {
+        let mut job = None;
+        let error = self.map(|own| job = Some(own));
+        (error, job.expect("it was just put there"))
+    }
+
+    /// The same, and the job is dropped: an error that goes on by `?`, whatever the job
+    /// is made of.
+    pub fn without_job(self) -> SubmitError<()> {
+        self.map(drop)
     }
 }
 
@@ -280,6 +310,7 @@ impl ReopenError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::try_submit::BulkError;
 
     #[test]
     fn an_error_tells_the_delay_where_it_is_known() {
@@ -290,5 +321,37 @@ mod tests {
             error.to_string(),
             r#"pool "api" is full; jobs waited there for 7ms"#
         );
+    }
+
+    #[test]
+    fn an_error_without_its_job_tells_all_that_it_told_with_it() {
+        let error = || {
+            let error = SubmitError::new(&Arc::from("api"), Reason::Closed, "job");
+            error.after(Duration::from_millis(7))
+        };
+        let (told, job) = error().into_parts();
+        let expected = r#"pool "api" is closed; jobs waited there for 7ms"#;
+        assert_eq!((told.to_string().as_str(), job), (expected, "job"));
+        let without = error().without_job();
+        assert_eq!(format!("{without:?} {without}"), format!("{told:?} {told}"));
+    }
+
+    /// The job of each is `Send` and not `Sync`.
+    #[test]
+    fn an_error_without_its_job_goes_where_the_job_may_not() {
+        use std::error::Error;
+
+        type Anywhere = Box<dyn Error + Send + Sync>;
+        let full = || SubmitError::new(&Arc::from("api"), Reason::Full, std::cell::Cell::new(1));
+        let many = BulkError::new(0, full(), std::iter::empty());
+        let displaced = DisplaceError::new(full(), Vec::new());
+        let errors: [Anywhere; 3] = [
+            full().without_job().into(),
+            many.without_jobs().into(),
+            displaced.into_parts().0.without_job().into(),
+        ];
+        for error in errors {
+            assert_eq!(error.to_string(), r#"pool "api" is full"#);
+        }
     }
 }
