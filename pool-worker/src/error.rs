@@ -52,6 +52,7 @@ pub enum Reason {
 /// ```
 pub struct SubmitError<J> {
     pool: Arc<str>,
+    name: Option<&'static str>,
     reason: Reason,
     delay: Option<Duration>,
     job: J,
@@ -61,10 +62,17 @@ impl<J> SubmitError<J> {
     pub(crate) fn new(pool: &Arc<str>, reason: Reason, job: J) -> Self {
         Self {
             pool: Arc::clone(pool),
+            name: None,
             reason,
             delay: None,
             job,
         }
+    }
+
+    /// Of a job that was submitted with this name.
+    pub(crate) fn named(mut self, name: &'static str) -> Self {
+        self.name = Some(name);
+        self
     }
 
     /// By a pool that looks at how long jobs wait.
@@ -76,6 +84,7 @@ impl<J> SubmitError<J> {
     pub(crate) fn map<K>(self, f: impl FnOnce(J) -> K) -> SubmitError<K> {
         SubmitError {
             pool: self.pool,
+            name: self.name,
             reason: self.reason,
             delay: self.delay,
             job: f(self.job),
@@ -97,6 +106,11 @@ impl<J> SubmitError<J> {
     /// The name of the pool that did not accept it.
     pub fn pool(&self) -> &str {
         &self.pool
+    }
+
+    /// The name of the job, if it was submitted with one.
+    pub fn job_name(&self) -> Option<&str> {
+        self.name
     }
 
     /// The job, unchanged.
@@ -122,6 +136,7 @@ impl<J> fmt::Debug for SubmitError<J> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SubmitError")
             .field("pool", &self.pool)
+            .field("job_name", &self.name)
             .field("reason", &self.reason)
             .finish_non_exhaustive()
     }
@@ -129,6 +144,9 @@ impl<J> fmt::Debug for SubmitError<J> {
 
 impl<J> fmt::Display for SubmitError<J> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(name) = self.name {
+            write!(f, "job {name:?}: ")?;
+        }
         write!(f, "pool {:?} is {}", self.pool, self.reason)?;
         match self.delay {
             Some(delay) => write!(f, "; jobs waited there for {delay:?}"),
@@ -327,10 +345,10 @@ mod tests {
     fn an_error_without_its_job_tells_all_that_it_told_with_it() {
         let error = || {
             let error = SubmitError::new(&Arc::from("api"), Reason::Closed, "job");
-            error.after(Duration::from_millis(7))
+            error.named("shrink").after(Duration::from_millis(7))
         };
         let (told, job) = error().into_parts();
-        let expected = r#"pool "api" is closed; jobs waited there for 7ms"#;
+        let expected = r#"job "shrink": pool "api" is closed; jobs waited there for 7ms"#;
         assert_eq!((told.to_string().as_str(), job), (expected, "job"));
         let without = error().without_job();
         assert_eq!(format!("{without:?} {without}"), format!("{told:?} {told}"));

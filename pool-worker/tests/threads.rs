@@ -58,7 +58,7 @@ fn a_typed_argument_comes_back_as_it_was() {
     assert_eq!(error.to_string(), "pool \"pool\" is closed");
     assert_eq!(
         format!("{error:?}"),
-        "SubmitError { pool: \"pool\", reason: Closed, .. }"
+        "SubmitError { pool: \"pool\", job_name: None, reason: Closed, .. }"
     );
     assert_eq!(error.reason(), Reason::Closed);
     assert_eq!(error.into_job(), [1, 2, 3]);

@@ -24,6 +24,13 @@ fn tracked<F: Future + 'static>(job: Job) -> F {
     job.into_inner::<Tracked<F, F::Output>>().future
 }
 
+/// Of a job with a name, which the error tells.
+fn named<W: 'static, F>(error: SubmitError<Job>, back: impl FnOnce(W) -> F) -> SubmitError<F> {
+    let (error, job) = error.into_parts();
+    let Named { work, name } = job.into_inner::<Named<W>>();
+    error.named(name.job).map(|()| back(work))
+}
+
 /// A pool of tasks that run futures. Answers to `Pool` of `ants`.
 ///
 /// A future takes one allocation; where all jobs are the same async function,
@@ -88,8 +95,7 @@ impl Pool {
     {
         let (work, name) = (Plain { future: job }, self.name_of(name));
         let submitted = self.jobs.submit(Job::new(Named { work, name })).await;
-        let back = |job: Job| job.into_inner::<Named<Plain<F>>>().work.future;
-        submitted.map_err(|error| error.map(back))
+        submitted.map_err(|error| named(error, |work: Plain<F>| work.future))
     }
 
     fn name_of(&self, job: &'static str) -> Name {
@@ -231,8 +237,8 @@ impl Pool {
         let (handle, report) = handle(&self.jobs.dispatcher.identity, Some(name));
         let (work, name) = (Tracked { future, report }, self.name_of(name));
         let submitted = self.jobs.submit(Job::new(Named { work, name })).await;
-        let back = |job: Job| job.into_inner::<Named<Tracked<F, F::Output>>>().work.future;
-        submitted.map_err(|error| error.map(back))?;
+        let back = |work: Tracked<F, F::Output>| work.future;
+        submitted.map_err(|error| named(error, back))?;
         Ok(handle)
     }
 

@@ -27,6 +27,13 @@ where
     job.into_inner::<Tracked<F, R>>().closure
 }
 
+/// Of a job with a name, which the error tells.
+fn named<W: 'static, F>(error: SubmitError<Job>, back: impl FnOnce(W) -> F) -> SubmitError<F> {
+    let (error, job) = error.into_parts();
+    let Named { work, name } = job.into_inner::<Named<W>>();
+    error.named(name.job).map(|()| back(work))
+}
+
 /// A pool of threads that run closures. Answers to `Pool` of `ants`.
 ///
 /// A closure of more than four words takes one allocation; where all jobs are
@@ -87,7 +94,7 @@ impl Pool {
     {
         let (work, name) = (Plain(job), self.name_of(name));
         let submitted = self.jobs.submit(Job::new(Named { work, name }));
-        submitted.map_err(|error| error.map(|job| job.into_inner::<Named<Plain<F>>>().work.0))
+        submitted.map_err(|error| named(error, |work: Plain<F>| work.0))
     }
 
     fn name_of(&self, job: &'static str) -> Name {
@@ -215,8 +222,8 @@ impl Pool {
         let closure = job;
         let (work, name) = (Tracked { closure, report }, self.name_of(name));
         let submitted = self.jobs.submit(Job::new(Named { work, name }));
-        let back = |job: Job| job.into_inner::<Named<Tracked<F, R>>>().work.closure;
-        submitted.map_err(|error| error.map(back))?;
+        let back = |work: Tracked<F, R>| work.closure;
+        submitted.map_err(|error| named(error, back))?;
         Ok(handle)
     }
 

@@ -5,7 +5,8 @@ use std::sync::mpsc::channel;
 
 use pool_worker::{JobError, JobFailure};
 
-use crate::harness::{LONG, Options, Spawning, gated, soon, until};
+use crate::harness::{LONG, Options, gated, soon, until};
+use crate::spawning::Spawning;
 
 over_pools_with_handles! {
     a_handle_gives_the_result,
@@ -14,7 +15,7 @@ over_pools_with_handles! {
     displaced_jobs_that_panic_as_they_drop_cost_the_new_one_nothing,
     a_job_with_a_handle_may_have_a_name,
     the_panic_of_a_named_job_is_told_with_its_name,
-    a_named_job_that_is_refused_comes_back,
+    a_named_job_that_is_refused_comes_back_and_its_error_has_the_name,
 }
 
 fn a_handle_gives_the_result<P: Spawning>() {
@@ -163,12 +164,19 @@ fn the_panic_of_a_named_job_is_told_with_its_name<P: Spawning>() {
     assert_eq!(told, [shrink, ("suite".to_owned(), None)]);
 }
 
-fn a_named_job_that_is_refused_comes_back<P: Spawning>() {
+fn a_named_job_that_is_refused_comes_back_and_its_error_has_the_name<P: Spawning>() {
     let pool = P::new(1, 0);
     pool.close(LONG).unwrap();
     let (ran, seen) = channel();
     let job = Box::new(move || ran.send(()).unwrap());
     let refused = pool.submit_named("late", job).unwrap_err();
+    assert_eq!(refused.job_name.as_deref(), Some("late"));
+    assert_eq!(
+        pool.spawn_named_refused("later"),
+        r#"job "later": pool "suite" is closed"#
+    );
+    let nameless = pool.try_submit(Box::new(|| ())).unwrap_err();
+    assert_eq!(nameless.job_name, None);
     (refused.job)();
     soon(&seen);
 }

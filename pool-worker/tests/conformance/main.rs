@@ -50,5 +50,6 @@ mod handles;
 mod harness;
 mod panics;
 mod pausing;
+mod spawning;
 mod submitting;
 mod tuning;
