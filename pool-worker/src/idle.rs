@@ -114,7 +114,13 @@ impl Workers {
         }
     }
 
+    /// How many take jobs, or sleep until there are some: neither those that leave nor
+    /// those that have yet to see to their hook, which may take long.
+    pub(crate) fn at_work(&self) -> usize {
+        self.count - self.retiring - self.starting
+    }
+
     pub(crate) fn has_surplus(&self) -> bool {
-        self.count - self.retiring > self.capacity
+        self.at_work() > self.capacity
     }
 }

@@ -218,6 +218,28 @@ fn lower_against_take() {
     });
 }
 
+/// Rules out: the capacity is lowered while workers are at their hook, and each of them
+/// takes a job after it. Fails when `hook_seen_to` does not look at the capacity.
+#[test]
+fn lower_against_a_start_hook() {
+    model(2, || {
+        let (ran, running) = (Tally::new(), Arc::new(AtomicUsize::new(0)));
+        let tally = Arc::clone(&ran);
+        let builder = FuncPool::builder().capacity(2).queue(1).prestart(2);
+        let pool = builder.on_worker_start(|_| ()).build(move |()| {
+            assert_eq!(running.fetch_add(1, SeqCst), 0, "at a capacity of 1");
+            thread::yield_now();
+            running.fetch_sub(1, SeqCst);
+            tally.add();
+        });
+        pool.set_capacity(1);
+        pool.submit(()).unwrap();
+        pool.submit(()).unwrap();
+        ran.wait_for(2);
+        pool.close(LONG).unwrap();
+    });
+}
+
 /// Rules out: a pool is opened again while its worker is about to leave, which then
 /// counts as the one that will see the next job. Fails when `reopen` does not look
 /// whether workers are left.

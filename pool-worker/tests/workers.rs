@@ -292,6 +292,58 @@ async fn a_hook_that_takes_long_holds_no_other_task_up() {
     assert_eq!(pool.stats().workers, 3);
 }
 
+/// A hook that waits for its gate on each worker but the first; and how many came to it.
+fn waits_but_for_the_first() -> (Sender<()>, impl Fn(&str) + Send + Sync, Arc<AtomicUsize>) {
+    let (gate, closed) = channel::<()>();
+    let (closed, begun) = (Mutex::new(closed), Arc::new(AtomicUsize::new(0)));
+    let count = Arc::clone(&begun);
+    let hook = move |_: &str| {
+        if count.fetch_add(1, SeqCst) > 0 {
+            closed.lock().unwrap().recv().unwrap_err();
+        }
+    };
+    (gate, hook, begun)
+}
+
+/// The one worker that is left to run jobs does so, and those that see to their hooks leave
+/// after them.
+#[test]
+fn a_capacity_that_is_lowered_while_hooks_run_holds_no_job_up() {
+    let (gate, hook, begun) = waits_but_for_the_first();
+    let builder = threads::Pool::builder().capacity(3).prestart(3);
+    let pool = builder.on_worker_start(hook).build();
+    until(|| begun.load(SeqCst) == 3);
+    pool.set_capacity(1);
+    let (tell, told) = channel();
+    for _ in 0..3 {
+        let tell = tell.clone();
+        pool.submit(move || tell.send(()).unwrap()).unwrap();
+        told.recv_timeout(LONG).unwrap();
+    }
+    drop(gate);
+    until(|| pool.stats().workers == 1);
+    pool.close(LONG).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_capacity_that_is_lowered_while_hooks_of_tasks_run_holds_no_job_up() {
+    let (gate, hook, begun) = waits_but_for_the_first();
+    let builder = tasks::Pool::builder().capacity(3).prestart(3);
+    let pool = builder.on_worker_start(hook).build();
+    until(|| begun.load(SeqCst) == 3);
+    pool.set_capacity(1);
+    let (tell, told) = channel();
+    for _ in 0..3 {
+        let tell = tell.clone();
+        pool.try_submit(async move { tell.send(()).unwrap() })
+            .unwrap();
+        told.recv_timeout(LONG).unwrap();
+    }
+    drop(gate);
+    until(|| pool.stats().workers == 1);
+    pool.close(LONG).await.unwrap();
+}
+
 /// One job needs one worker, however long that takes to begin.
 #[test]
 fn a_hook_that_takes_long_makes_no_worker_that_has_no_job() {

@@ -99,7 +99,10 @@ impl<J: Send + 'static> Dispatcher<J> {
     /// A worker has seen to its hook, or never came to it.
     #[cold]
     pub(crate) fn hook_seen_to(&self) {
-        self.workers.lock().starting -= 1;
+        let mut workers = self.workers.lock();
+        workers.starting -= 1;
+        // The capacity may have been lowered meanwhile: it is one more that takes jobs.
+        self.hold(&mut workers);
     }
 
     /// Makes the workers that are to be there before the first job, or so many as the

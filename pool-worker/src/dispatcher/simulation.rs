@@ -236,6 +236,12 @@ impl<'a> Simulation<'a> {
         true
     }
 
+    /// How many jobs are taken and have not ended.
+    fn run(&self) -> usize {
+        let runs = |hand: &&Hand| matches!(hand.at, At::Taken | At::Running);
+        self.hands.iter().filter(runs).count()
+    }
+
     fn step(&mut self, one: usize) -> bool {
         let Hand { worker, at } = &mut self.hands[one];
         *at = match at {
@@ -274,6 +280,10 @@ impl<'a> Simulation<'a> {
                 return true;
             }
         };
+        if matches!(self.hands[one].at, At::Taken) {
+            let capacity = self.pool.workers.lock().capacity;
+            assert!(self.run() <= capacity, "more run than may");
+        }
         true
     }
 
@@ -292,6 +302,8 @@ impl<'a> Simulation<'a> {
         self.go_on_to_the_end();
         self.long = false;
         let stats = self.pool.stats();
+        let held = self.pool.workers.lock().held;
+        assert!(!held || self.run() > stats.capacity, "jobs are held back");
         let asleep = |hand: &Hand| matches!(hand.at, At::Asleep);
         let may_run = self.hands.iter().any(asleep) || self.hands.len() < stats.capacity;
         // Where a thread was refused, a job waits for the next of any kind.
