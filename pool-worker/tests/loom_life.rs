@@ -116,8 +116,8 @@ fn last_job_against_wait_idle() {
 
 /// Rules out: who waits for a part of a pool finds its last job not counted, and who waits
 /// for the pool finds the place of that job taken; or either is never told. Fails when the
-/// place is given back before the job is finished, when the end of the pool is not held up
-/// by a place, and when it is let go of without a word.
+/// place is given back before the job is finished, and when a place does not hold up the
+/// end of the pool.
 #[test]
 fn place_against_wait_idle() {
     model(2, || {

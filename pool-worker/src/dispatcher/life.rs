@@ -102,8 +102,8 @@ impl<J: Send + 'static> Dispatcher<J> {
             self.admit_line();
         }
         drop(place);
+        // Told as any end is, as this worker rests or leaves.
         self.untold.fetch_sub(1, Ordering::Release);
-        self.tell_end();
     }
 
     /// What has ended elsewhere may have been the last: tells who looked before that, and so
