@@ -164,8 +164,8 @@ impl<P: Buildable> Builder<P> {
         self
     }
 
-    /// The most jobs that run at once, and so the most workers; at least 1.
-    /// Workers are made as jobs come, not before.
+    /// The most jobs that run at once, and so the most workers, beside those that
+    /// [leave](Self::on_worker_stop); at least 1. Workers are made as jobs come, not before.
     pub fn capacity(mut self, capacity: usize) -> Self {
         self.options.capacity = capacity;
         self
@@ -245,7 +245,11 @@ impl<P: Buildable> Builder<P> {
     }
 
     /// Called with the name of the pool on each worker as it ends, after its
-    /// last job; a close waits for that. A panic there costs nothing.
+    /// last job; a close waits for that. It may take long: such a worker takes no job any
+    /// more, and where one is needed another is made meanwhile. So with an
+    /// [`idle_timeout`](Self::idle_timeout), or a capacity that is lowered and raised again,
+    /// there may be more workers than the capacity for as long. To submit there to its own
+    /// pool is as in a job of it. A panic there costs nothing.
     pub fn on_worker_stop<H>(mut self, hook: H) -> Self
     where
         H: Fn(&str) + Send + Sync + 'static,

@@ -220,7 +220,7 @@ impl<J: Send + 'static> Worker<J> {
             Rest::Sleep => self.roused = false,
             Rest::Again => {}
             Rest::Leave => self.leaving = true,
-            Rest::Retire => self.retiring = true,
+            Rest::Retire => self.retire(),
         }
         rest
     }
@@ -232,8 +232,17 @@ impl<J: Send + 'static> Worker<J> {
 
     /// It slept for so long. True if it is to leave.
     pub(crate) fn expire(&mut self) -> bool {
-        self.retiring = self.dispatcher.expire(&self.seat);
+        if self.dispatcher.expire(&self.seat) {
+            self.retire();
+        }
         self.retiring
+    }
+
+    /// It is no worker any more, though it has yet to leave, which may take long: it passes
+    /// on the call that it may have had, or that found no other to make.
+    fn retire(&mut self) {
+        self.retiring = true;
+        self.dispatcher.relay();
     }
 
     /// Whether a sleeping worker may go on.

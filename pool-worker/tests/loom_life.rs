@@ -172,7 +172,7 @@ fn blocked_submitter_against_tune() {
 /// Rules out: the submitter finds no sleeper and no room for a worker, because
 /// one is about to leave for its idle timeout, and that one does not look. The
 /// other is busy until this job has started. Time passes at once here. Fails
-/// when who retires does not relay.
+/// when a call counts those that retire as workers.
 #[test]
 fn expiry_against_submit() {
     model(1, || {

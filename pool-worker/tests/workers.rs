@@ -5,14 +5,14 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pool_worker::{CloseReason, Reason, ReopenReason, tasks, threads};
+use pool_worker::{CloseReason, ReopenReason, tasks, threads};
 
 mod gate;
 
-use gate::{Job, LONG, gated, until};
+use gate::{LONG, gated, until};
 
 #[test]
 fn a_state_is_made_once_a_worker_and_need_not_be_send() {
@@ -214,54 +214,6 @@ async fn hooks_are_called_around_the_life_of_each_worker() {
     pool.submit(async {}).await.unwrap();
     pool.close(LONG).await.unwrap();
     assert_eq!((begun.load(SeqCst), ended.load(SeqCst)), (2, 2));
-}
-
-/// For the first worker that ends: fills the pool, by the first, and submits to it, by the
-/// second, which would wait. What comes of that.
-macro_rules! submitted_in_a_stop_hook {
-    ($engine:ident, $try_submit:expr, $submit:expr) => {{
-        let pool = Arc::new(OnceLock::<Arc<$engine::Pool>>::new());
-        let (inside, once) = (Arc::clone(&pool), AtomicUsize::new(0));
-        let (tell, told) = channel();
-        let hook = move |_: &str| {
-            if once.fetch_add(1, SeqCst) == 0 {
-                let pool = inside.wait();
-                let (gate, job) = gated();
-                $try_submit(pool, job).unwrap();
-                let refused = $submit(pool).map_err(|e| e.reason());
-                tell.send(refused).unwrap();
-                drop(gate);
-            }
-        };
-        let builder = $engine::Pool::builder().capacity(2).queue(0).prestart(2);
-        let built = Arc::new(builder.on_worker_stop(hook).build());
-        pool.set(Arc::clone(&built)).unwrap();
-        built.set_capacity(1);
-        let refused = told.recv_timeout(LONG).unwrap();
-        (built, refused)
-    }};
-}
-
-#[test]
-fn a_stop_hook_does_not_wait_for_its_own_pool() {
-    let (pool, refused) = submitted_in_a_stop_hook!(
-        threads,
-        |pool: &threads::Pool, job| pool.try_submit(job),
-        |pool: &threads::Pool| pool.submit(|| ())
-    );
-    assert_eq!(refused, Err(Reason::Nested));
-    pool.close(LONG).unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn a_stop_hook_of_a_task_does_not_wait_for_its_own_pool() {
-    let (pool, refused) = submitted_in_a_stop_hook!(
-        tasks,
-        |pool: &tasks::Pool, job: Job| pool.try_submit(async { job() }),
-        |pool: &tasks::Pool| pool.submit_blocking(async {})
-    );
-    assert_eq!(refused, Err(Reason::Nested));
-    pool.close(LONG).await.unwrap();
 }
 
 /// Returns on each worker when all three are at it.

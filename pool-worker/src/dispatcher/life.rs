@@ -17,8 +17,7 @@ use crate::worker::Worker;
 
 impl<J: Send + 'static> Dispatcher<J> {
     /// A worker is gone. `retired` if the capacity had no room for it, or it
-    /// had no job for too long: then it passes on the call that it may have
-    /// had, or that found no other to make. `abandoned` if its runtime took it
+    /// had no job for too long. `abandoned` if its runtime took it
     /// away: then nothing that is accepted will run, so the pool closes, and
     /// the last worker gives up what is queued.
     pub(crate) fn left(self: &Arc<Self>, seat: Arc<Seat>, abandoned: bool, retired: bool) {
@@ -38,9 +37,6 @@ impl<J: Send + 'static> Dispatcher<J> {
             wake_all(idlers);
         } else {
             self.last_left(workers);
-        }
-        if retired {
-            self.relay();
         }
     }
 

@@ -38,7 +38,7 @@ impl<J: Send + 'static> Dispatcher<J> {
             sleeper.rouse();
             return;
         }
-        if workers.count >= workers.capacity {
+        if !workers.may_grow() {
             // All are awake: each looks at the queue before it sleeps.
             return;
         }
@@ -59,7 +59,7 @@ impl<J: Send + 'static> Dispatcher<J> {
     #[inline(never)]
     pub(crate) fn relay(self: &Arc<Self>) -> bool {
         let workers = self.workers.lock();
-        let more = !workers.asleep.is_empty() || workers.count < workers.capacity;
+        let more = !workers.asleep.is_empty() || workers.may_grow();
         let rouse = more && self.queue.arm().queued > 0 && self.queue.disarm();
         drop(workers);
         if rouse {
@@ -74,7 +74,7 @@ impl<J: Send + 'static> Dispatcher<J> {
     #[cold]
     pub(crate) fn relay_before_hook(self: &Arc<Self>) -> bool {
         let workers = self.workers.lock();
-        let more = !workers.asleep.is_empty() || workers.count < workers.capacity;
+        let more = !workers.asleep.is_empty() || workers.may_grow();
         let rouse = more && !self.has_enough_on_the_way(&workers);
         drop(workers);
         if rouse {

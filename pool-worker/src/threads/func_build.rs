@@ -87,7 +87,8 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
 
     /// The pool that runs this function with a state that `make` makes on each
     /// worker, with its first job: a connection, a parser, a buffer. It need
-    /// not be `Send`, and is dropped on its worker, as that ends. A state whose
+    /// not be `Send`, and is dropped on its worker, as that ends; while that takes long,
+    /// another worker may [have one already](Self::on_worker_stop). A state whose
     /// job panicked is dropped, and made anew for the next. Answers to the
     /// workers of `tunny`.
     ///
