@@ -158,7 +158,8 @@ impl<P: Buildable> Builder<P> {
     }
 
     /// The name of the pool, in errors, panics, thread names, metrics and the spans
-    /// of named jobs. `"pool"` by default.
+    /// of named jobs. `"pool"` by default. A NUL in it, which no thread's name may have,
+    /// is left out of those.
     pub fn name(mut self, name: impl AsRef<str>) -> Self {
         self.options.name = Arc::from(name.as_ref());
         self

@@ -50,6 +50,16 @@ fn workers_carry_the_name_of_the_pool_and_its_stack() {
     );
 }
 
+/// The standard library panics at a thread's name with one.
+#[test]
+fn a_nul_in_the_name_of_a_pool_is_left_out_of_those_of_its_workers() {
+    let pool = Pool::builder().name("thumb\0nails").capacity(1).build();
+    assert_eq!(pool.name(), "thumb\0nails");
+    let worker = pool.spawn(|| std::thread::current().name().map(str::to_owned));
+    let name = worker.unwrap().wait().unwrap();
+    assert_eq!(name.as_deref(), Some("thumbnails"));
+}
+
 #[test]
 fn a_typed_argument_comes_back_as_it_was() {
     let pool = FuncPool::new(1, |_: Vec<u8>| ());

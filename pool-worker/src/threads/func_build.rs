@@ -191,7 +191,7 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
     {
         let name = Arc::clone(&self.options.name);
         self.options.on_threads = true;
-        let launch = self.settings.launch(name, drive);
+        let launch = self.settings.launch(&name, drive);
         let dispatcher = Dispatcher::new(self.options, launch);
         // Workers are made as jobs come; but without any, an accepted job
         // would be lost when the system has no thread to give. This one looks for
