@@ -218,6 +218,30 @@ async fn many_pools_of_tasks_are_as_those_of_threads() {
     }
 }
 
+#[test]
+fn function_pools_of_threads_are_one_as_well() {
+    for strategy in [Strategy::RoundRobin, Strategy::LeastLoaded] {
+        let sum = Arc::new(Mutex::new(0));
+        let make = |_| {
+            let sum = Arc::clone(&sum);
+            threads::FuncPool::new(1, move |n: u64| *sum.lock().unwrap() += n)
+        };
+        let pools = MultiPool::new(3, strategy, make).unwrap();
+        for n in 0..100 {
+            match n % 2 {
+                0 => pools.submit(n).unwrap(),
+                _ => pools.try_submit(n).unwrap(),
+            }
+        }
+        pools.wait_idle();
+        assert_eq!(*sum.lock().unwrap(), 4_950);
+        pools.close(LONG).unwrap();
+        let refused = pools.submit(7).unwrap_err();
+        assert_eq!((refused.reason(), refused.into_job()), (Reason::Closed, 7));
+        assert_eq!(pools.stats().ran, 100);
+    }
+}
+
 #[tokio::test]
 async fn the_jobs_of_a_key_run_in_order_on_tasks() {
     let seen = Arc::new(Mutex::new(Vec::new()));
