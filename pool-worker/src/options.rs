@@ -191,9 +191,9 @@ impl<P: Buildable> Builder<P> {
 
     /// Lets a worker go that had no job for so long; by default workers stay.
     /// Of a pool of threads the last one stays. There is no thread that looks
-    /// after the others: each goes by its own clock. Answers to
-    /// `WithExpiryDuration` of `ants`, and not to set it to
-    /// `WithDisablePurge(true)`.
+    /// after the others: each goes by its own clock. With zero a worker goes as soon as
+    /// it finds no job. Answers to `WithExpiryDuration` of `ants`; not to call this
+    /// answers to `WithDisablePurge(true)`.
     ///
     /// On tasks the runtime needs its time enabled.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
