@@ -46,7 +46,12 @@ pub(crate) struct Options {
     /// Jobs that may block at once, where that takes a runtime.
     pub(crate) threads: usize,
     pub(crate) panic_handler: Arc<dyn Fn(pool_worker::JobPanic<'_>) + Send + Sync>,
+    pub(crate) on_start: Option<Hook>,
+    pub(crate) on_stop: Option<Hook>,
 }
+
+/// What a worker calls as it begins or ends.
+pub(crate) type Hook = Arc<dyn Fn(&str) + Send + Sync>;
 
 impl Options {
     pub(crate) fn new(capacity: usize, queue: usize) -> Self {
@@ -60,12 +65,22 @@ impl Options {
             prestart: 0,
             threads: capacity,
             panic_handler: Arc::new(|_| ()),
+            on_start: None,
+            on_stop: None,
         }
     }
 
     pub(crate) fn apply<P: Buildable>(self, builder: Builder<P>) -> Builder<P> {
         let builder = match self.idle_timeout {
             Some(timeout) => builder.idle_timeout(timeout),
+            None => builder,
+        };
+        let builder = match self.on_start {
+            Some(hook) => builder.on_worker_start(move |pool| hook(pool)),
+            None => builder,
+        };
+        let builder = match self.on_stop {
+            Some(hook) => builder.on_worker_stop(move |pool| hook(pool)),
             None => builder,
         };
         builder
