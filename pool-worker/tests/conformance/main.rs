@@ -50,6 +50,7 @@ mod handles;
 mod harness;
 mod hooks;
 mod panics;
+mod parts;
 mod pausing;
 mod spawning;
 mod states;
