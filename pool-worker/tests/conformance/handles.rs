@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use pool_worker::{JobError, JobFailure};
 
@@ -10,6 +11,7 @@ use crate::spawning::Spawning;
 
 over_pools_with_handles! {
     a_handle_gives_the_result,
+    a_handle_is_waited_for_up_to_a_limit_and_then_again,
     a_job_that_is_cancelled_before_its_start_never_runs_and_that_is_told_at_once,
     a_displaced_job_tells_its_handle_and_its_wait_is_recorded,
     displaced_jobs_that_panic_as_they_drop_cost_the_new_one_nothing,
@@ -24,6 +26,22 @@ fn a_handle_gives_the_result<P: Spawning>() {
     let squares = handles.into_iter().map(|handle| handle.wait().unwrap());
     assert_eq!(squares.sum::<u64>(), 40_425);
     pool.close(LONG).unwrap();
+}
+
+fn a_handle_is_waited_for_up_to_a_limit_and_then_again<P: Spawning>() {
+    let pool = P::new(1, 1);
+    let (gate, job) = gated();
+    let mut handle = pool.spawn(move || {
+        job();
+        7
+    });
+    for limit in [Duration::ZERO, Duration::from_millis(1)] {
+        assert!(handle.wait_timeout(limit).is_none());
+    }
+    drop(gate);
+    assert_eq!(handle.wait_timeout(LONG).unwrap().unwrap(), 7);
+    pool.close(LONG).unwrap();
+    assert_eq!(pool.stats().ran, 1);
 }
 
 fn a_job_that_is_cancelled_before_its_start_never_runs_and_that_is_told_at_once<P: Spawning>() {
