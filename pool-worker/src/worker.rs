@@ -1,6 +1,7 @@
 //! A worker, as both engines have it: it takes jobs, accounts for them, and
 //! rests. How it runs a job and how it sleeps is the engine's.
 
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Waker;
@@ -70,7 +71,7 @@ impl<J: Send + 'static> Worker<J> {
         let options = &self.dispatcher.options;
         options.hooks.started(&options.name);
         self.begun = true;
-        if std::mem::take(&mut self.starting) {
+        if mem::take(&mut self.starting) {
             self.dispatcher.hook_seen_to();
         }
     }
@@ -111,7 +112,7 @@ impl<J: Send + 'static> Worker<J> {
     /// [`next`](Self::next). True if that roused another worker.
     #[inline]
     pub(crate) fn relay(&mut self) -> bool {
-        std::mem::take(&mut self.roused) && self.dispatcher.relay()
+        mem::take(&mut self.roused) && self.dispatcher.relay()
     }
 
     /// The job of the last [`next`](Self::next) starts now.
@@ -133,9 +134,11 @@ impl<J: Send + 'static> Worker<J> {
     #[inline]
     pub(crate) fn ended(&mut self, outcome: Caught) {
         debug_assert!(self.account == Account::Running);
-        self.account = Account::Ended;
         if matches!(outcome, Ok(Outcome::Ran)) {
+            // Spares a call: there is nothing to drop, which the compiler does not see.
+            mem::forget(outcome);
             self.record_ran();
+            self.account = Account::Ended;
         } else {
             self.ended_otherwise(outcome);
         }
@@ -153,6 +156,7 @@ impl<J: Send + 'static> Worker<J> {
     #[cold]
     #[inline(never)]
     fn ended_otherwise(&mut self, outcome: Caught) {
+        self.account = Account::Ended;
         if matches!(outcome, Ok(Outcome::CalledOff)) {
             // It waited, but did not run.
             self.now = 0;
@@ -162,8 +166,9 @@ impl<J: Send + 'static> Worker<J> {
         let mut place = None;
         let (payload, job) = match outcome {
             Ok(Outcome::Ran) => return,
-            Ok(Outcome::Limited(permit, None)) => return self.give_back(permit),
-            Ok(Outcome::Limited(permit, Some(payload))) => {
+            Ok(Outcome::Limited(permit)) => return self.give_back(permit),
+            Ok(Outcome::LimitedPanicked(limited)) => {
+                let (permit, payload) = *limited;
                 place = Some(permit);
                 (Some(payload), None)
             }

@@ -182,7 +182,7 @@ impl<F: Future<Output = ()>> Future for Limited<F> {
             Err(payload) => Some(payload),
         };
         let permit = this.permit.take().expect("it ends once");
-        Poll::Ready(Outcome::Limited(permit, panic))
+        Poll::Ready(Outcome::limited(permit, panic))
     }
 }
 

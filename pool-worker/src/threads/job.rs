@@ -61,7 +61,7 @@ pub(super) struct Limited<F> {
 impl<F: FnOnce() + Send + 'static> Work for Limited<F> {
     fn run(self) -> Outcome {
         let ran = catch_unwind(AssertUnwindSafe(self.closure));
-        Outcome::Limited(self.permit, ran.err())
+        Outcome::limited(self.permit, ran.err())
     }
 
     fn displace(self) {}
