@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use crate::any_pool::{AnyPool, Core};
 use crate::block_on::block_on;
@@ -113,6 +114,15 @@ impl Batch {
                 return outcome;
             }
         }
+    }
+
+    /// As [`wait`](Self::wait), for at most `limit`; `None` if a job is left by then.
+    ///
+    /// # Panics
+    /// As [`wait`](Self::wait).
+    pub fn wait_timeout(&self, limit: Duration) -> Option<BatchOutcome> {
+        self.assert_not_within();
+        block_on(&mut Wait::new(self), Some(limit))
     }
 
     /// Resolves when no job of the batch is left. Dropped, it waits no more.

@@ -33,8 +33,26 @@ pub enum Reason {
 }
 
 /// A job that was not accepted, and why. The job comes back with it.
+///
+/// It is as `Send` and as `Sync` as the job. A boxed future, or a closure with a
+/// `Receiver`, is not `Sync`, and then neither `anyhow` nor `Box<dyn Error + Send + Sync>`
+/// takes the error with it:
+///
+/// ```
+/// use pool_worker::{SubmitError, threads::Pool};
+/// use std::error::Error;
+/// use std::sync::mpsc::Receiver;
+///
+/// fn print_all(pool: &Pool, lines: Receiver<String>) -> Result<(), Box<dyn Error + Send + Sync>> {
+///     let job = move || lines.iter().for_each(|line| println!("{line}"));
+///     pool.submit(job).map_err(SubmitError::without_job)?;
+///     Ok(())
+/// }
+/// # print_all(&Pool::new(1), std::sync::mpsc::channel().1).unwrap();
+/// ```
 pub struct SubmitError<J> {
     pool: Arc<str>,
+    name: Option<&'static str>,
     reason: Reason,
     delay: Option<Duration>,
     job: J,
@@ -44,10 +62,17 @@ impl<J> SubmitError<J> {
     pub(crate) fn new(pool: &Arc<str>, reason: Reason, job: J) -> Self {
         Self {
             pool: Arc::clone(pool),
+            name: None,
             reason,
             delay: None,
             job,
         }
+    }
+
+    /// Of a job that was submitted with this name.
+    pub(crate) fn named(mut self, name: &'static str) -> Self {
+        self.name = Some(name);
+        self
     }
 
     /// By a pool that looks at how long jobs wait.
@@ -59,6 +84,7 @@ impl<J> SubmitError<J> {
     pub(crate) fn map<K>(self, f: impl FnOnce(J) -> K) -> SubmitError<K> {
         SubmitError {
             pool: self.pool,
+            name: self.name,
             reason: self.reason,
             delay: self.delay,
             job: f(self.job),
@@ -82,9 +108,27 @@ impl<J> SubmitError<J> {
         &self.pool
     }
 
+    /// The name of the job, if it was submitted with one.
+    pub fn job_name(&self) -> Option<&str> {
+        self.name
+    }
+
     /// The job, unchanged.
     pub fn into_job(self) -> J {
         self.job
+    }
+
+    /// What there is to tell, and the job, unchanged.
+    pub fn into_parts(self) -> (SubmitError<()>, J) {
+        let mut job = None;
+        let error = self.map(|own| job = Some(own));
+        (error, job.expect("it was just put there"))
+    }
+
+    /// The same, and the job is dropped: an error that goes on by `?`, whatever the job
+    /// is made of.
+    pub fn without_job(self) -> SubmitError<()> {
+        self.map(drop)
     }
 }
 
@@ -92,6 +136,7 @@ impl<J> fmt::Debug for SubmitError<J> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SubmitError")
             .field("pool", &self.pool)
+            .field("job_name", &self.name)
             .field("reason", &self.reason)
             .finish_non_exhaustive()
     }
@@ -99,6 +144,9 @@ impl<J> fmt::Debug for SubmitError<J> {
 
 impl<J> fmt::Display for SubmitError<J> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(name) = self.name {
+            write!(f, "job {name:?}: ")?;
+        }
         write!(f, "pool {:?} is {}", self.pool, self.reason)?;
         match self.delay {
             Some(delay) => write!(f, "; jobs waited there for {delay:?}"),
@@ -280,6 +328,7 @@ impl ReopenError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::try_submit::BulkError;
 
     #[test]
     fn an_error_tells_the_delay_where_it_is_known() {
@@ -290,5 +339,37 @@ mod tests {
             error.to_string(),
             r#"pool "api" is full; jobs waited there for 7ms"#
         );
+    }
+
+    #[test]
+    fn an_error_without_its_job_tells_all_that_it_told_with_it() {
+        let error = || {
+            let error = SubmitError::new(&Arc::from("api"), Reason::Closed, "job");
+            error.named("shrink").after(Duration::from_millis(7))
+        };
+        let (told, job) = error().into_parts();
+        let expected = r#"job "shrink": pool "api" is closed; jobs waited there for 7ms"#;
+        assert_eq!((told.to_string().as_str(), job), (expected, "job"));
+        let without = error().without_job();
+        assert_eq!(format!("{without:?} {without}"), format!("{told:?} {told}"));
+    }
+
+    /// The job of each is `Send` and not `Sync`.
+    #[test]
+    fn an_error_without_its_job_goes_where_the_job_may_not() {
+        use std::error::Error;
+
+        type Anywhere = Box<dyn Error + Send + Sync>;
+        let full = || SubmitError::new(&Arc::from("api"), Reason::Full, std::cell::Cell::new(1));
+        let many = BulkError::new(0, full(), std::iter::empty());
+        let displaced = DisplaceError::new(full(), Vec::new());
+        let errors: [Anywhere; 3] = [
+            full().without_job().into(),
+            many.without_jobs().into(),
+            displaced.into_parts().0.without_job().into(),
+        ];
+        for error in errors {
+            assert_eq!(error.to_string(), r#"pool "api" is full"#);
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use crate::block_on::block_on;
 use crate::identity::Identity;
@@ -89,6 +90,18 @@ impl<R> Handle<R> {
                 return result;
             }
         }
+    }
+
+    /// As [`wait`](Self::wait), for at most `limit`; `None` if the job has not ended by
+    /// then. It goes on, and can be waited for again.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    ///
+    /// # Panics
+    /// When its result was handed out before.
+    pub fn wait_timeout(&mut self, limit: Duration) -> Option<Result<R, JobError>> {
+        block_on(self, Some(limit))
     }
 
     /// Calls the job off; true if the handle tells [`JobFailure::Cancelled`] for it.

@@ -53,9 +53,9 @@ impl Sleeper {
 
 /// Guarded by one lock of the dispatcher.
 pub(crate) struct Workers {
-    /// The most that may be.
+    /// The most that may be, beside those that leave.
     pub(crate) capacity: usize,
-    /// Of `count`, those that are about to leave for lack of capacity.
+    /// Of `count`, those that leave while the pool goes on.
     pub(crate) retiring: usize,
     /// The last to sleep is roused first: its cache is warm, and those at the
     /// bottom are the ones that are not needed.
@@ -114,7 +114,19 @@ impl Workers {
         }
     }
 
+    /// Whether one more may be made. Those that leave take no job any more, and may be long
+    /// about it: each has a successor meanwhile, where one is needed.
+    pub(crate) fn may_grow(&self) -> bool {
+        self.count - self.retiring < self.capacity
+    }
+
+    /// How many take jobs, or sleep until there are some: neither those that leave nor
+    /// those that have yet to see to their hook, which may take long.
+    pub(crate) fn at_work(&self) -> usize {
+        self.count - self.retiring - self.starting
+    }
+
     pub(crate) fn has_surplus(&self) -> bool {
-        self.count - self.retiring > self.capacity
+        self.at_work() > self.capacity
     }
 }

@@ -18,10 +18,10 @@ use crate::wait::{All, End};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Strategy {
-    /// Each in its turn; when that one is full, the least loaded.
+    /// Each in its turn; when that one is full or closed, the least loaded.
     #[default]
     RoundRobin,
-    /// The one with the fewest jobs that have not ended.
+    /// The one with the fewest jobs that have not ended, of those that are not closed.
     LeastLoaded,
 }
 
@@ -49,6 +49,9 @@ pub enum MultiPoolError {
 /// A job of one of its pools may go to any of them, so none of its jobs may wait for
 /// another of its pools, as it may not for its own: that is told, with
 /// [`Reason::Nested`] and its like. Pools of two multi-pools do not know each other.
+///
+/// Where one of its pools is closed, by itself or because its runtime went, jobs go to
+/// the others. Not those of a key, which would no longer run in order.
 ///
 /// ```
 /// use pool_worker::threads::FuncPool;
@@ -152,13 +155,15 @@ impl<P: AnyPool> MultiPool<P> {
 
     /// The pool that all jobs of a key go to. There they start in the order of
     /// submission, and in a pool with a capacity of 1 each ends before the next
-    /// starts.
+    /// starts. The same pool also once it is closed: then its jobs fail with
+    /// [`Reason::Closed`], and the other pools are not asked.
     pub fn by_key<K: Hash + ?Sized>(&self, key: &K) -> &P {
         let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(key);
         &self.pools[(hash % self.pools.len() as u64) as usize]
     }
 
-    /// The pool that is next by the strategy.
+    /// The pool that is next by the strategy. By [`Strategy::RoundRobin`] it may be one
+    /// that is closed.
     pub fn pick(&self) -> &P {
         match self.strategy {
             Strategy::RoundRobin => {
@@ -170,7 +175,8 @@ impl<P: AnyPool> MultiPool<P> {
     }
 
     fn least_loaded(&self) -> &P {
-        let load = |pool: &&P| pool.core().unfinished();
+        // A closed one would be the least loaded for ever.
+        let load = |pool: &&P| (pool.core().is_closed(), pool.core().unfinished());
         self.pools.iter().min_by_key(load).expect("there is one")
     }
 
@@ -217,19 +223,19 @@ impl<P: AnyPool> MultiPool<P> {
     }
 
     /// Gives the job to the pool whose turn it is, or to the least loaded if
-    /// that one is full.
+    /// that one is full or closed.
     fn offer_round<J>(&self, job: J) -> Result<(), SubmitError<J>>
     where
         P: TrySubmit<J>,
     {
         let first = self.pick();
         match first.offer(job) {
-            Err(full) if full.reason() == Reason::Full => {
+            Err(refused) if matches!(refused.reason(), Reason::Full | Reason::Closed) => {
                 let other = self.least_loaded();
                 if std::ptr::eq(first, other) {
-                    return Err(full);
+                    return Err(refused);
                 }
-                other.offer(full.into_job())
+                other.offer(refused.into_job())
             }
             offered => offered,
         }
@@ -285,11 +291,12 @@ macro_rules! as_its_pools {
     ($pool:ty, [$($generics:tt)*], $job:ident, [$($bound:tt)*], $wait:expr $(, $async:ident, $await:ident)?) => {
         impl<$($generics)*> MultiPool<$pool> {
             /// Accepts a job in the pool whose turn it is, or in the least
-            /// loaded when that one is full; waits for room there when all
-            /// are full.
+            /// loaded when that one is full or closed; waits for room there when
+            /// all that are open are full.
             ///
             /// # Errors
-            /// As `submit` of one of the pools; with the job. [`Reason::Nested`] where a
+            /// As `submit` of one of the pools; with the job. [`Reason::Closed`] when all
+            /// are closed, or the one is in which this waits. [`Reason::Nested`] where a
             /// job of one of the pools would wait.
             pub $($async)? fn submit<$($bound)*>(&self, job: $job) -> Result<(), SubmitError<$job>> {
                 match self.offer_round(job) {
@@ -304,7 +311,8 @@ macro_rules! as_its_pools {
             /// Accepts a job in one of the pools, or fails at once.
             ///
             /// # Errors
-            /// [`Reason::Full`] and [`Reason::Closed`]; with the job.
+            /// [`Reason::Full`] when all that are open are full, [`Reason::Closed`] when
+            /// all are closed; with the job.
             pub fn try_submit<$($bound)*>(&self, job: $job) -> Result<(), SubmitError<$job>> {
                 TrySubmit::try_submit(self, job)
             }

@@ -158,14 +158,15 @@ impl<P: Buildable> Builder<P> {
     }
 
     /// The name of the pool, in errors, panics, thread names, metrics and the spans
-    /// of named jobs. `"pool"` by default.
+    /// of named jobs. `"pool"` by default. A NUL in it, which no thread's name may have,
+    /// is left out of those.
     pub fn name(mut self, name: impl AsRef<str>) -> Self {
         self.options.name = Arc::from(name.as_ref());
         self
     }
 
-    /// The most jobs that run at once, and so the most workers; at least 1.
-    /// Workers are made as jobs come, not before.
+    /// The most jobs that run at once, and so the most workers, beside those that
+    /// [leave](Self::on_worker_stop); at least 1. Workers are made as jobs come, not before.
     pub fn capacity(mut self, capacity: usize) -> Self {
         self.options.capacity = capacity;
         self
@@ -190,9 +191,9 @@ impl<P: Buildable> Builder<P> {
 
     /// Lets a worker go that had no job for so long; by default workers stay.
     /// Of a pool of threads the last one stays. There is no thread that looks
-    /// after the others: each goes by its own clock. Answers to
-    /// `WithExpiryDuration` of `ants`, and not to set it to
-    /// `WithDisablePurge(true)`.
+    /// after the others: each goes by its own clock. With zero a worker goes as soon as
+    /// it finds no job. Answers to `WithExpiryDuration` of `ants`; not to call this
+    /// answers to `WithDisablePurge(true)`.
     ///
     /// On tasks the runtime needs its time enabled.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
@@ -245,7 +246,11 @@ impl<P: Buildable> Builder<P> {
     }
 
     /// Called with the name of the pool on each worker as it ends, after its
-    /// last job; a close waits for that. A panic there costs nothing.
+    /// last job; a close waits for that. It may take long: such a worker takes no job any
+    /// more, and where one is needed another is made meanwhile. So with an
+    /// [`idle_timeout`](Self::idle_timeout), or a capacity that is lowered and raised again,
+    /// there may be more workers than the capacity for as long. To submit there to its own
+    /// pool is as in a job of it. A panic there costs nothing.
     pub fn on_worker_stop<H>(mut self, hook: H) -> Self
     where
         H: Fn(&str) + Send + Sync + 'static,

@@ -2,6 +2,8 @@
 
 use std::any::Any;
 
+use crate::permits::Permit;
+
 /// As the pool counts it. A job that panics outright is none of these.
 pub(crate) enum Outcome {
     Ran,
@@ -13,9 +15,21 @@ pub(crate) enum Outcome {
     Cancelled,
     /// Its handle cancelled it before it started.
     CalledOff,
+    /// It ran, and has its place of a sub-pool until it is counted.
+    Limited(Permit),
+    /// The same, where it panicked. In a box: what is said of every job is no larger for it.
+    LimitedPanicked(Box<(Permit, Box<dyn Any + Send>)>),
 }
 
 impl Outcome {
+    /// Of a job that ran or panicked, and had this place of a sub-pool.
+    pub(crate) fn limited(permit: Permit, panic: Option<Box<dyn Any + Send>>) -> Self {
+        match panic {
+            None => Self::Limited(permit),
+            Some(payload) => Self::LimitedPanicked(Box::new((permit, payload))),
+        }
+    }
+
     /// The same, of a job with this name.
     pub(crate) fn of(self, name: &'static str) -> Self {
         match self {

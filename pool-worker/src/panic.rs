@@ -42,18 +42,20 @@ pub(crate) fn message(payload: &(dyn Any + Send)) -> Option<&str> {
 
 pub(crate) type PanicHandler = Arc<dyn Fn(JobPanic<'_>) + Send + Sync>;
 
-/// Tells the handler. A panic of the handler itself, or of the payload as it
-/// is dropped, ends here: neither may cost a worker.
+/// Tells the handler. A panic of the handler itself, of the payload as it is dropped, or
+/// of a subscriber that is told first, ends here: none may cost a worker.
 #[cold]
 #[inline(never)]
 pub(crate) fn report(handler: Option<&PanicHandler>, panic: JobPanic<'_>) {
     #[cfg(feature = "tracing")]
-    tracing::error!(
-        pool = panic.pool,
-        job = panic.job,
-        panic = panic.message(),
-        "a job panicked"
-    );
+    contain(|| {
+        tracing::error!(
+            pool = panic.pool,
+            job = panic.job,
+            panic = panic.message(),
+            "a job panicked"
+        );
+    });
 
     contain(|| match handler {
         Some(handler) => handler(panic),

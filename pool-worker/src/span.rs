@@ -18,7 +18,20 @@ pub(crate) struct Carried<J> {
 /// The submitter's span. Most often there is none, which costs a word and a
 /// look at a static.
 #[cfg(feature = "tracing")]
-pub(crate) struct Span(Option<Box<tracing::Span>>);
+pub(crate) struct Span(Option<Box<Closing>>);
+
+/// A span whose end costs nobody anything: it calls the subscriber, on a worker as a
+/// rule, and when the account of its job is closed already.
+#[cfg(feature = "tracing")]
+struct Closing(tracing::Span);
+
+#[cfg(feature = "tracing")]
+impl Drop for Closing {
+    fn drop(&mut self) {
+        let span = std::mem::replace(&mut self.0, tracing::Span::none());
+        crate::panic::contain(|| drop(span));
+    }
+}
 
 /// No span.
 #[cfg(all(feature = "tokio", not(feature = "tracing")))]
@@ -33,12 +46,12 @@ impl Span {
             return Self(None);
         }
         let span = tracing::Span::current();
-        Self((!span.is_none()).then(|| Box::new(span)))
+        Self((!span.is_none()).then(|| Box::new(Closing(span))))
     }
 
     #[inline]
     fn enter(&self) -> Option<tracing::span::Entered<'_>> {
-        self.0.as_ref().map(|span| span.enter())
+        self.0.as_ref().map(|span| span.0.enter())
     }
 }
 
@@ -125,7 +138,7 @@ pub(crate) struct Name {
     pool: Arc<str>,
     /// Made as the job starts.
     #[cfg(feature = "tracing")]
-    span: Option<tracing::Span>,
+    span: Option<Closing>,
 }
 
 #[cfg_attr(not(feature = "tracing"), allow(unused_variables))]
@@ -145,7 +158,14 @@ impl Name {
         #[cfg(feature = "tracing")]
         let _entered = self
             .span
-            .get_or_insert_with(|| tracing::info_span!("job", name = self.job, pool = &*self.pool))
+            .get_or_insert_with(|| {
+                Closing(tracing::info_span!(
+                    "job",
+                    name = self.job,
+                    pool = &*self.pool
+                ))
+            })
+            .0
             .enter();
         run()
     }

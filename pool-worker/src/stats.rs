@@ -39,7 +39,8 @@ pub struct Stats {
     pub idle: usize,
     /// Submitters blocked because the pool is full, or one of its sub-pools.
     pub waiting: usize,
-    /// Workers, with a job or without.
+    /// Workers, with a job or without; those too that are at their
+    /// [hooks](crate::Builder::on_worker_stop), before the first job or after the last.
     pub workers: usize,
     /// The most jobs that run at once; `usize::MAX` in a pool without a limit.
     pub capacity: usize,

@@ -85,6 +85,12 @@ impl<J> BulkError<J> {
     pub fn into_jobs(self) -> Vec<J> {
         self.jobs
     }
+
+    /// Why the first that is here was not accepted; the jobs are dropped. An error that
+    /// goes on by `?`: see [`SubmitError`].
+    pub fn without_jobs(self) -> SubmitError<()> {
+        self.first
+    }
 }
 
 impl<J> fmt::Debug for BulkError<J> {

@@ -1,6 +1,7 @@
 //! A worker, as both engines have it: it takes jobs, accounts for them, and
 //! rests. How it runs a job and how it sleeps is the engine's.
 
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Waker;
@@ -8,8 +9,10 @@ use std::time::Duration;
 
 use crate::dispatcher::{Dispatcher, Rest};
 use crate::idle::Seat;
+use crate::nesting;
 use crate::outcome::{Caught, Outcome};
 use crate::panic::{self, JobPanic};
+use crate::permits::Permit;
 
 pub(crate) struct Worker<J: Send + 'static> {
     dispatcher: Arc<Dispatcher<J>>,
@@ -68,7 +71,7 @@ impl<J: Send + 'static> Worker<J> {
         let options = &self.dispatcher.options;
         options.hooks.started(&options.name);
         self.begun = true;
-        if std::mem::take(&mut self.starting) {
+        if mem::take(&mut self.starting) {
             self.dispatcher.hook_seen_to();
         }
     }
@@ -109,7 +112,7 @@ impl<J: Send + 'static> Worker<J> {
     /// [`next`](Self::next). True if that roused another worker.
     #[inline]
     pub(crate) fn relay(&mut self) -> bool {
-        std::mem::take(&mut self.roused) && self.dispatcher.relay()
+        mem::take(&mut self.roused) && self.dispatcher.relay()
     }
 
     /// The job of the last [`next`](Self::next) starts now.
@@ -132,11 +135,13 @@ impl<J: Send + 'static> Worker<J> {
     pub(crate) fn ended(&mut self, outcome: Caught) {
         debug_assert!(self.account == Account::Running);
         if matches!(outcome, Ok(Outcome::Ran)) {
+            // Spares a call: there is nothing to drop, which the compiler does not see.
+            mem::forget(outcome);
             self.record_ran();
+            self.account = Account::Ended;
         } else {
             self.ended_otherwise(outcome);
         }
-        self.account = Account::Ended;
     }
 
     #[inline]
@@ -151,14 +156,22 @@ impl<J: Send + 'static> Worker<J> {
     #[cold]
     #[inline(never)]
     fn ended_otherwise(&mut self, outcome: Caught) {
+        self.account = Account::Ended;
         if matches!(outcome, Ok(Outcome::CalledOff)) {
             // It waited, but did not run.
             self.now = 0;
         } else {
             self.record_ran();
         }
+        let mut place = None;
         let (payload, job) = match outcome {
             Ok(Outcome::Ran) => return,
+            Ok(Outcome::Limited(permit)) => return self.give_back(permit),
+            Ok(Outcome::LimitedPanicked(limited)) => {
+                let (permit, payload) = *limited;
+                place = Some(permit);
+                (Some(payload), None)
+            }
             Ok(Outcome::Cancelled | Outcome::CalledOff) => {
                 self.dispatcher.cancelled.fetch_add(1, Relaxed);
                 return;
@@ -177,6 +190,17 @@ impl<J: Send + 'static> Worker<J> {
             );
             self.now = 0;
         }
+        if let Some(permit) = place {
+            self.give_back(permit);
+        }
+    }
+
+    /// The job that has ended had a place of a sub-pool: it is reported now, and not with
+    /// the next one that is taken, so that who finds the place free finds the job counted.
+    fn give_back(&mut self, permit: Permit) {
+        self.now = 0;
+        self.account = Account::Empty;
+        self.dispatcher.finish_with_place(permit);
     }
 
     /// The worker did something else, so the end of its last job is no longer
@@ -201,7 +225,7 @@ impl<J: Send + 'static> Worker<J> {
             Rest::Sleep => self.roused = false,
             Rest::Again => {}
             Rest::Leave => self.leaving = true,
-            Rest::Retire => self.retiring = true,
+            Rest::Retire => self.retire(),
         }
         rest
     }
@@ -213,8 +237,17 @@ impl<J: Send + 'static> Worker<J> {
 
     /// It slept for so long. True if it is to leave.
     pub(crate) fn expire(&mut self) -> bool {
-        self.retiring = self.dispatcher.expire(&self.seat);
+        if self.dispatcher.expire(&self.seat) {
+            self.retire();
+        }
         self.retiring
+    }
+
+    /// It is no worker any more, though it has yet to leave, which may take long: it passes
+    /// on the call that it may have had, or that found no other to make.
+    fn retire(&mut self) {
+        self.retiring = true;
+        self.dispatcher.relay();
     }
 
     /// Whether a sleeping worker may go on.
@@ -231,7 +264,10 @@ impl<J: Send + 'static> Drop for Worker<J> {
         }
         if self.begun {
             let options = &self.dispatcher.options;
+            // A task is dropped outside of its last poll, but its hook is still the pool's.
+            let before = nesting::enter(self.pool());
             options.hooks.stopped(&options.name);
+            nesting::enter(before);
         }
         // An engine that is dropped in the middle, as tokio does with its
         // tasks at shutdown, must not leave the account open.

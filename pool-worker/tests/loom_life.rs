@@ -8,7 +8,7 @@ use std::time::Duration;
 use loom::sync::atomic::AtomicUsize;
 use loom::thread;
 use pool_worker::abandoning::Abandoned;
-use pool_worker::threads::{FuncPool, Pool};
+use pool_worker::threads::{FuncPool, Pool, SubPool};
 use pool_worker::{CloseReason, Reason, ReopenReason};
 
 mod tally;
@@ -114,6 +114,25 @@ fn last_job_against_wait_idle() {
     });
 }
 
+/// Rules out: who waits for a part of a pool finds its last job not counted, and who waits
+/// for the pool finds the place of that job taken; or either is never told. Fails when the
+/// place is given back before the job is finished, and when a place does not hold up the
+/// end of the pool.
+#[test]
+fn place_against_wait_idle() {
+    model(2, || {
+        let pool = Arc::new(Pool::builder().capacity(1).queue(1).build());
+        let part = SubPool::new(&pool, "part", 1);
+        part.submit(|| ()).unwrap();
+        part.wait_idle();
+        assert_eq!(pool.stats().ran, 1);
+        part.submit(|| ()).unwrap();
+        pool.wait_idle();
+        assert_eq!(part.taken(), 0);
+        pool.close(LONG).unwrap();
+    });
+}
+
 /// Rules out: a worker goes to sleep for a pause that is over by then, while
 /// a job waits. Fails when `resume` does not rouse who sleeps.
 #[test]
@@ -153,7 +172,7 @@ fn blocked_submitter_against_tune() {
 /// Rules out: the submitter finds no sleeper and no room for a worker, because
 /// one is about to leave for its idle timeout, and that one does not look. The
 /// other is busy until this job has started. Time passes at once here. Fails
-/// when who retires does not relay.
+/// when a call counts those that retire as workers.
 #[test]
 fn expiry_against_submit() {
     model(1, || {
@@ -186,6 +205,28 @@ fn lower_against_take() {
         let tally = Arc::clone(&ran);
         let builder = FuncPool::builder().capacity(2).queue(1).prestart(2);
         let pool = builder.build(move |()| {
+            assert_eq!(running.fetch_add(1, SeqCst), 0, "at a capacity of 1");
+            thread::yield_now();
+            running.fetch_sub(1, SeqCst);
+            tally.add();
+        });
+        pool.set_capacity(1);
+        pool.submit(()).unwrap();
+        pool.submit(()).unwrap();
+        ran.wait_for(2);
+        pool.close(LONG).unwrap();
+    });
+}
+
+/// Rules out: the capacity is lowered while workers are at their hook, and each of them
+/// takes a job after it. Fails when `hook_seen_to` does not look at the capacity.
+#[test]
+fn lower_against_a_start_hook() {
+    model(2, || {
+        let (ran, running) = (Tally::new(), Arc::new(AtomicUsize::new(0)));
+        let tally = Arc::clone(&ran);
+        let builder = FuncPool::builder().capacity(2).queue(1).prestart(2);
+        let pool = builder.on_worker_start(|_| ()).build(move |()| {
             assert_eq!(running.fetch_add(1, SeqCst), 0, "at a capacity of 1");
             thread::yield_now();
             running.fetch_sub(1, SeqCst);

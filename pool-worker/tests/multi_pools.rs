@@ -116,6 +116,72 @@ fn many_pools_are_tuned_closed_and_opened_again_as_one() {
     assert_eq!(pools.stats().rejected_by.closed, 1);
 }
 
+#[test]
+fn jobs_go_past_a_pool_that_is_closed() {
+    for strategy in [Strategy::RoundRobin, Strategy::LeastLoaded] {
+        let make = |_| threads::Pool::builder().capacity(1).queue(8).build();
+        let pools = MultiPool::new(3, strategy, make).unwrap();
+        let [closed, busy, _idle] = pools.pools() else {
+            unreachable!("there are three");
+        };
+        closed.close(LONG).unwrap();
+        // More of a load than the closed one has.
+        let (gate, job) = gated();
+        busy.submit(job).unwrap();
+        for nth in 0..6 {
+            match nth % 2 {
+                0 => pools.submit(|| ()).unwrap(),
+                _ => pools.try_submit(|| ()).unwrap(),
+            }
+        }
+        drop(gate);
+        assert_eq!((pools.is_closed(), pools.stats().rejected), (false, 0));
+        pools.close(LONG).unwrap();
+        assert_eq!(pools.stats().ran, 7);
+        let refused = pools.submit(|| ()).unwrap_err().reason();
+        assert_eq!((refused, pools.stats().rejected), (Reason::Closed, 1));
+    }
+}
+
+/// What a pool that is full says, not what the closed one does: there may be room later.
+#[test]
+fn where_the_open_pools_are_full_a_multi_pool_is_full() {
+    for strategy in [Strategy::RoundRobin, Strategy::LeastLoaded] {
+        let pools = MultiPool::new(2, strategy, small).unwrap();
+        pools.pools()[0].close(LONG).unwrap();
+        let (gate, job) = gated();
+        pools.submit(job).unwrap();
+        for _ in 0..2 {
+            assert_eq!(pools.try_submit(|| ()).unwrap_err().reason(), Reason::Full);
+        }
+        std::thread::scope(|scope| {
+            let blocked = scope.spawn(|| pools.submit(|| ()));
+            until(|| pools.stats().waiting == 1);
+            drop(gate);
+            blocked.join().unwrap().unwrap();
+        });
+        pools.close(LONG).unwrap();
+    }
+}
+
+#[test]
+fn jobs_go_past_a_pool_whose_runtime_is_gone() {
+    let new = || tokio::runtime::Runtime::new().unwrap();
+    let (first, second) = (new(), new());
+    let make = |nth: usize| {
+        let runtime = [&first, &second][nth].handle().clone();
+        let builder = tasks::Pool::builder().runtime(runtime);
+        builder.capacity(1).queue(8).prestart(1).build()
+    };
+    let pools = MultiPool::new(2, Strategy::LeastLoaded, make).unwrap();
+    drop(first);
+    for _ in 0..4 {
+        pools.try_submit(async {}).unwrap();
+    }
+    second.block_on(pools.close(LONG)).unwrap();
+    assert_eq!(pools.stats().ran, 4);
+}
+
 /// The strategies, a window and a batch over pools of tasks.
 #[tokio::test]
 async fn many_pools_of_tasks_are_as_those_of_threads() {
@@ -149,6 +215,30 @@ async fn many_pools_of_tasks_are_as_those_of_threads() {
     }
     for pool in pools.pools() {
         assert_eq!(pool.stats().submitted, 2);
+    }
+}
+
+#[test]
+fn function_pools_of_threads_are_one_as_well() {
+    for strategy in [Strategy::RoundRobin, Strategy::LeastLoaded] {
+        let sum = Arc::new(Mutex::new(0));
+        let make = |_| {
+            let sum = Arc::clone(&sum);
+            threads::FuncPool::new(1, move |n: u64| *sum.lock().unwrap() += n)
+        };
+        let pools = MultiPool::new(3, strategy, make).unwrap();
+        for n in 0..100 {
+            match n % 2 {
+                0 => pools.submit(n).unwrap(),
+                _ => pools.try_submit(n).unwrap(),
+            }
+        }
+        pools.wait_idle();
+        assert_eq!(*sum.lock().unwrap(), 4_950);
+        pools.close(LONG).unwrap();
+        let refused = pools.submit(7).unwrap_err();
+        assert_eq!((refused.reason(), refused.into_job()), (Reason::Closed, 7));
+        assert_eq!(pools.stats().ran, 100);
     }
 }
 

@@ -435,7 +435,6 @@ impl Soaked for Others {
     fn wait_idle(&self) {
         self.many.wait_idle();
         self.part.wait_idle();
-        // The last job gives its place back just before it is reported.
         self.whole.wait_idle();
         self.func.wait_idle();
         assert_eq!(self.part.taken(), 0);

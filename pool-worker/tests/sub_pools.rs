@@ -1,121 +1,12 @@
-//! Parts of a pool, under limits of their own.
+//! What parts of a pool of tasks have beside those of threads: waits that are given up.
 #![cfg(all(feature = "tokio", not(loom_models)))]
 
-use std::future::Future;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use pool_worker::{CloseReason, Reason, tasks, threads};
+use pool_worker::{Reason, tasks};
 
-mod gate;
-
-use gate::{LONG, gated, until};
-
-#[test]
-fn a_sub_pool_leaves_workers_to_others() {
-    let pool = Arc::new(threads::Pool::new(3));
-    let part = threads::SubPool::new(&pool, "part", 2);
-    let gates: Vec<_> = (0..2)
-        .map(|_| {
-            let (gate, job) = gated();
-            part.submit(job).unwrap();
-            gate
-        })
-        .collect();
-    let refused = part.try_submit(|| ()).unwrap_err();
-    assert_eq!((refused.reason(), refused.pool()), (Reason::Full, "part"));
-    // The third worker is for others.
-    assert_eq!(pool.spawn(|| 1).unwrap().wait().unwrap(), 1);
-    std::thread::scope(|scope| {
-        let blocked = scope.spawn(|| part.submit(|| panic!("as intended")));
-        drop(gates);
-        blocked.join().unwrap().unwrap();
-    });
-    part.wait_idle();
-    assert_eq!(part.taken(), 0);
-    pool.close(LONG).unwrap();
-    let refused = part.submit(|| ()).unwrap_err();
-    assert_eq!((refused.reason(), part.taken()), (Reason::Closed, 0));
-    assert_eq!((pool.stats().ran, pool.stats().panicked), (3, 1));
-}
-
-#[test]
-fn many_submitters_share_a_sub_pool_and_keep_its_limit() {
-    let pool = Arc::new(threads::Pool::new(4));
-    let part = threads::SubPool::new(&pool, "part", 2);
-    let running = Arc::new(Mutex::new(0));
-    std::thread::scope(|scope| {
-        for _ in 0..3 {
-            scope.spawn(|| {
-                for _ in 0..300 {
-                    let running = Arc::clone(&running);
-                    let job = move || {
-                        *running.lock().unwrap() += 1;
-                        std::thread::yield_now();
-                        let mut now = running.lock().unwrap();
-                        assert!(*now <= 2);
-                        *now -= 1;
-                    };
-                    part.submit(job).unwrap();
-                }
-            });
-        }
-    });
-    part.wait_idle();
-    pool.close(LONG).unwrap();
-    assert_eq!(pool.stats().ran, 900);
-}
-
-#[test]
-fn a_close_releases_who_waits_for_a_place_of_a_sub_pool() {
-    let pool = Arc::new(threads::Pool::builder().max_blocked(1).build());
-    let part = threads::SubPool::new(&pool, "part", 1);
-    let (gate, job) = gated();
-    part.submit(job).unwrap();
-    std::thread::scope(|scope| {
-        let blocked = scope.spawn(|| part.submit(|| ()));
-        until(|| pool.stats().waiting == 1);
-        let crowded = part.submit(|| ()).unwrap_err();
-        assert_eq!(crowded.reason(), Reason::Crowded);
-        // The job goes on: only the close can release it.
-        pool.close(Duration::ZERO).unwrap_err();
-        let refused = blocked.join().unwrap().unwrap_err();
-        assert_eq!((refused.reason(), refused.pool()), (Reason::Closed, "part"));
-    });
-    drop(gate);
-    part.wait_idle();
-    let stats = pool.stats();
-    assert_eq!((stats.waiting, pool.blocked().count), (0, 1));
-    let by = stats.rejected_by;
-    assert_eq!((stats.rejected, by.closed, by.crowded), (2, 1, 1));
-}
-
-#[tokio::test]
-async fn a_close_releases_who_waits_for_a_place_of_a_sub_pool_of_tasks() {
-    let pool = Arc::new(tasks::Pool::new(2));
-    let part = tasks::SubPool::new(&pool, "part", 1);
-    let (gate, open) = tokio::sync::oneshot::channel::<()>();
-    part.submit(async { drop(open.await) }).await.unwrap();
-    let mut blocked = std::pin::pin!(part.submit(async {}));
-    let once = std::future::poll_fn(|cx| {
-        let polled = blocked.as_mut().poll(cx);
-        std::task::Poll::Ready(polled.is_pending())
-    });
-    assert!(once.await);
-    assert_eq!(pool.stats().waiting, 1);
-    let late = pool.close(Duration::ZERO).await;
-    assert_eq!(
-        late.map_err(|e| e.reason()),
-        Err(CloseReason::Late { unfinished: 1 })
-    );
-    let refused = blocked.await.unwrap_err();
-    assert_eq!((refused.reason(), refused.pool()), (Reason::Closed, "part"));
-    drop(gate);
-    part.wait_idle().await;
-    let stats = pool.stats();
-    assert_eq!((stats.waiting, stats.rejected_by.closed), (0, 1));
-    assert_eq!(pool.blocked().count, 1);
-}
+const LONG: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn a_sub_pool_of_tasks_gives_its_place_back_whatever_happens() {

@@ -51,6 +51,33 @@ fn workers_carry_the_name_of_the_pool_and_its_stack() {
 }
 
 #[test]
+fn a_state_of_a_worker_need_not_be_send() {
+    use std::{cell::Cell, rc::Rc};
+
+    let (tell, told) = channel();
+    let builder = FuncPool::builder().capacity(1);
+    let pool = builder.build_with_state(
+        || Rc::new(Cell::new(0)),
+        move |state: &mut Rc<Cell<u32>>, n: u32| {
+            state.set(state.get() + n);
+            tell.send(state.get()).unwrap();
+        },
+    );
+    pool.submit_all([1, 2, 3]).unwrap();
+    assert!(told.iter().take(3).eq([1, 3, 6]));
+}
+
+/// The standard library panics at a thread's name with one.
+#[test]
+fn a_nul_in_the_name_of_a_pool_is_left_out_of_those_of_its_workers() {
+    let pool = Pool::builder().name("thumb\0nails").capacity(1).build();
+    assert_eq!(pool.name(), "thumb\0nails");
+    let worker = pool.spawn(|| std::thread::current().name().map(str::to_owned));
+    let name = worker.unwrap().wait().unwrap();
+    assert_eq!(name.as_deref(), Some("thumbnails"));
+}
+
+#[test]
 fn a_typed_argument_comes_back_as_it_was() {
     let pool = FuncPool::new(1, |_: Vec<u8>| ());
     pool.close(LONG).unwrap();
@@ -58,7 +85,7 @@ fn a_typed_argument_comes_back_as_it_was() {
     assert_eq!(error.to_string(), "pool \"pool\" is closed");
     assert_eq!(
         format!("{error:?}"),
-        "SubmitError { pool: \"pool\", reason: Closed, .. }"
+        "SubmitError { pool: \"pool\", job_name: None, reason: Closed, .. }"
     );
     assert_eq!(error.reason(), Reason::Closed);
     assert_eq!(error.into_job(), [1, 2, 3]);

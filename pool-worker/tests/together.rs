@@ -39,6 +39,36 @@ fn a_batch_tells_what_became_of_each_job() {
     assert_eq!((outcome.ran, outcome.panicked, outcome.dropped), (5, 1, 1));
 }
 
+#[test]
+fn a_batch_is_waited_for_up_to_a_limit_and_then_again() {
+    let (pool, batch) = (threads::Pool::new(1), Batch::new());
+    let (gate, closed) = channel::<()>();
+    pool.submit(batch.job(move || assert!(closed.recv().is_err())))
+        .unwrap();
+    for limit in [Duration::ZERO, Duration::from_millis(1)] {
+        assert_eq!(batch.wait_timeout(limit), None);
+    }
+    drop(gate);
+    assert_eq!(batch.wait_timeout(LONG).unwrap().ran, 1);
+}
+
+#[tokio::test]
+async fn async_code_calls_a_function_pool_of_threads() {
+    let builder = threads::FuncPool::builder().capacity(1).queue(0);
+    let pool = builder.build_calls(|n: u64| n * n);
+    // With no queue the second waits for room.
+    let squares = [
+        pool.call_async(3).await.unwrap(),
+        pool.call_async(4).await.unwrap(),
+    ];
+    for (square, expected) in squares.into_iter().zip([9, 16]) {
+        assert_eq!(square.await.unwrap(), expected);
+    }
+    pool.close(LONG).unwrap();
+    let refused = pool.call_async(5).await.unwrap_err();
+    assert_eq!((refused.reason(), refused.into_job()), (Reason::Closed, 5));
+}
+
 #[tokio::test]
 async fn a_batch_is_awaited_over_both_engines() {
     let (cpu, io) = (threads::Pool::new(2), tasks::Pool::new(2));

@@ -7,7 +7,7 @@ use crate::idle::{Sleeper, Workers};
 use crate::overload::Resize;
 
 impl<J: Send + 'static> Dispatcher<J> {
-    /// Holds jobs back for as long as the pool is paused or has more workers than the
+    /// Holds jobs back for as long as the pool is paused or more workers take jobs than the
     /// capacity allows. To be called under the lock after any of that has changed: who
     /// comes after this step takes no job too many.
     pub(super) fn hold(&self, workers: &mut Workers) {
@@ -30,7 +30,7 @@ impl<J: Send + 'static> Dispatcher<J> {
         workers.capacity = capacity;
         self.queue.set_limit(self.options.limit(capacity));
         self.hold(&mut workers);
-        let surplus = (workers.count - workers.retiring).saturating_sub(capacity);
+        let surplus = workers.at_work().saturating_sub(capacity);
         let asleep = surplus.min(workers.asleep.len());
         // The bottom of the stack: those that slept longest.
         let roused: Vec<_> = workers.asleep.drain(..asleep).collect();

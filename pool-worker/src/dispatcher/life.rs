@@ -9,6 +9,7 @@ use crate::error::{CloseError, CloseReason, ReopenError, ReopenReason};
 use crate::idle::{Seat, Sleeper, Workers};
 use crate::overload::HoldEnd;
 use crate::panic;
+use crate::permits::Permit;
 use crate::sync::{AtomicU32, MutexGuard, Ordering, yield_now};
 use crate::wait::End;
 use crate::wakers::{Key, wake_all};
@@ -16,8 +17,7 @@ use crate::worker::Worker;
 
 impl<J: Send + 'static> Dispatcher<J> {
     /// A worker is gone. `retired` if the capacity had no room for it, or it
-    /// had no job for too long: then it passes on the call that it may have
-    /// had, or that found no other to make. `abandoned` if its runtime took it
+    /// had no job for too long. `abandoned` if its runtime took it
     /// away: then nothing that is accepted will run, so the pool closes, and
     /// the last worker gives up what is queued.
     pub(crate) fn left(self: &Arc<Self>, seat: Arc<Seat>, abandoned: bool, retired: bool) {
@@ -37,9 +37,6 @@ impl<J: Send + 'static> Dispatcher<J> {
             wake_all(idlers);
         } else {
             self.last_left(workers);
-        }
-        if retired {
-            self.relay();
         }
     }
 
@@ -89,6 +86,20 @@ impl<J: Send + 'static> Dispatcher<J> {
         if self.queue.counts().unfinished == 0 {
             self.tell_end();
         }
+    }
+
+    /// A worker's job has ended that had a place of a sub-pool. It counts as finished first,
+    /// for who waits for the sub-pool; and the pool has not come to its own end before the
+    /// place is free.
+    pub(crate) fn finish_with_place(self: &Arc<Self>, place: Permit) {
+        // Seen by who sees that the job has finished, as that comes after.
+        self.untold.fetch_add(1, Ordering::Relaxed);
+        if self.queue.finish() {
+            self.admit_line();
+        }
+        drop(place);
+        // Told as any end is, as this worker rests or leaves.
+        self.untold.fetch_sub(1, Ordering::Release);
     }
 
     /// What has ended elsewhere may have been the last: tells who looked before that, and so

@@ -38,7 +38,7 @@ impl<J: Send + 'static> Dispatcher<J> {
             sleeper.rouse();
             return;
         }
-        if workers.count >= workers.capacity {
+        if !workers.may_grow() {
             // All are awake: each looks at the queue before it sleeps.
             return;
         }
@@ -59,7 +59,7 @@ impl<J: Send + 'static> Dispatcher<J> {
     #[inline(never)]
     pub(crate) fn relay(self: &Arc<Self>) -> bool {
         let workers = self.workers.lock();
-        let more = !workers.asleep.is_empty() || workers.count < workers.capacity;
+        let more = !workers.asleep.is_empty() || workers.may_grow();
         let rouse = more && self.queue.arm().queued > 0 && self.queue.disarm();
         drop(workers);
         if rouse {
@@ -74,7 +74,7 @@ impl<J: Send + 'static> Dispatcher<J> {
     #[cold]
     pub(crate) fn relay_before_hook(self: &Arc<Self>) -> bool {
         let workers = self.workers.lock();
-        let more = !workers.asleep.is_empty() || workers.count < workers.capacity;
+        let more = !workers.asleep.is_empty() || workers.may_grow();
         let rouse = more && !self.has_enough_on_the_way(&workers);
         drop(workers);
         if rouse {
@@ -99,7 +99,10 @@ impl<J: Send + 'static> Dispatcher<J> {
     /// A worker has seen to its hook, or never came to it.
     #[cold]
     pub(crate) fn hook_seen_to(&self) {
-        self.workers.lock().starting -= 1;
+        let mut workers = self.workers.lock();
+        workers.starting -= 1;
+        // The capacity may have been lowered meanwhile: it is one more that takes jobs.
+        self.hold(&mut workers);
     }
 
     /// Makes the workers that are to be there before the first job, or so many as the

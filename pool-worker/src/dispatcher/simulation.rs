@@ -112,7 +112,7 @@ fn pool(choice: &mut Choice, system: &Arc<System>) -> Arc<Dispatcher<u32>> {
         stay: choice.of(2),
         hooks: Hooks {
             start: choice.one_in(2).then(|| Arc::new(|_: &str| ()) as _),
-            stop: None,
+            stop: choice.one_in(2).then(|| Arc::new(|_: &str| ()) as _),
         },
         ..builder.options
     };
@@ -236,6 +236,12 @@ impl<'a> Simulation<'a> {
         true
     }
 
+    /// How many jobs are taken and have not ended.
+    fn run(&self) -> usize {
+        let runs = |hand: &&Hand| matches!(hand.at, At::Taken | At::Running);
+        self.hands.iter().filter(runs).count()
+    }
+
     fn step(&mut self, one: usize) -> bool {
         let Hand { worker, at } = &mut self.hands[one];
         *at = match at {
@@ -269,11 +275,18 @@ impl<'a> Simulation<'a> {
             }
             At::Asleep if worker.is_roused() => At::Looking,
             At::Asleep => return false,
+            At::Leaving if self.long && self.pool.options.hooks.stop.is_some() => {
+                return false;
+            }
             At::Leaving => {
                 drop(self.hands.swap_remove(one));
                 return true;
             }
         };
+        if matches!(self.hands[one].at, At::Taken) {
+            let capacity = self.pool.workers.lock().capacity;
+            assert!(self.run() <= capacity, "more run than may");
+        }
         true
     }
 
@@ -292,8 +305,15 @@ impl<'a> Simulation<'a> {
         self.go_on_to_the_end();
         self.long = false;
         let stats = self.pool.stats();
+        let held = self.pool.workers.lock().held;
+        // A closed pool may hold back what it has not: for those that leave.
+        let empty = self.pool.queue.is_closed() && stats.queued == 0;
+        let surplus = self.run() > stats.capacity;
+        assert!(!held || surplus || empty, "jobs are held back");
         let asleep = |hand: &Hand| matches!(hand.at, At::Asleep);
-        let may_run = self.hands.iter().any(asleep) || self.hands.len() < stats.capacity;
+        let stays = |hand: &&Hand| !matches!(hand.at, At::Leaving);
+        let staying = self.hands.iter().filter(stays).count();
+        let may_run = self.hands.iter().any(asleep) || staying < stats.capacity;
         // Where a thread was refused, a job waits for the next of any kind.
         if may_run && !self.system.refused.swap(false, SeqCst) {
             let starting = |hand: &&Hand| matches!(hand.at, At::Beginning);

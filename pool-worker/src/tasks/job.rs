@@ -162,11 +162,12 @@ impl<W: Work> Work for Named<W> {
 }
 
 pin_project! {
-    /// A future that has a place of a sub-pool, until it is dropped.
+    /// A future that has a place of a sub-pool, until it has ended and is counted, or is
+    /// dropped before.
     pub(super) struct Limited<F> {
         #[pin]
         pub(super) future: F,
-        pub(super) permit: Permit,
+        pub(super) permit: Option<Permit>,
     }
 }
 
@@ -174,7 +175,14 @@ impl<F: Future<Output = ()>> Future for Limited<F> {
     type Output = Outcome;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
-        self.project().future.poll(cx).map(|()| Outcome::Ran)
+        let this = self.project();
+        let panic = match catch_unwind(AssertUnwindSafe(|| this.future.poll(cx))) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(())) => None,
+            Err(payload) => Some(payload),
+        };
+        let permit = this.permit.take().expect("it ends once");
+        Poll::Ready(Outcome::limited(permit, panic))
     }
 }
 

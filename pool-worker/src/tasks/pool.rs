@@ -12,6 +12,7 @@ use crate::error::{CloseError, Reason, SubmitError};
 use crate::face::face;
 use crate::handle::{Handle, handle};
 use crate::options::Builder;
+use crate::panic;
 use crate::span::Name;
 use crate::try_submit::{BulkError, TrySubmit};
 
@@ -21,6 +22,13 @@ fn plain<F: 'static>(job: Job) -> F {
 
 fn tracked<F: Future + 'static>(job: Job) -> F {
     job.into_inner::<Tracked<F, F::Output>>().future
+}
+
+/// Of a job with a name, which the error tells.
+fn named<W: 'static, F>(error: SubmitError<Job>, back: impl FnOnce(W) -> F) -> SubmitError<F> {
+    let (error, job) = error.into_parts();
+    let Named { work, name } = job.into_inner::<Named<W>>();
+    error.named(name.job).map(|()| back(work))
 }
 
 /// A pool of tasks that run futures. Answers to `Pool` of `ants`.
@@ -87,8 +95,7 @@ impl Pool {
     {
         let (work, name) = (Plain { future: job }, self.name_of(name));
         let submitted = self.jobs.submit(Job::new(Named { work, name })).await;
-        let back = |job: Job| job.into_inner::<Named<Plain<F>>>().work.future;
-        submitted.map_err(|error| error.map(back))
+        submitted.map_err(|error| named(error, |work: Plain<F>| work.future))
     }
 
     fn name_of(&self, job: &'static str) -> Name {
@@ -230,8 +237,8 @@ impl Pool {
         let (handle, report) = handle(&self.jobs.dispatcher.identity, Some(name));
         let (work, name) = (Tracked { future, report }, self.name_of(name));
         let submitted = self.jobs.submit(Job::new(Named { work, name })).await;
-        let back = |job: Job| job.into_inner::<Named<Tracked<F, F::Output>>>().work.future;
-        submitted.map_err(|error| error.map(back))?;
+        let back = |work: Tracked<F, F::Output>| work.future;
+        submitted.map_err(|error| named(error, back))?;
         Ok(handle)
     }
 
@@ -253,7 +260,8 @@ impl Pool {
     /// Accepts a job at once; while the pool is full, the oldest jobs that
     /// wait make room: they are dropped, and their handles tell that they were
     /// [displaced](crate::JobFailure::Displaced). Says how many; see
-    /// [`FuncPool::submit_displacing`].
+    /// [`FuncPool::submit_displacing`]. Where one of them panics as it is dropped, the
+    /// panic hook tells, and nothing else comes of it.
     ///
     /// # Errors
     /// As [`FuncPool::submit_displacing`]; with the job.
@@ -269,7 +277,10 @@ impl Pool {
                 (Err(rejected.map(plain)), displaced)
             }
         };
-        displaced.into_iter().for_each(Job::displace);
+        for job in displaced {
+            // What became of the new job is told all the same.
+            panic::contain(|| job.displace());
+        }
         submitted
     }
 

@@ -61,7 +61,7 @@ impl SubPool {
             Ok(permit) => permit,
             Err(reason) => return Err(self.refuse(reason, job)),
         };
-        let future = job;
+        let (future, permit) = (job, Some(permit));
         let submitted = self
             .pool
             .jobs
@@ -84,9 +84,14 @@ impl SubPool {
         F: Future<Output = ()> + Send + 'static,
     {
         let Some(permit) = self.permits.try_acquire() else {
-            return Err(self.refuse(Reason::Full, job));
+            // As a submit says: that of the two which does not pass.
+            let reason = match self.pool.is_closed() {
+                true => Reason::Closed,
+                false => Reason::Full,
+            };
+            return Err(self.refuse(reason, job));
         };
-        let future = job;
+        let (future, permit) = (job, Some(permit));
         let submitted = self
             .pool
             .jobs
@@ -94,7 +99,8 @@ impl SubPool {
         submitted.map_err(|error| error.map(|job| job.into_inner::<Limited<F>>().future))
     }
 
-    /// Waits until no job of this part is in the pool.
+    /// Waits until no job of this part is in the pool. Those that ran are in the
+    /// [figures](Pool::stats) of the pool by then.
     ///
     /// # Panics
     /// In a job of the pool.

@@ -40,6 +40,29 @@ impl<T: Send + 'static, R: Send + 'static> FuncPool<Call<T, R>> {
         Ok(handle)
     }
 
+    /// As [`call`](Self::call), but waits where that blocks: see
+    /// [`submit_async`](Self::submit_async). Dropped while it waits, the argument is dropped
+    /// too, unless it was accepted just then.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use pool_worker::threads::FuncPool;
+    ///
+    /// let pool = FuncPool::builder().capacity(2).build_calls(|n: u64| n * n);
+    /// assert_eq!(pool.call_async(3).await?.await?, 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit).
+    pub async fn call_async(&self, job: T) -> Result<Handle<R>, SubmitError<T>> {
+        let (handle, report) = handle(&self.dispatcher.identity, None);
+        let submitted = self.submit_async(Call { job, report }).await;
+        submitted.map_err(|error| error.map(|call| call.job))?;
+        Ok(handle)
+    }
+
     /// As [`call`](Self::call), but fails at once where that blocks.
     ///
     /// # Errors

@@ -52,7 +52,9 @@ pub struct ControlledPool<T: Send + 'static> {
 controlled!(ControlledPool);
 
 impl<T: Send + 'static> ControlledPool<T> {
-    /// Waits until every job accepted so far, and since, was run or given back.
+    /// Waits until every job accepted so far, and since, was run or given back. In
+    /// a pool that is [paused](Self::pause) with jobs that wait, it waits for the resume or a
+    /// close.
     ///
     /// # Panics
     /// On a worker of this pool, whose job would wait for itself.

@@ -87,7 +87,8 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
 
     /// The pool that runs this function with a state that `make` makes on each
     /// worker, with its first job: a connection, a parser, a buffer. It need
-    /// not be `Send`, and is dropped on its worker, as that ends. A state whose
+    /// not be `Send`, and is dropped on its worker, as that ends; while that takes long,
+    /// another worker may [have one already](Self::on_worker_stop). A state whose
     /// job panicked is dropped, and made anew for the next. Answers to the
     /// workers of `tunny`.
     ///
@@ -190,7 +191,7 @@ impl<T: Send + 'static> Builder<FuncPool<T>> {
     {
         let name = Arc::clone(&self.options.name);
         self.options.on_threads = true;
-        let launch = self.settings.launch(name, drive);
+        let launch = self.settings.launch(&name, drive);
         let dispatcher = Dispatcher::new(self.options, launch);
         // Workers are made as jobs come; but without any, an accepted job
         // would be lost when the system has no thread to give. This one looks for

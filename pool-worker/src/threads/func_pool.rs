@@ -217,7 +217,8 @@ impl<T: Send + 'static> FuncPool<T> {
     }
 
     /// Waits until every job accepted so far, and since, has ended. Jobs may
-    /// be submitted meanwhile; then it waits for these too.
+    /// be submitted meanwhile; then it waits for these too. In a pool that is
+    /// [paused](Self::pause) with jobs that wait, it waits for the resume or a close.
     ///
     /// # Panics
     /// On a worker of this pool, whose job would wait for itself.

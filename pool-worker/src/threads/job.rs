@@ -52,7 +52,7 @@ impl<W: Work> Work for Named<W> {
     }
 }
 
-/// A closure that has a place of a sub-pool, until it has ended.
+/// A closure that has a place of a sub-pool, until it has ended and is counted.
 pub(super) struct Limited<F> {
     pub(super) closure: F,
     pub(super) permit: Permit,
@@ -60,9 +60,8 @@ pub(super) struct Limited<F> {
 
 impl<F: FnOnce() + Send + 'static> Work for Limited<F> {
     fn run(self) -> Outcome {
-        let _until_the_end = self.permit;
-        (self.closure)();
-        Outcome::Ran
+        let ran = catch_unwind(AssertUnwindSafe(self.closure));
+        Outcome::limited(self.permit, ran.err())
     }
 
     fn displace(self) {}

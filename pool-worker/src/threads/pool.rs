@@ -11,6 +11,7 @@ use crate::error::{BuildError, CloseError, Reason, SubmitError};
 use crate::face::face;
 use crate::handle::{Handle, handle};
 use crate::options::Builder;
+use crate::panic;
 use crate::span::Name;
 use crate::try_submit::{BulkError, TrySubmit, submit_all};
 
@@ -24,6 +25,13 @@ where
     R: Send + 'static,
 {
     job.into_inner::<Tracked<F, R>>().closure
+}
+
+/// Of a job with a name, which the error tells.
+fn named<W: 'static, F>(error: SubmitError<Job>, back: impl FnOnce(W) -> F) -> SubmitError<F> {
+    let (error, job) = error.into_parts();
+    let Named { work, name } = job.into_inner::<Named<W>>();
+    error.named(name.job).map(|()| back(work))
 }
 
 /// A pool of threads that run closures. Answers to `Pool` of `ants`.
@@ -86,7 +94,7 @@ impl Pool {
     {
         let (work, name) = (Plain(job), self.name_of(name));
         let submitted = self.jobs.submit(Job::new(Named { work, name }));
-        submitted.map_err(|error| error.map(|job| job.into_inner::<Named<Plain<F>>>().work.0))
+        submitted.map_err(|error| named(error, |work: Plain<F>| work.0))
     }
 
     fn name_of(&self, job: &'static str) -> Name {
@@ -214,8 +222,8 @@ impl Pool {
         let closure = job;
         let (work, name) = (Tracked { closure, report }, self.name_of(name));
         let submitted = self.jobs.submit(Job::new(Named { work, name }));
-        let back = |job: Job| job.into_inner::<Named<Tracked<F, R>>>().work.closure;
-        submitted.map_err(|error| error.map(back))?;
+        let back = |work: Tracked<F, R>| work.closure;
+        submitted.map_err(|error| named(error, back))?;
         Ok(handle)
     }
 
@@ -266,7 +274,8 @@ impl Pool {
     /// Accepts a job at once; while the pool is full, the oldest jobs that
     /// wait make room: they are dropped, and their handles tell that they were
     /// [displaced](crate::JobFailure::Displaced). Says how many; see
-    /// [`FuncPool::submit_displacing`].
+    /// [`FuncPool::submit_displacing`]. Where one of them panics as it is dropped, the
+    /// panic hook tells, and nothing else comes of it.
     ///
     /// # Errors
     /// As [`FuncPool::submit_displacing`]; with the job.
@@ -282,7 +291,10 @@ impl Pool {
                 (Err(rejected.map(plain)), displaced)
             }
         };
-        displaced.into_iter().for_each(Job::displace);
+        for job in displaced {
+            // What became of the new job is told all the same.
+            panic::contain(|| job.displace());
+        }
         submitted
     }
 

@@ -57,14 +57,15 @@ impl<P: Buildable<Settings = Settings>> Builder<P> {
 
 impl Settings {
     /// Starts a thread of this name for each worker, which is driven there.
-    pub(super) fn launch<J, F>(self, name: Arc<str>, drive: F) -> Launch<J>
+    pub(super) fn launch<J, F>(self, name: &str, drive: F) -> Launch<J>
     where
         J: Send + 'static,
         F: Fn(Worker<J>) + Send + Sync + 'static,
     {
         let drive = Arc::new(drive);
+        let name = name.replace('\0', "");
         Box::new(move |worker| {
-            let mut thread = sync::thread::Builder::new().name(name.to_string());
+            let mut thread = sync::thread::Builder::new().name(name.clone());
             if let Some(bytes) = self.stack_size {
                 thread = thread.stack_size(bytes);
             }

@@ -100,7 +100,12 @@ impl SubPool {
         F: FnOnce() + Send + 'static,
     {
         let Some(permit) = self.permits.try_acquire() else {
-            return Err(self.refuse(Reason::Full, job));
+            // As a submit says: that of the two which does not pass.
+            let reason = match self.pool.is_closed() {
+                true => Reason::Closed,
+                false => Reason::Full,
+            };
+            return Err(self.refuse(reason, job));
         };
         let closure = job;
         let submitted = self
@@ -110,7 +115,8 @@ impl SubPool {
         submitted.map_err(|error| error.map(|job| job.into_inner::<Limited<F>>().closure))
     }
 
-    /// Waits until no job of this part is in the pool.
+    /// Waits until no job of this part is in the pool. Those that ran are in the
+    /// [figures](Pool::stats) of the pool by then.
     ///
     /// # Panics
     /// In a job of the pool.

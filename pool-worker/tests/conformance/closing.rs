@@ -15,7 +15,7 @@ over_all_pools! {
     a_second_close_is_an_error,
     what_does_not_close_or_open_is_told_by_name,
     a_closed_pool_gives_the_job_back,
-    close_releases_blocked_submitters_with_their_jobs,
+    release_gives_blocked_submitters_their_jobs_back,
     close_ends_idle_workers,
     a_drop_runs_what_was_accepted,
     a_job_may_drop_its_own_pool,
@@ -97,7 +97,7 @@ fn a_closed_pool_gives_the_job_back<P: Pool>() {
     assert_eq!((pool.stats().rejected, pool.stats().submitted), (3, 0));
 }
 
-fn close_releases_blocked_submitters_with_their_jobs<P: Pool>() {
+fn release_gives_blocked_submitters_their_jobs_back<P: Pool>() {
     let pool = P::new(1, 0);
     let (gate, closed) = channel::<()>();
     pool.submit(Box::new(move || assert!(closed.recv().is_err())))

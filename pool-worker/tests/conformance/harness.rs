@@ -9,8 +9,8 @@ use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use pool_worker::{
-    Buildable, Builder, BulkError, CloseError, CloseReason, DelaySnapshot, Handle, Reason,
-    ReopenReason, Stats, SubmitError, tasks, threads,
+    Buildable, Builder, BulkError, CloseError, CloseReason, DelaySnapshot, Reason, ReopenReason,
+    Stats, SubmitError, tasks, threads,
 };
 use tokio::runtime::Runtime;
 
@@ -24,6 +24,7 @@ pub(crate) struct Refused {
     pub(crate) reason: Reason,
     pub(crate) pool: String,
     pub(crate) job: Job,
+    pub(crate) job_name: Option<String>,
 }
 
 impl std::fmt::Debug for Refused {
@@ -45,7 +46,12 @@ pub(crate) struct Options {
     /// Jobs that may block at once, where that takes a runtime.
     pub(crate) threads: usize,
     pub(crate) panic_handler: Arc<dyn Fn(pool_worker::JobPanic<'_>) + Send + Sync>,
+    pub(crate) on_start: Option<Hook>,
+    pub(crate) on_stop: Option<Hook>,
 }
+
+/// What a worker calls as it begins or ends.
+pub(crate) type Hook = Arc<dyn Fn(&str) + Send + Sync>;
 
 impl Options {
     pub(crate) fn new(capacity: usize, queue: usize) -> Self {
@@ -59,12 +65,22 @@ impl Options {
             prestart: 0,
             threads: capacity,
             panic_handler: Arc::new(|_| ()),
+            on_start: None,
+            on_stop: None,
         }
     }
 
     pub(crate) fn apply<P: Buildable>(self, builder: Builder<P>) -> Builder<P> {
         let builder = match self.idle_timeout {
             Some(timeout) => builder.idle_timeout(timeout),
+            None => builder,
+        };
+        let builder = match self.on_start {
+            Some(hook) => builder.on_worker_start(move |pool| hook(pool)),
+            None => builder,
+        };
+        let builder = match self.on_stop {
+            Some(hook) => builder.on_worker_stop(move |pool| hook(pool)),
             None => builder,
         };
         builder
@@ -113,17 +129,6 @@ pub(crate) trait Pool: Send + Sync + Sized + 'static {
     }
 }
 
-/// A pool whose jobs may have a handle and a name.
-pub(crate) trait Spawning: Pool {
-    fn spawn<R: Send + 'static>(&self, job: impl FnOnce() -> R + Send + 'static) -> Handle<R>;
-    fn submit_named(&self, name: &'static str, job: Job) -> Result<(), Refused>;
-    fn spawn_named<R: Send + 'static>(
-        &self,
-        name: &'static str,
-        job: impl FnOnce() -> R + Send + 'static,
-    ) -> Handle<R>;
-}
-
 /// How many of many were accepted, why no more, and the others.
 pub(crate) type Rest = (usize, Reason, Vec<Job>);
 
@@ -144,10 +149,11 @@ fn threads_named(name: &str) -> usize {
     names.filter(|known| known.trim() == name).count()
 }
 
-fn refused<J>(error: SubmitError<J>, back: impl FnOnce(J) -> Job) -> Refused {
+pub(crate) fn refused<J>(error: SubmitError<J>, back: impl FnOnce(J) -> Job) -> Refused {
     Refused {
         reason: error.reason(),
         pool: error.pool().to_owned(),
+        job_name: error.job_name().map(str::to_owned),
         job: back(error.into_job()),
     }
 }
@@ -246,23 +252,6 @@ on_threads!(
     options => options.apply(Self::builder()).build(|job: Job| job()),
     |jobs| jobs.len()
 );
-
-impl Spawning for threads::Pool {
-    fn spawn<R: Send + 'static>(&self, job: impl FnOnce() -> R + Send + 'static) -> Handle<R> {
-        self.spawn(job).unwrap()
-    }
-    fn submit_named(&self, name: &'static str, job: Job) -> Result<(), Refused> {
-        let submitted = self.submit_named(name, job);
-        submitted.map_err(|e| refused(e, |job| job))
-    }
-    fn spawn_named<R: Send + 'static>(
-        &self,
-        name: &'static str,
-        job: impl FnOnce() -> R + Send + 'static,
-    ) -> Handle<R> {
-        self.spawn_named(name, job).unwrap()
-    }
-}
 
 /// A pool of tasks with the runtime that it needs.
 ///
@@ -367,28 +356,8 @@ on_tasks!(
     |jobs: Vec<Job>| jobs.len()
 );
 
-impl Spawning for Tasks<tasks::Pool> {
-    fn spawn<R: Send + 'static>(&self, job: impl FnOnce() -> R + Send + 'static) -> Handle<R> {
-        let spawned = self.pool.spawn(async move { job() });
-        self.runtime.block_on(spawned).unwrap()
-    }
-    fn submit_named(&self, name: &'static str, job: Job) -> Result<(), Refused> {
-        let submitted = self.pool.submit_named(name, async move { job() });
-        let submitted = self.runtime.block_on(submitted);
-        submitted.map_err(|e| refused(e, |job| Box::new(move || at_once(job))))
-    }
-    fn spawn_named<R: Send + 'static>(
-        &self,
-        name: &'static str,
-        job: impl FnOnce() -> R + Send + 'static,
-    ) -> Handle<R> {
-        let spawned = self.pool.spawn_named(name, async move { job() });
-        self.runtime.block_on(spawned).unwrap()
-    }
-}
-
 /// Runs a future that never waits.
-fn at_once<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn at_once<T>(future: impl Future<Output = T>) -> T {
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
     match std::pin::pin!(future).poll(&mut cx) {
         std::task::Poll::Ready(output) => output,

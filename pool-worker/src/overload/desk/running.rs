@@ -24,8 +24,10 @@ impl<T> Running<'_, T> {
     /// It came to its end.
     pub(crate) fn ended(mut self, outcome: &Outcome) {
         self.became = match outcome {
-            Outcome::Ran => Became::Ran,
-            Outcome::Panicked(_) | Outcome::NamedPanicked(..) => Became::Panicked,
+            Outcome::Ran | Outcome::Limited(_) => Became::Ran,
+            Outcome::Panicked(_) | Outcome::NamedPanicked(..) | Outcome::LimitedPanicked(_) => {
+                Became::Panicked
+            }
             Outcome::Cancelled | Outcome::CalledOff => Became::Cancelled,
         };
     }
