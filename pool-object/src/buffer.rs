@@ -59,6 +59,12 @@ impl<H: Deref<Target = BufferPool>> Buffer<H> {
     }
 
     /// Bytes it can hold before it moves to a larger memory.
+    ///
+    /// ```
+    /// # use pool_object::BufferPool;
+    /// let pool = BufferPool::new();
+    /// assert_eq!((pool.get(1).capacity(), pool.get(257).capacity()), (256, 512));
+    /// ```
     #[inline]
     #[must_use]
     pub fn capacity(&self) -> usize {
@@ -108,6 +114,14 @@ impl<H: Deref<Target = BufferPool>> Buffer<H> {
     }
 
     /// Makes it `len` bytes long, by cutting it or by appending `value`.
+    ///
+    /// ```
+    /// # use pool_object::BufferPool;
+    /// let pool = BufferPool::new();
+    /// let mut buf = pool.get(4);
+    /// buf.resize(3, b'-');
+    /// assert_eq!(&buf[..], b"---");
+    /// ```
     ///
     /// # Panics
     /// If it would hold more than `isize::MAX` bytes.

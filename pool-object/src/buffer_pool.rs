@@ -161,6 +161,17 @@ impl BufferPool {
 
     /// The buffers that have not come back yet, frozen ones too, the oldest first, if
     /// the pool tracks them.
+    ///
+    /// ```
+    /// # use pool_object::{BufferPool, Checks};
+    /// static POOL: BufferPool = BufferPool::new().checks(Checks::none().track_loans());
+    /// let mut buf = POOL.get(100);
+    /// buf.extend_from_slice(b"sent");
+    /// let frozen = buf.freeze();
+    /// assert_eq!(POOL.loans().len(), 1);
+    /// drop(frozen);
+    /// assert!(POOL.loans().is_empty());
+    /// ```
     #[cfg(feature = "checks")]
     #[cfg_attr(docsrs, doc(cfg(feature = "checks")))]
     pub fn loans(&self) -> Vec<crate::OpenLoan> {
@@ -265,6 +276,15 @@ impl BufferPool {
 
     /// The figures of each size class, with its size in bytes. Buffers larger than the
     /// largest are in [`stats`](Self::stats) alone.
+    ///
+    /// ```
+    /// # use pool_object::BufferPool;
+    /// let pool = BufferPool::new();
+    /// drop(pool.get(1000));
+    /// for (size, stats) in pool.stats_by_class().filter(|(_, stats)| stats.idle > 0) {
+    ///     assert_eq!((size, stats.misses), (1024, 1));
+    /// }
+    /// ```
     pub fn stats_by_class(&self) -> impl Iterator<Item = (usize, Stats)> + '_ {
         self.classes.iter().enumerate().map(|(class, pool)| {
             let (size, mut stats) = (Class(class).size(), pool.stats());
@@ -276,6 +296,13 @@ impl BufferPool {
     }
 
     /// Bytes of the buffers that are idle now.
+    ///
+    /// ```
+    /// # use pool_object::BufferPool;
+    /// let pool = BufferPool::new();
+    /// drop(pool.get(1000));
+    /// assert_eq!(pool.idle_bytes(), 1024);
+    /// ```
     pub fn idle_bytes(&self) -> u64 {
         self.stats().idle_weight
     }

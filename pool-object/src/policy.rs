@@ -85,6 +85,25 @@ pub trait Policy<T> {
 
     /// Overwrites what its next user must not rely on, after `reset`, in a pool that
     /// `checks` for that (feature `checks`); nothing unless the policy knows better.
+    ///
+    /// ```
+    /// use pool_object::{Policy, Pool};
+    ///
+    /// struct Pages;
+    /// impl Policy<[u8; 64]> for Pages {
+    ///     fn create(&self) -> [u8; 64] {
+    ///         [0; 64]
+    ///     }
+    ///     fn poison(&self, page: &mut [u8; 64]) {
+    ///         page.fill(0xA5);
+    ///     }
+    /// }
+    /// # #[cfg(feature = "checks")] {
+    /// let pool = Pool::new(Pages).checks(pool_object::Checks::none().poison());
+    /// drop(pool.get());
+    /// assert_eq!(*pool.get(), [0xA5; 64], "nobody can take it for fresh");
+    /// # }
+    /// ```
     fn poison(&self, object: &mut T) {
         let _ = object;
     }

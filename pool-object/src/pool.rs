@@ -18,6 +18,12 @@ use std::{
 
 /// Idle objects a pool keeps at most, unless [`max_idle`](Pool::max_idle) says
 /// otherwise.
+///
+/// ```
+/// use pool_object::{DEFAULT_MAX_IDLE, Pool};
+/// let pool = Pool::new(|| 7);
+/// assert_eq!(pool.prewarm(DEFAULT_MAX_IDLE + 1), DEFAULT_MAX_IDLE);
+/// ```
 pub const DEFAULT_MAX_IDLE: usize = 1024;
 
 /// A pool of objects of one type: hands out one that is idle, or makes one.
@@ -196,6 +202,16 @@ impl<T, P> Pool<T, P> {
     /// [`Duration::MAX`] for never.
     ///
     /// One in 64 objects dropped so looks at the time.
+    ///
+    /// ```
+    /// # use pool_object::Pool;
+    /// use std::time::Duration;
+    /// // Whatever is idle stays, even where others have no place.
+    /// static TABLES: Pool<Vec<u64>> = Pool::from_fn(Vec::new)
+    ///     .max_idle(16)
+    ///     .trim_when_full(Duration::MAX);
+    /// # TABLES.get();
+    /// ```
     #[must_use]
     pub const fn trim_when_full(mut self, period: Duration) -> Self {
         self.depot.init_pressure_period(period);

@@ -87,6 +87,16 @@ impl PoolCollector {
     }
 
     /// Adds a pool: the value of its label `pool`, and where its figures come from.
+    ///
+    /// ```
+    /// use pool_object::{Pool, PoolCollector};
+    /// use std::sync::Arc;
+    ///
+    /// let pool: Arc<Pool<String>> = Arc::default();
+    /// let watched = Arc::clone(&pool);
+    /// let collector = PoolCollector::new().pool("names", move || watched.stats());
+    /// # drop(collector);
+    /// ```
     #[must_use]
     pub fn pool(
         mut self,

@@ -99,6 +99,21 @@ impl<T, P: TryPolicy<T>> Pool<T, P> {
 
     /// As [`get_or_error`](Self::get_or_error), with a guard that keeps the pool alive.
     ///
+    /// ```
+    /// use pool_object::{Pool, TryPolicy};
+    /// use std::{fs::File, io, sync::Arc};
+    ///
+    /// struct Sources;
+    /// impl TryPolicy<File> for Sources {
+    ///     type Error = io::Error;
+    ///     fn try_create(&self) -> io::Result<File> {
+    ///         File::open("no such file")
+    ///     }
+    /// }
+    /// let pool: Arc<Pool<File, Sources>> = Arc::new(Pool::new(Sources));
+    /// assert!(pool.get_owned_or_error().is_err());
+    /// ```
+    ///
     /// # Errors
     /// What the policy's `try_create` returned.
     #[inline]
