@@ -148,12 +148,17 @@ fn oversized_buffers_are_not_kept() {
 
 #[test]
 fn idle_bytes_stay_under_their_bound() {
-    let pool = BufferPool::new().max_idle_bytes(13 * 16 * 1024);
-    for capacity in [256, 4096, 16 * 1024, 1 << 20] {
-        let out: Vec<_> = (0..100).map(|_| pool.get(capacity)).collect();
-        drop(out);
+    const BOUND: usize = 13 * 16 * 1024;
+    let pool = BufferPool::new().max_idle_bytes(BOUND);
+    let use_many = |capacity| drop((0..100).map(|_| pool.get(capacity)).collect::<Vec<_>>());
+    for capacity in [256, 4096, 16 * 1024] {
+        use_many(capacity);
     }
     assert_eq!(pool.idle_bytes(), (64 * 256 + 4 * 4096 + 16 * 1024) as u64);
+    // None of these fits, whatever it has the bytes dealt anew.
+    use_many(1 << 20);
+    assert!(pool.idle_bytes() <= BOUND as u64);
+    assert_eq!(pool.stats_by_class().last().unwrap().1.idle, 0);
 }
 
 #[test]
