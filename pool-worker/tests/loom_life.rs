@@ -260,6 +260,23 @@ fn reopen_against_the_last_to_leave() {
     });
 }
 
+/// Rules out: a submitter whose job a worker takes by itself calls for one only after the
+/// close has drained, and one is made for a pool that is said to have none: it cannot be
+/// opened again. Fails when `rouse_one` does not look whether the pool has drained.
+#[test]
+fn late_call_against_close() {
+    model(2, || {
+        let (pool, _ran) = counting(2, 1);
+        let submitter = {
+            let pool = Arc::clone(&pool);
+            thread::spawn(move || _ = pool.try_submit(()))
+        };
+        pool.close(LONG).unwrap();
+        submitter.join().unwrap();
+        assert_eq!(pool.stats().workers, 0);
+    });
+}
+
 /// Rules out: a job is accepted while the runtime takes the last worker away, lies in
 /// its slot only after that one has looked, and is forgotten. Fails when `last_left`
 /// gives up what is ready, not what is accepted.

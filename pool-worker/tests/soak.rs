@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use pool_worker::{
-    Buildable, Builder, JobError, JobFailure, MultiPool, Reason, Stats, Strategy, SubmitError,
-    tasks, threads,
+    Buildable, Builder, CloseError, JobError, JobFailure, MultiPool, Reason, Stats, Strategy,
+    SubmitError, tasks, threads,
 };
 use tokio::runtime::Runtime;
 
@@ -176,13 +176,9 @@ macro_rules! soaked {
                         pool.resume();
                     }
                     CLOSE => {
-                        self.close();
-                        // Not drained if the close came too late.
-                        let begin = Instant::now();
-                        while pool.is_closed() && pool.reopen().is_err() {
-                            assert!(begin.elapsed() < LONG, "it never drained");
-                            std::thread::yield_now();
-                        }
+                        self.close().unwrap();
+                        // It has drained, so there is nobody to wait for.
+                        pool.reopen().unwrap();
                     }
                     _ => _ = (pool.stats(), pool.delay(), pool.oldest_waiting()),
                 }
@@ -212,8 +208,8 @@ impl OnThreads {
     fn blocking<F: FnOnce() + Send + 'static>(&self, job: F) -> Result<(), SubmitError<F>> {
         self.0.submit(job)
     }
-    fn close(&self) {
-        let _ = self.0.close(LONG);
+    fn close(&self) -> Result<(), CloseError> {
+        self.0.close(LONG)
     }
     fn idle(&self) {
         self.0.wait_idle();
@@ -234,8 +230,8 @@ impl OnTasks {
     fn blocking<F: Future<Output = ()> + Send + 'static>(&self, job: F) -> Timed<F> {
         self.0.submit_blocking(job)
     }
-    fn close(&self) {
-        let _ = self.1.block_on(self.0.close(LONG));
+    fn close(&self) -> Result<(), CloseError> {
+        self.1.block_on(self.0.close(LONG))
     }
     fn idle(&self) {
         self.1.block_on(self.0.wait_idle());

@@ -38,8 +38,9 @@ impl<J: Send + 'static> Dispatcher<J> {
             sleeper.rouse();
             return;
         }
-        if !workers.may_grow() {
-            // All are awake: each looks at the queue before it sleeps.
+        if !workers.may_grow() || self.has_drained() {
+            // All are awake: each looks at the queue before it sleeps. Or the pool was closed
+            // since, and another took the job: to who closed it, no worker is left.
             return;
         }
         if self.has_enough_on_the_way(&workers) {
@@ -83,6 +84,13 @@ impl<J: Send + 'static> Dispatcher<J> {
         rouse
     }
 
+    /// Whether no job waits, and none will before the pool is opened again. To be asked
+    /// under the lock, where a worker is about to be made.
+    fn has_drained(&self) -> bool {
+        let counts = self.queue.counts();
+        counts.closed && counts.queued == 0
+    }
+
     /// Whether there is a worker at its hook for each job that waits. Then the next job
     /// asks again.
     fn has_enough_on_the_way(&self, workers: &Workers) -> bool {
@@ -112,7 +120,7 @@ impl<J: Send + 'static> Dispatcher<J> {
         let wanted = self.options.prestart.max(at_least);
         loop {
             let mut workers = self.workers.lock();
-            if workers.count >= wanted.min(workers.capacity) {
+            if workers.count >= wanted.min(workers.capacity) || self.has_drained() {
                 return Ok(());
             }
             let seat = self.seat(&mut workers);

@@ -12,6 +12,7 @@ use super::{Dispatcher, NotLaunched, Rest};
 use crate::options::{Builder, Options};
 use crate::submit::Submission;
 use crate::threads::FuncPool;
+use crate::wait::End;
 use crate::worker::Worker;
 
 type Made = Arc<Mutex<Vec<Worker<u32>>>>;
@@ -95,6 +96,42 @@ fn a_job_whose_roused_worker_retires_is_taken_by_the_one_that_stays() {
     assert_eq!(pool.stats().workers, 1);
     assert!(!other.next(&mut None));
     assert_eq!(pool.stats().ran, 1);
+}
+
+#[test]
+fn who_calls_a_worker_late_makes_none_for_a_pool_that_has_drained() {
+    let (pool, made) = by_hand(2, 1);
+    assert!(pool.prestart(1).is_ok());
+    let mut worker = take(&made).pop().unwrap();
+    let Ok(accepted) = pool.enqueue(7) else {
+        panic!("it has room")
+    };
+    assert!(
+        accepted.wake,
+        "its submitter is to call one, and is in no hurry"
+    );
+    assert!(worker.next(&mut None));
+    worker.begin();
+    worker.ended(Ok(crate::outcome::Outcome::Ran));
+    assert!(!worker.next(&mut None));
+    pool.close().unwrap();
+    assert!(matches!(worker.rest(Waker::noop()), Rest::Leave));
+    drop(worker);
+    assert!(
+        pool.poll_end(End::Drained, &mut None, Waker::noop())
+            .is_ready()
+    );
+    pool.rouse_one();
+    assert_eq!(
+        pool.stats().workers,
+        0,
+        "all of them have left, as the close said"
+    );
+    // Nor for one that is closed while it opens.
+    assert!(pool.prestart(1).is_ok());
+    assert_eq!(pool.stats().workers, 0);
+    pool.reopen().unwrap();
+    assert_eq!(take(&made).len(), 1);
 }
 
 /// Whoever lingered before it joined the line tells when it began to wait.
