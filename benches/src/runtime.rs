@@ -9,7 +9,7 @@ use crate::contestant::Contestant;
 use crate::slots::{Ledger, Slots};
 
 /// Threads of the runtime.
-const WORKERS: usize = 2;
+pub(crate) const WORKERS: usize = 2;
 
 thread_local! {
     /// One runtime for all contestants, which take turns on it.

@@ -29,6 +29,7 @@ use rpc_demo::cli::Cli;
 use rpc_demo::client::{CallOptions, Client, ClientOptions};
 use rpc_demo::listen::Listen;
 use rpc_demo::load::host::unix_ms;
+use rpc_demo::server;
 use rpc_demo::stack::Stack;
 use rpc_demo::wire::ContentType;
 use tokio::runtime::Runtime;
@@ -50,7 +51,7 @@ fn main() {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .init();
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let runtime = server::runtime().build().expect("a runtime");
     work(&runtime, Duration::from_secs_f64(seconds));
 }
 

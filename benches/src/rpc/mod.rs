@@ -132,12 +132,20 @@ pub fn case(name: &'static str, go: Option<&Go>) -> Option<Case> {
 
 /// Who takes part, by which program, and whether only beside the others.
 fn programs(pooled: bool, go: Option<&Go>) -> Vec<(&'static str, Program, bool)> {
-    let (ours, no_objects, no_buffers) = if pooled {
-        let no_buffers = Kind::OursPooledNoBufferPool;
-        (Kind::OursPooled, Kind::OursPooledNoObjectPool, no_buffers)
+    let [ours, no_objects, no_buffers, plain] = if pooled {
+        [
+            Kind::OursPooled,
+            Kind::OursPooledNoObjectPool,
+            Kind::OursPooledNoBufferPool,
+            Kind::OursPooledPlainRuntime,
+        ]
     } else {
-        let no_buffers = Kind::OursInlineNoBufferPool;
-        (Kind::OursInline, Kind::OursInlineNoObjectPool, no_buffers)
+        [
+            Kind::OursInline,
+            Kind::OursInlineNoObjectPool,
+            Kind::OursInlineNoBufferPool,
+            Kind::OursInlinePlainRuntime,
+        ]
     };
     let (also, also_who) = if pooled {
         (Kind::OursInline, "ours:inline")
@@ -150,6 +158,7 @@ fn programs(pooled: bool, go: Option<&Go>) -> Vec<(&'static str, Program, bool)>
         (also_who, this(also, Wire::Trpc), true),
         ("ours:no-object-pool", this(no_objects, Wire::Trpc), true),
         ("ours:no-buffer-pool", this(no_buffers, Wire::Trpc), true),
+        ("ours:plain-runtime", this(plain, Wire::Trpc), true),
         ("tokio:inline", this(Kind::FloorInline, Wire::Trpc), true),
         ("tokio:spawn", this(Kind::FloorSpawn, Wire::Trpc), true),
         ("tonic", this(Kind::Tonic, Wire::Tonic), false),

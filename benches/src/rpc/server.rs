@@ -9,11 +9,12 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use rpc_demo::alarm::service;
 use rpc_demo::server::{ObjectPools, PoolOptions, Server as Ours, ServerOptions};
 use tokio::net::TcpListener;
+use tokio::runtime::Builder;
 
 use super::floor::{self, Answer};
 use super::{tarpc, tonic};
 use crate::process::Process;
-use crate::runtime;
+use crate::runtime::WORKERS;
 
 /// A server that this program can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -32,6 +33,10 @@ pub enum Kind {
     OursInlineNoBufferPool,
     /// The same on its worker pool.
     OursPooledNoBufferPool,
+    /// The demo's, which answers in the task of the connection, on a plain runtime.
+    OursInlinePlainRuntime,
+    /// The same on its worker pool.
+    OursPooledPlainRuntime,
     /// The bare loop.
     FloorInline,
     /// The bare loop with a task for each call.
@@ -48,12 +53,14 @@ struct Setup {
     without: Without,
 }
 
-/// Which of its object pools the demo's server does without.
+/// Which of its object pools the demo's server does without, or whether it does without
+/// threads that give way before they sleep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Without {
     Neither,
     Objects,
     Buffers,
+    GivingWay,
 }
 
 impl Kind {
@@ -65,6 +72,8 @@ impl Kind {
             Self::OursPooledNoObjectPool => (true, Without::Objects),
             Self::OursInlineNoBufferPool => (false, Without::Buffers),
             Self::OursPooledNoBufferPool => (true, Without::Buffers),
+            Self::OursInlinePlainRuntime => (false, Without::GivingWay),
+            Self::OursPooledPlainRuntime => (true, Without::GivingWay),
             _ => return None,
         };
         Some(Setup {
@@ -80,12 +89,26 @@ impl Kind {
 /// # Errors
 /// When it cannot listen.
 pub fn serve(kind: Kind) -> Result<(), String> {
-    let started = runtime::runtime().block_on(start(kind));
+    let runtime = runtime_of(kind).worker_threads(WORKERS).build();
+    let runtime = runtime.map_err(|error| error.to_string())?;
+    let started = runtime.block_on(start(kind));
     // Ours goes on listening for as long as it is there.
     let (addr, _ours) = started.map_err(|error| error.to_string())?;
     println!("{addr}");
     let end = io::stdin().lock().read_to_end(&mut Vec::new());
     end.map(drop).map_err(|error| error.to_string())
+}
+
+/// That of the demo for all of them: what they cost beyond it is compared.
+fn runtime_of(kind: Kind) -> Builder {
+    match kind.ours() {
+        Some(ours) if ours.without == Without::GivingWay => {
+            let mut plain = Builder::new_multi_thread();
+            plain.enable_all();
+            plain
+        }
+        _ => rpc_demo::server::runtime(),
+    }
 }
 
 /// Starts a server on the runtime; where it listens.
@@ -95,7 +118,7 @@ pub(super) async fn start(
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     if let Some(ours) = kind.ours() {
         match ours.without {
-            Without::Neither => {}
+            Without::Neither | Without::GivingWay => {}
             Without::Objects => ObjectPools::without_params(),
             Without::Buffers => ObjectPools::without_buffers(),
         }

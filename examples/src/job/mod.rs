@@ -29,7 +29,7 @@ use crate::report::{Report, Sent};
 use crate::stack::{Stack, StartError, Watch};
 use crate::view::{Live, View};
 use crate::wire::ContentType;
-use crate::{logging, netpoll, say, shutdown};
+use crate::{logging, netpoll, say, server, shutdown};
 
 /// How long a call of the load may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -112,7 +112,7 @@ pub fn run(cli: Cli) -> Result<(), JobError> {
     let logs = !matches!(cli.command, Some(Command::Config));
     // Gone last, when everything has been said.
     let _flush = logs.then(|| logging::start(&settings.log)).transpose()?;
-    let runtime = tokio::runtime::Runtime::new()?;
+    let runtime = server::runtime().build()?;
     let result = runtime.block_on(async {
         match cli.command {
             None => all_in_one::run(settings, cli.json).await,

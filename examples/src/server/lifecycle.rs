@@ -49,8 +49,8 @@ pub struct Drained {
     pub failed_hooks: u64,
 }
 
-/// Services at work. Dropping it closes everything at once; see
-/// [`shutdown`](Self::shutdown).
+/// Services at work, on any runtime of tokio, best on one that [`runtime`](super::runtime())
+/// makes. Dropping it closes everything at once; see [`shutdown`](Self::shutdown).
 #[derive(Debug)]
 pub struct Server {
     options: ServerOptions,

@@ -23,6 +23,7 @@ mod outbox;
 mod registry;
 mod reply;
 mod running;
+mod runtime;
 mod service;
 mod session;
 mod slow;
@@ -37,6 +38,7 @@ pub use handler::Request;
 pub use latency::LatencySnapshot;
 pub use lifecycle::{BindError, Drained, Server};
 pub use running::ServerOptions;
+pub use runtime::runtime;
 pub use service::{PoolOptions, Service};
 pub use stats::{
     ConnectionStats, MethodStats, ObjectPools, PoolLoad, ServerStats, ServiceStats, StatsHandle,
