@@ -1,5 +1,6 @@
 //! What can be wrong with what was said.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::settle::{KEEP_ALIVE, MAX_POOL};
@@ -36,6 +37,14 @@ pub enum ConfigError {
     /// With a time of nothing, nothing could be done.
     #[error("{0} must be above 0")]
     Zero(&'static str),
+    /// Of these only one could listen.
+    #[error("{} and {} are both at {addr}", keys[0], keys[1])]
+    SameAddress {
+        /// Whose address it is.
+        keys: [&'static str; 2],
+        /// That of the latter.
+        addr: SocketAddr,
+    },
     /// The kernel knows no others.
     #[error("keep-alive must be 0s, or from 1s to {}s", KEEP_ALIVE.end().as_secs())]
     KeepAlive,
@@ -83,6 +92,7 @@ impl ConfigError {
         match self {
             Self::Policies(_) => &["policies", "policy"],
             Self::Zero(key) | Self::Count { key, .. } => std::slice::from_ref(key),
+            Self::SameAddress { keys, .. } => keys,
             Self::TooMany { .. } => &["workers", "queue"],
             Self::KeepAlive => &["keep-alive"],
             Self::NoMethod(_) => &["method-timeout"],

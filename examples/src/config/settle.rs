@@ -69,8 +69,20 @@ impl GivenOptions {
         if !keep_alive.is_zero() && !KEEP_ALIVE.contains(&keep_alive) {
             return Err(ConfigError::KeepAlive);
         }
-        if idle.is_zero() {
-            return Err(ConfigError::Zero("idle"));
+        // Nothing could be done in it; who wants no limit says a long time.
+        let timeouts = [
+            ("idle", self.idle),
+            ("timeout-echo", self.timeout_echo),
+            ("timeout-check", self.timeout_check),
+            ("timeout-notify", self.timeout_notify),
+            ("timeout-webhook", self.timeout_webhook),
+        ];
+        let of_methods = self.method_timeout.values();
+        let of_methods = of_methods.map(|time| ("method-timeout", Some(*time)));
+        for (key, said) in timeouts.into_iter().chain(of_methods) {
+            if said.is_some_and(|time| time.0.is_zero()) {
+                return Err(ConfigError::Zero(key));
+            }
         }
         let is_method = |name: &&String| [ECHO, CHECK, NOTIFY].contains(&name.as_str());
         if let Some(unknown) = self.method_timeout.keys().find(|name| !is_method(name)) {

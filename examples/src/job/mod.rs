@@ -108,6 +108,14 @@ pub fn run(cli: Cli) -> Result<(), JobError> {
         // Beside a server that has been started already.
         settings.listen = free;
     }
+    // Who only calls has the addresses of others.
+    if !matches!(
+        cli.command,
+        Some(Command::Load { .. } | Command::Call { .. })
+    ) {
+        let checked = settings.listen.check();
+        checked.map_err(|error| error.said_by(&said))?;
+    }
     // Who asks what is in effect has no file begun for it.
     let logs = !matches!(cli.command, Some(Command::Config));
     // Gone last, when everything has been said.

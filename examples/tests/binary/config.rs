@@ -2,6 +2,8 @@
 
 use std::net::TcpListener;
 
+use rpc_demo::alarm::service::CHECK;
+
 use crate::calls;
 use crate::rpc_peer::{ECHO, Peer, RAW, head, request};
 use crate::served::{Served, get, rpc_demo, run};
@@ -39,6 +41,18 @@ fn bad_input_gets_one_line_and_exit_status_2() {
         (&["serve", "--max-frame", "9999999999"], "4294967295"),
         (&["serve", "--max-connections", "0"], "max-connections"),
         (&["serve", "--idle", "0s"], "idle"),
+        (
+            &["serve", "--timeout-check", "0s"],
+            "timeout-check must be above 0",
+        ),
+        (
+            &["serve", "--check", "127.0.0.1:8002"],
+            "check and notify are both at 127.0.0.1:8002 (check: flag --check)",
+        ),
+        (
+            &["--echo", "0.0.0.0:8001", "--admin", "127.0.0.1:8001"],
+            "echo and admin are both at",
+        ),
         (&["serve", "--keep-alive", "10h"], "32767s (keep-alive: "),
         (&["serve", "--keep-alive", "500ms"], "from 1s"),
         (&["call", "/rpcdemo.Echo/Echo", "{"], "JSON"),
@@ -123,6 +137,11 @@ fn config_prints_what_is_in_effect_and_where_it_is_wrong() {
             2,
             "Quack",
         ),
+        (
+            "[method-timeout]\n\"/alarm.Check/Check\" = \"0s\"",
+            2,
+            "method-timeout must be above 0",
+        ),
         ("[[log]]\nto = \"file\"", 2, "no path"),
         (
             "[[log]]\nto = \"console\"\nlevel = \"a=b=c\"",
@@ -152,7 +171,7 @@ fn config_prints_what_is_in_effect_and_where_it_is_wrong() {
 fn what_is_said_of_connections_and_times_is_kept_to() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("demo.toml");
-    let text = "[method-timeout]\n\"/rpcdemo.Echo/Echo\" = \"0s\"\n";
+    let text = "[method-timeout]\n\"/alarm.Check/Check\" = \"1ns\"\n";
     std::fs::write(&file, text).unwrap();
     let path = file.to_str().unwrap();
     let limits = ["--max-frame", "4096", "--max-connections", "1"];
@@ -162,16 +181,16 @@ fn what_is_said_of_connections_and_times_is_kept_to() {
     let runtime = { runtime }.enable_all().build().unwrap();
     // It is told of from the first time on.
     let has_broken = |reason| {
-        let name = "rpc_demo_connections_broken_total{service=\"Echo\",reason=";
+        let name = "rpc_demo_connections_broken_total{service=\"alarm.Check\",reason=";
         let (_, metrics) = get(addrs["admin"], "/metrics");
         metrics.contains(&format!("{name}\"{reason}\"}} "))
     };
     // One that is let in, as none is before the last one has been closed for being idle.
     let let_in = async || loop {
-        let mut peer = Peer::connect(addrs["Echo"]).await;
-        peer.send(&request(&head(1, ECHO, RAW), b"x")).await;
+        let mut peer = Peer::connect(addrs["alarm.Check"]).await;
+        peer.send(&request(&head(1, CHECK, RAW), b"x")).await;
         if let Some(reply) = peer.next().await {
-            // Its time is over before it begins.
+            // Its time is over before a worker begins with it.
             assert_eq!(reply.head.ret, 21, "{reply:?}");
             break peer;
         }
@@ -181,18 +200,19 @@ fn what_is_said_of_connections_and_times_is_kept_to() {
         // still at times.
         while !has_broken("crowded") {
             let peer = let_in().await;
-            let mut other = Peer::connect(addrs["Echo"]).await;
+            let mut other = Peer::connect(addrs["alarm.Check"]).await;
             assert!(other.next().await.is_none(), "there is one already");
             peer.closed().await;
         }
         while !has_broken("too_long") {
             let mut peer = let_in().await;
-            peer.send(&request(&head(2, ECHO, RAW), &[0; 4096])).await;
+            peer.send(&request(&head(2, CHECK, RAW), &[0; 4096])).await;
             assert!(peer.next().await.is_none(), "a frame too long");
         }
     });
     let (_, services) = get(addrs["admin"], "/services");
-    let no_time = "\"timeouts\":{\"/rpcdemo.Echo/Echo\":0.0}";
+    // In microseconds.
+    let no_time = "\"timeouts\":{\"/alarm.Check/Check\":0.001}";
     assert!(services.contains(no_time), "{services}");
     assert!(has_broken("idle"));
     served.signal("TERM");
