@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use rpc_demo::alarm::service::CHECK;
 
 use crate::calls;
-use crate::rpc_peer::{ECHO, Peer, RAW, head, request};
+use crate::rpc_peer::{Peer, RAW, head, request};
 use crate::served::{Served, get, rpc_demo, run};
 
 #[test]
