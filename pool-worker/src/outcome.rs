@@ -17,16 +17,17 @@ pub(crate) enum Outcome {
     CalledOff,
     /// It ran, and has its place of a sub-pool until it is counted.
     Limited(Permit),
-    /// The same, where it panicked. In a box: what is said of every job is no larger for it.
-    LimitedPanicked(Box<(Permit, Box<dyn Any + Send>)>),
+    /// The same, where it ended otherwise. In a box: what is said of every job is no larger
+    /// for it.
+    LimitedOtherwise(Box<(Permit, Outcome)>),
 }
 
 impl Outcome {
-    /// Of a job that ran or panicked, and had this place of a sub-pool.
-    pub(crate) fn limited(permit: Permit, panic: Option<Box<dyn Any + Send>>) -> Self {
-        match panic {
-            None => Self::Limited(permit),
-            Some(payload) => Self::LimitedPanicked(Box::new((permit, payload))),
+    /// The same, of a job that had this place of a sub-pool.
+    pub(crate) fn limited(self, permit: Permit) -> Self {
+        match self {
+            Self::Ran => Self::Limited(permit),
+            outcome => Self::LimitedOtherwise(Box::new((permit, outcome))),
         }
     }
 
@@ -48,3 +49,15 @@ impl From<()> for Outcome {
 
 /// As a catch gives it: a panic that no handle was there for is an error.
 pub(crate) type Caught = Result<Outcome, Box<dyn Any + Send>>;
+
+#[cfg(all(test, not(loom_models)))]
+mod tests {
+    use super::*;
+
+    /// A worker has one for each job: what few jobs tell is in boxes.
+    #[test]
+    fn an_outcome_takes_five_words_at_most() {
+        assert!(size_of::<Outcome>() <= 5 * size_of::<usize>());
+        assert!(size_of::<Caught>() <= 5 * size_of::<usize>());
+    }
+}

@@ -157,22 +157,25 @@ impl<J: Send + 'static> Worker<J> {
     #[inline(never)]
     fn ended_otherwise(&mut self, outcome: Caught) {
         self.account = Account::Ended;
-        if matches!(outcome, Ok(Outcome::CalledOff)) {
-            // It waited, but did not run.
-            self.now = 0;
-        } else {
-            self.record_ran();
-        }
-        let mut place = None;
         let (payload, job) = match outcome {
-            Ok(Outcome::Ran) => return,
-            Ok(Outcome::Limited(permit)) => return self.give_back(permit),
-            Ok(Outcome::LimitedPanicked(limited)) => {
-                let (permit, payload) = *limited;
-                place = Some(permit);
-                (Some(payload), None)
+            Ok(Outcome::Ran) => return self.record_ran(),
+            Ok(Outcome::Limited(permit)) => {
+                self.record_ran();
+                return self.give_back(permit);
             }
-            Ok(Outcome::Cancelled | Outcome::CalledOff) => {
+            Ok(Outcome::LimitedOtherwise(limited)) => {
+                let (permit, outcome) = *limited;
+                self.ended_otherwise(Ok(outcome));
+                return self.give_back(permit);
+            }
+            Ok(Outcome::Cancelled) => {
+                self.record_ran();
+                self.dispatcher.cancelled.fetch_add(1, Relaxed);
+                return;
+            }
+            Ok(Outcome::CalledOff) => {
+                // It waited, but did not run.
+                self.now = 0;
                 self.dispatcher.cancelled.fetch_add(1, Relaxed);
                 return;
             }
@@ -180,6 +183,7 @@ impl<J: Send + 'static> Worker<J> {
             Ok(Outcome::NamedPanicked(name, payload)) => (Some(payload), Some(name)),
             Err(payload) => (Some(payload), None),
         };
+        self.record_ran();
         self.dispatcher.panicked.fetch_add(1, Relaxed);
         if let Some(payload) = payload {
             let options = &self.dispatcher.options;
@@ -189,9 +193,6 @@ impl<J: Send + 'static> Worker<J> {
                 JobPanic { pool, job, payload },
             );
             self.now = 0;
-        }
-        if let Some(permit) = place {
-            self.give_back(permit);
         }
     }
 

@@ -12,6 +12,7 @@ use pin_project_lite::pin_project;
 
 use crate::handle::Report;
 use crate::outcome::Outcome;
+use crate::panic;
 use crate::permits::Permit;
 use crate::room::Room;
 use crate::span::Name;
@@ -162,32 +163,58 @@ impl<W: Work> Work for Named<W> {
 }
 
 pin_project! {
-    /// A future that has a place of a sub-pool, until it has ended and is counted, or is
-    /// dropped before.
-    pub(super) struct Limited<F> {
+    /// One of the others that has a place of a sub-pool, until it has ended and is counted, or
+    /// is dropped before.
+    pub(super) struct Limited<W> {
+        // In the order of their drops: the place is free once the work is gone.
         #[pin]
-        pub(super) future: F,
-        pub(super) permit: Option<Permit>,
+        work: Option<W>,
+        permit: Option<Permit>,
     }
 }
 
-impl<F: Future<Output = ()>> Future for Limited<F> {
+impl<W: Work> Limited<W> {
+    pub(super) fn new(work: W, permit: Permit) -> Self {
+        let (work, permit) = (Some(work), Some(permit));
+        Self { work, permit }
+    }
+
+    /// What it was made of.
+    pub(super) fn into_work(self) -> W {
+        self.work.expect("it was not polled")
+    }
+}
+
+impl<W: Work> Future for Limited<W> {
     type Output = Outcome;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
-        let this = self.project();
-        let panic = match catch_unwind(AssertUnwindSafe(|| this.future.poll(cx))) {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(())) => None,
-            Err(payload) => Some(payload),
+        let mut this = self.project();
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            let work = this.work.as_mut().as_pin_mut().expect("it ends once");
+            let outcome = ready!(work.poll(cx));
+            // Here, as its drop may panic, which must not take the place along.
+            this.work.set(None);
+            Poll::Ready(outcome)
+        }));
+        let outcome = match polled {
+            Ok(polled) => ready!(polled),
+            Err(payload) => {
+                panic::contain(|| this.work.set(None));
+                Outcome::Panicked(Some(payload))
+            }
         };
         let permit = this.permit.take().expect("it ends once");
-        Poll::Ready(Outcome::limited(permit, panic))
+        Poll::Ready(outcome.limited(permit))
     }
 }
 
-impl<F: Future<Output = ()> + Send + 'static> Work for Limited<F> {
-    fn displace(self) {}
+impl<W: Work> Work for Limited<W> {
+    fn displace(self) {
+        if let Some(work) = self.work {
+            work.displace();
+        }
+    }
 }
 
 pin_project! {

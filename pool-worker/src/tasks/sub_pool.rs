@@ -5,8 +5,9 @@ use std::future::Future;
 use std::sync::Arc;
 
 use super::Pool;
-use super::job::{Job, Limited};
+use super::job::{Job, Limited, Plain, Tracked, Work};
 use crate::error::{Reason, SubmitError};
+use crate::handle::{Handle, handle};
 use crate::permits::Permits;
 use crate::wait::Wait;
 
@@ -57,21 +58,8 @@ impl SubPool {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let permit = match self.permits.acquire(&self.pool.jobs.dispatcher).await {
-            Ok(permit) => permit,
-            Err(reason) => return Err(self.refuse(reason, job)),
-        };
-        let (future, permit) = (job, Some(permit));
-        let submitted = self
-            .pool
-            .jobs
-            .submit(Job::new(Limited { future, permit }))
-            .await;
-        submitted.map_err(|error| error.map(|job| job.into_inner::<Limited<F>>().future))
-    }
-
-    fn refuse<F>(&self, reason: Reason, job: F) -> SubmitError<F> {
-        self.permits.refuse(&self.pool.jobs.dispatcher, reason, job)
+        let submitted = self.submit_work(Plain { future: job }).await;
+        submitted.map_err(|error| error.map(plain))
     }
 
     /// Accepts a job, or fails at once.
@@ -83,20 +71,90 @@ impl SubPool {
     where
         F: Future<Output = ()> + Send + 'static,
     {
+        let submitted = self.try_submit_work(Plain { future: job });
+        submitted.map_err(|error| error.map(plain))
+    }
+
+    /// Accepts a job and gives its handle; waits while this part or the pool is full.
+    /// Dropped while it waits, the job is dropped too, unless it was accepted just then.
+    ///
+    /// The handle tells the end of the job as soon as there is one: its place is free a
+    /// little later, when it is counted. A job that is [cancelled](Handle::cancel) before it
+    /// starts has its place until its turn; one that runs, until it has been dropped.
+    ///
+    /// ```
+    /// use pool_worker::tasks::{Pool, SubPool};
+    /// use std::sync::Arc;
+    ///
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let pool = Arc::new(Pool::new(64));
+    /// let reports = SubPool::new(&pool, "reports", 2);
+    /// let lines = reports.spawn(async { "one\ntwo".lines().count() }).await?;
+    /// assert_eq!(lines.await?, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit).
+    pub async fn spawn<F>(&self, future: F) -> Result<Handle<F::Output>, SubmitError<F>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let (handle, work) = self.tracked(future);
+        let submitted = self.submit_work(work).await;
+        submitted.map_err(|error| error.map(future_of))?;
+        Ok(handle)
+    }
+
+    /// As [`spawn`](Self::spawn), but fails at once where that waits.
+    ///
+    /// # Errors
+    /// As [`try_submit`](Self::try_submit).
+    pub fn try_spawn<F>(&self, future: F) -> Result<Handle<F::Output>, SubmitError<F>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let (handle, work) = self.tracked(future);
+        let submitted = self.try_submit_work(work);
+        submitted.map_err(|error| error.map(future_of))?;
+        Ok(handle)
+    }
+
+    fn tracked<F: Future>(&self, future: F) -> (Handle<F::Output>, Tracked<F, F::Output>) {
+        let (handle, report) = handle(&self.pool.jobs.dispatcher.identity, None);
+        (handle, Tracked { future, report })
+    }
+
+    /// Waits for a place first, then for room in the pool.
+    async fn submit_work<W: Work>(&self, work: W) -> Result<(), SubmitError<W>> {
+        match self.permits.acquire(&self.pool.jobs.dispatcher).await {
+            Ok(permit) => {
+                let job = Job::new(Limited::new(work, permit));
+                self.pool.jobs.submit(job).await.map_err(without_place)
+            }
+            Err(reason) => Err(self.refuse(reason, work)),
+        }
+    }
+
+    fn try_submit_work<W: Work>(&self, work: W) -> Result<(), SubmitError<W>> {
         let Some(permit) = self.permits.try_acquire() else {
             // As a submit says: that of the two which does not pass.
             let reason = match self.pool.is_closed() {
                 true => Reason::Closed,
                 false => Reason::Full,
             };
-            return Err(self.refuse(reason, job));
+            return Err(self.refuse(reason, work));
         };
-        let (future, permit) = (job, Some(permit));
-        let submitted = self
-            .pool
-            .jobs
-            .try_submit(Job::new(Limited { future, permit }));
-        submitted.map_err(|error| error.map(|job| job.into_inner::<Limited<F>>().future))
+        let job = Job::new(Limited::new(work, permit));
+        self.pool.jobs.try_submit(job).map_err(without_place)
+    }
+
+    fn refuse<W>(&self, reason: Reason, work: W) -> SubmitError<W> {
+        let pool = &self.pool.jobs.dispatcher;
+        self.permits.refuse(pool, reason, work)
     }
 
     /// Waits until no job of this part is in the pool. Those that ran are in the
@@ -108,6 +166,19 @@ impl SubPool {
         self.pool.jobs.dispatcher.identity.assert_not_within();
         Wait::new(&*self.permits).await;
     }
+}
+
+/// Of a job that had a place, which is given back.
+fn without_place<W: Work>(error: SubmitError<Job>) -> SubmitError<W> {
+    error.map(|job| job.into_inner::<Limited<W>>().into_work())
+}
+
+fn plain<F>(work: Plain<F>) -> F {
+    work.future
+}
+
+fn future_of<F: Future>(work: Tracked<F, F::Output>) -> F {
+    work.future
 }
 
 impl fmt::Debug for SubPool {

@@ -52,19 +52,26 @@ impl<W: Work> Work for Named<W> {
     }
 }
 
-/// A closure that has a place of a sub-pool, until it has ended and is counted.
-pub(super) struct Limited<F> {
-    pub(super) closure: F,
+/// One of the others that has a place of a sub-pool, until it has ended and is counted.
+pub(super) struct Limited<W> {
+    // In the order of their drops: the place is free once the work is gone.
+    pub(super) work: W,
     pub(super) permit: Permit,
 }
 
-impl<F: FnOnce() + Send + 'static> Work for Limited<F> {
+impl<W: Work> Work for Limited<W> {
     fn run(self) -> Outcome {
-        let ran = catch_unwind(AssertUnwindSafe(self.closure));
-        Outcome::limited(self.permit, ran.err())
+        let Self { work, permit } = self;
+        let outcome = match catch_unwind(AssertUnwindSafe(|| work.run())) {
+            Ok(outcome) => outcome,
+            Err(payload) => Outcome::Panicked(Some(payload)),
+        };
+        outcome.limited(permit)
     }
 
-    fn displace(self) {}
+    fn displace(self) {
+        self.work.displace();
+    }
 }
 
 /// A closure whose end is told to a handle.

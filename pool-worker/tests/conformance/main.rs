@@ -50,6 +50,7 @@ mod handles;
 mod harness;
 mod hooks;
 mod panics;
+mod parted;
 mod parts;
 mod pausing;
 mod spawning;

@@ -20,16 +20,21 @@ pub(super) enum Became {
     Cancelled,
 }
 
+impl Became {
+    fn of(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Ran | Outcome::Limited(_) => Self::Ran,
+            Outcome::Panicked(_) | Outcome::NamedPanicked(..) => Self::Panicked,
+            Outcome::Cancelled | Outcome::CalledOff => Self::Cancelled,
+            Outcome::LimitedOtherwise(limited) => Self::of(&limited.1),
+        }
+    }
+}
+
 impl<T> Running<'_, T> {
     /// It came to its end.
     pub(crate) fn ended(mut self, outcome: &Outcome) {
-        self.became = match outcome {
-            Outcome::Ran | Outcome::Limited(_) => Became::Ran,
-            Outcome::Panicked(_) | Outcome::NamedPanicked(..) | Outcome::LimitedPanicked(_) => {
-                Became::Panicked
-            }
-            Outcome::Cancelled | Outcome::CalledOff => Became::Cancelled,
-        };
+        self.became = Became::of(outcome);
     }
 }
 
