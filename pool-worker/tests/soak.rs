@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use pool_worker::{
-    Buildable, Builder, CloseError, JobError, JobFailure, MultiPool, Reason, Stats, Strategy,
-    SubmitError, tasks, threads,
+    Buildable, Builder, CloseError, Handle, JobError, JobFailure, MultiPool, Reason, Stats,
+    Strategy, SubmitError, tasks, threads,
 };
 use tokio::runtime::Runtime;
 
@@ -64,11 +64,14 @@ impl Account {
         submitted.ok()
     }
 
-    /// The job has ended, and its handle has told whether it was cancelled.
-    fn told(&self, number: usize, cancelled: bool) {
+    /// Waits for the end of a job, which may be to cancel it.
+    fn wait(&self, number: usize, handle: Handle<()>, cancel: bool) {
+        let cancelled = cancel && handle.cancel();
+        let end = handle.wait().map_err(JobError::into_reason);
+        let told = matches!(end, Err(JobFailure::Cancelled));
+        assert_eq!(told, cancelled);
         let ran = self.began[number].load(SeqCst) > 0 && !number.is_multiple_of(PANICS);
-        self.overruled
-            .fetch_add(u64::from(cancelled && ran), SeqCst);
+        self.overruled.fetch_add(u64::from(told && ran), SeqCst);
     }
 
     /// Every job is accounted for, by itself and by the pools.
@@ -153,13 +156,7 @@ macro_rules! soaked {
                     3 => _ = account.submitted(pool.try_spawn(job)),
                     4 | 5 => {
                         if let Some(handle) = account.submitted(pool.try_spawn(job)) {
-                            let cancelled = way == 4 && handle.cancel();
-                            let told = matches!(
-                                handle.wait().map_err(JobError::into_reason),
-                                Err(JobFailure::Cancelled)
-                            );
-                            assert_eq!(told, cancelled);
-                            account.told(number, told);
+                            account.wait(number, handle, way == 4);
                         }
                     }
                     _ => _ = account.submitted(self.blocking(job)),
@@ -383,10 +380,16 @@ impl Soaked for Others {
             return;
         }
         let run = move || job.run();
-        match (number % 3, way % 2) {
-            (1, 0) => _ = account.submitted(self.many.try_submit(run)),
+        match (number % 3, way) {
+            (1, 0..4) => _ = account.submitted(self.many.try_submit(run)),
             (1, _) => _ = account.submitted(self.many.submit(run)),
-            (_, 0) => _ = account.submitted(self.part.try_submit(run)),
+            (_, 0..3) => _ = account.submitted(self.part.try_submit(run)),
+            (_, 3) => _ = account.submitted(self.part.spawn(run)),
+            (_, 4 | 5) => {
+                if let Some(handle) = account.submitted(self.part.try_spawn(run)) {
+                    account.wait(number, handle, way == 4);
+                }
+            }
             _ => _ = account.submitted(self.part.submit(run)),
         }
     }
