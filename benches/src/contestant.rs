@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// Work that was not done: the run has failed, whatever its speed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lost(pub String);
@@ -13,7 +15,7 @@ impl std::fmt::Display for Lost {
 }
 
 /// What a turn gave.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Turn {
     /// The figure of the case, in its unit.
     pub value: f64,

@@ -17,6 +17,8 @@ pub struct Effort {
     pub turn: Duration,
     /// How many turns each contestant has.
     pub turns: usize,
+    /// How many processes share them.
+    pub processes: usize,
     /// Whether cases of a fixed amount have fewer turns.
     pub quick: bool,
 }
@@ -26,23 +28,26 @@ impl Effort {
     pub const FULL: Self = Self {
         turn: Duration::from_millis(100),
         turns: 15,
+        processes: 3,
         quick: false,
     };
     /// A family of cases in less than a minute.
     pub const QUICK: Self = Self {
         turn: Duration::from_millis(25),
         turns: 7,
+        processes: 1,
         quick: true,
     };
 
-    /// How many turns each contestant of `case` has.
+    /// How many turns each contestant of `case` has in a process.
     #[must_use]
     pub fn turns(self, case: &Case) -> usize {
-        match case.amount {
+        let turns = match case.amount {
             Amount::Fill(_) => self.turns,
             Amount::Fixed { quick, .. } if self.quick => quick,
             Amount::Fixed { turns, .. } => turns,
-        }
+        };
+        turns.div_ceil(self.processes)
     }
 }
 
@@ -88,6 +93,44 @@ pub struct Figure {
     pub beside: Vec<f64>,
 }
 
+/// The turns that one contestant has taken.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Turns {
+    who: String,
+    is_aside: bool,
+    turns: Vec<Turn>,
+}
+
+impl Turns {
+    /// Those of each contestant, by several processes that took them in one order, as one.
+    #[must_use]
+    pub fn together(processes: Vec<Vec<Self>>) -> Vec<Self> {
+        let together = |mut all: Vec<Self>, process: Vec<Self>| {
+            for (one, more) in all.iter_mut().zip(process) {
+                one.turns.extend(more.turns);
+            }
+            all
+        };
+        processes.into_iter().reduce(together).unwrap_or_default()
+    }
+
+    /// What they come to.
+    #[must_use]
+    pub fn figure(self) -> Figure {
+        let turns = &self.turns;
+        // One that is only timed tells nothing beside.
+        let told = turns.iter().map(|turn| turn.beside.len()).min();
+        let told = told.unwrap_or(0);
+        let beside = |at: usize| Spread::of(turns.iter().map(|turn| turn.beside[at]).collect());
+        Figure {
+            beside: (0..told).map(|at| beside(at).median).collect(),
+            spread: Spread::of(turns.iter().map(|turn| turn.value).collect()),
+            who: self.who,
+            is_aside: self.is_aside,
+        }
+    }
+}
+
 /// Measures the contestants of `case`, in their order; `turn` is called
 /// after each turn.
 ///
@@ -97,7 +140,7 @@ pub fn measure(
     case: &mut Case,
     effort: Effort,
     mut turn: impl FnMut(),
-) -> Result<Vec<Figure>, Lost> {
+) -> Result<Vec<Turns>, Lost> {
     let (rounds, amount) = (effort.turns(case), case.amount);
     let count = case.contestants.len();
     let mut all = Vec::with_capacity(count);
@@ -116,19 +159,12 @@ pub fn measure(
             turn();
         }
     }
-    let figure = |(contestant, (_, turns)): (&Contestant, (u64, Vec<Turn>))| {
-        // One that is only timed tells nothing beside.
-        let told = turns.iter().map(|turn| turn.beside.len()).min();
-        let told = told.unwrap_or(0);
-        let beside = |at: usize| Spread::of(turns.iter().map(|turn| turn.beside[at]).collect());
-        Figure {
-            who: contestant.who.clone(),
-            is_aside: contestant.is_aside,
-            beside: (0..told).map(|at| beside(at).median).collect(),
-            spread: Spread::of(turns.iter().map(|turn| turn.value).collect()),
-        }
+    let of = |(contestant, (_, turns)): (&Contestant, (u64, Vec<Turn>))| Turns {
+        who: contestant.who.clone(),
+        is_aside: contestant.is_aside,
+        turns,
     };
-    Ok(case.contestants.iter().zip(all).map(figure).collect())
+    Ok(case.contestants.iter().zip(all).map(of).collect())
 }
 
 fn take_turn(contestant: &mut Contestant, operations: u64) -> Result<Turn, Lost> {
@@ -177,10 +213,20 @@ mod tests {
             },
             ..Case::timed("x", "", contestants)
         };
-        let figures = measure(&mut case, Effort::FULL, || ()).unwrap();
+        let alone = Effort {
+            processes: 1,
+            ..Effort::FULL
+        };
+        let turns = measure(&mut case, alone, || ()).unwrap();
         assert_eq!(*order.borrow(), "abbaab");
-        assert_eq!(figures[1].spread.median, 40.0);
-        assert_eq!(figures[1].beside, [80.0]);
+        let figure = turns[1].clone().figure();
+        assert_eq!(figure.spread.median, 40.0);
+        assert_eq!(figure.beside, [80.0]);
+        // In as many processes as there are turns, each takes one.
+        let process = measure(&mut case, Effort::FULL, || ()).unwrap();
+        assert_eq!(*order.borrow(), "abbaabab");
+        let all = Turns::together(vec![process.clone(), process.clone(), process]);
+        assert_eq!(all, turns);
         case.contestants
             .push(Contestant::new("c", |_| Err(Lost("a job".into()))));
         assert_eq!(

@@ -67,12 +67,12 @@ fn run(args: &Args) -> Result<(), String> {
     if cfg!(debug_assertions) {
         return Err("a debug build says nothing about speed; add --release".into());
     }
+    let effort = if args.quick {
+        Effort::QUICK
+    } else {
+        Effort::FULL
+    };
     if let Some(name) = &args.alone {
-        let effort = if args.quick {
-            Effort::QUICK
-        } else {
-            Effort::FULL
-        };
         return apart::measure_here(name, effort, args.go.as_deref());
     }
     let names: Vec<_> = NAMES
@@ -96,7 +96,7 @@ fn run(args: &Args) -> Result<(), String> {
     let json = json.map_err(|error| format!("the JSON file: {error}"))?;
     let mut outcomes = Vec::new();
     for name in names {
-        let figures = apart::measure(name, args.quick, go.map(go::Programs::folder))?;
+        let figures = apart::measure(name, effort, go.map(go::Programs::folder))?;
         // For what it says of itself: nobody takes a turn here.
         let case = cases::case(name, None).expect("every name has a case");
         let outcome = Outcome::new(&case, figures);
