@@ -85,6 +85,9 @@ fn handoff(c: &mut Criterion) {
 fn buffer(c: &mut Criterion) {
     let page = vec![7; SIZE];
     let mut group = c.benchmark_group("object/buffer");
+    group.bench_function("get_put", |b| {
+        b.iter(|| drop(black_box(BUFFERS.get(SIZE))));
+    });
     group.throughput(Throughput::Bytes(SIZE as u64));
     group.bench_function("4k", |b| {
         b.iter(|| {
