@@ -57,7 +57,7 @@ struct Setup {
 /// threads that give way before they sleep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Without {
-    Neither,
+    Nothing,
     Objects,
     Buffers,
     GivingWay,
@@ -66,8 +66,8 @@ enum Without {
 impl Kind {
     fn ours(self) -> Option<Setup> {
         let (on_workers, without) = match self {
-            Self::OursInline => (false, Without::Neither),
-            Self::OursPooled => (true, Without::Neither),
+            Self::OursInline => (false, Without::Nothing),
+            Self::OursPooled => (true, Without::Nothing),
             Self::OursInlineNoObjectPool => (false, Without::Objects),
             Self::OursPooledNoObjectPool => (true, Without::Objects),
             Self::OursInlineNoBufferPool => (false, Without::Buffers),
@@ -99,7 +99,7 @@ pub fn serve(kind: Kind) -> Result<(), String> {
     end.map(drop).map_err(|error| error.to_string())
 }
 
-/// That of the demo for all of them: what they cost beyond it is compared.
+/// That of the demo for all but the plain ones: what they cost beyond it is compared.
 fn runtime_of(kind: Kind) -> Builder {
     match kind.ours() {
         Some(ours) if ours.without == Without::GivingWay => {
@@ -118,7 +118,7 @@ pub(super) async fn start(
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     if let Some(ours) = kind.ours() {
         match ours.without {
-            Without::Neither | Without::GivingWay => {}
+            Without::Nothing | Without::GivingWay => {}
             Without::Objects => ObjectPools::without_params(),
             Without::Buffers => ObjectPools::without_buffers(),
         }
