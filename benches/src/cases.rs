@@ -5,7 +5,7 @@ use crate::go::Go;
 use crate::{errgroup, flow, object, rpc, sleepers, worker};
 
 /// The names of all cases, in their order.
-pub const NAMES: [&str; 26] = [
+pub const NAMES: [&str; 27] = [
     "object/get_put/1t",
     "object/get_put/2t",
     "object/static/1t",
@@ -28,6 +28,7 @@ pub const NAMES: [&str; 26] = [
     "flow/fan100",
     "rpc/echo/1x1",
     "rpc/echo/64x1",
+    "rpc/echo/1000x1",
     "rpc/echo/16x64/pooled",
     "rpc/echo/16x64/inline",
     "rpc/echo/64x1/16k",

@@ -69,6 +69,11 @@ pub fn case(name: &'static str, go: Option<&Go>) -> Option<Case> {
             shape(64, 1, 128),
             false,
         ),
+        "rpc/echo/1000x1" => (
+            "1,000 connections, 1 call at a time, 128 B",
+            shape(1000, 1, 128),
+            false,
+        ),
         "rpc/echo/16x64/pooled" => (
             "16 connections, 64 calls at a time, 128 B, by workers",
             shape(16, 64, 128),
