@@ -171,9 +171,11 @@ fn take_turn(contestant: &mut Contestant, operations: u64) -> Result<Turn, Lost>
     (contestant.work)(operations).map_err(|Lost(what)| Lost(format!("{}: {what}", contestant.who)))
 }
 
-/// How many operations fill a turn. Also warms up.
+/// How many operations fill a turn, once what the first ones have to begin with is done: a server
+/// is started, connections are made.
 fn operations(contestant: &mut Contestant, turn: Duration) -> Result<u64, Lost> {
     let mut operations = 64;
+    take_turn(contestant, operations)?;
     loop {
         let start = Instant::now();
         take_turn(contestant, operations)?;
